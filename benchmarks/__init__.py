@@ -1,0 +1,1 @@
+"""Programs that measure; none is imported by iamsim."""

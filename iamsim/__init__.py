@@ -1,0 +1,51 @@
+"""iamsim: an offline simulator for AWS IAM. `load` reads a snapshot, `can` answers "can X ever do Y on Z"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from iamsim.env.build import load
+    from iamsim.env.types import Environment
+    from iamsim.errors import IamsimError, InputError, InternalError, QueryError
+    from iamsim.judge.answer import Answer, Verdict
+    from iamsim.query.can import can
+
+__version__ = "0.1.0"
+__all__ = [
+    "Answer",
+    "Environment",
+    "IamsimError",
+    "InputError",
+    "InternalError",
+    "QueryError",
+    "Verdict",
+    "can",
+    "load",
+]
+
+_HOMES = {
+    "load": "iamsim.env.build",
+    "Environment": "iamsim.env.types",
+    "IamsimError": "iamsim.errors",
+    "InputError": "iamsim.errors",
+    "InternalError": "iamsim.errors",
+    "QueryError": "iamsim.errors",
+    "Answer": "iamsim.judge.answer",
+    "Verdict": "iamsim.judge.answer",
+    "can": "iamsim.query.can",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """The public name, imported when first used."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'iamsim' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

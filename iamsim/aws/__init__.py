@@ -1,0 +1,1 @@
+"""What AWS does: tables, one module per topic, each row with its source."""

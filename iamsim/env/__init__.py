@@ -1,0 +1,1 @@
+"""What a snapshot holds: readers, the environment that they build, and what applies to a caller and a resource."""

@@ -1,0 +1,271 @@
+"""What applies to a check: the layers of policies for a caller, an action and a resource, and what had to be assumed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from iamsim.aws.limits import Scope
+from iamsim.aws.resource_policies import has_resource_policy
+from iamsim.aws.services import TRUST_ACTIONS, Effect, call_row, note_of
+from iamsim.env.ceilings import endpoint_sides, rcp_sides, scp_sides
+from iamsim.env.context import lookup_of
+from iamsim.env.facts import entities, known_account, principal_at
+from iamsim.env.hits import resource_side, side
+from iamsim.env.resource_policy import holder_of, kms_grants, service_denies, service_refusals
+from iamsim.env.types import MissingPolicy
+from iamsim.ir.decide import Hit, Layers, ResourceSide, Side, unknown_side
+from iamsim.ir.term import FALSE, TRUE, Label, LabelKind, Opaque
+from iamsim.model.arn import parse_arn
+from iamsim.model.caller import CallerKind
+
+if TYPE_CHECKING:
+    from iamsim.env.facts import Facts
+    from iamsim.env.types import Principal
+    from iamsim.ir.bindings import Lookup
+    from iamsim.model.policy import Policy
+
+_UNSIGNED = (CallerKind.SERVICE, CallerKind.ANONYMOUS, CallerKind.WEB_IDENTITY, CallerKind.SAML)
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """Policies that come with the question: session policies (None: none passed) and endpoint policies by type."""
+
+    session: tuple[Policy, ...] | None = None
+    endpoints: tuple[tuple[str, Policy], ...] = ()
+
+
+NO_DOCUMENTS = Documents()
+
+
+def layers_of(facts: Facts, documents: Documents = NO_DOCUMENTS) -> tuple[Layers, tuple[str, ...]]:
+    """The layers of a check and the assumptions that they rest on, each a sentence, sorted."""
+    assumed: list[str] = []
+    lookup = lookup_of(facts)
+    caller, action = facts.caller, facts.action or "*"
+    row = call_row(action, caller.kind, caller.credentials, caller.mfa)
+    nothing = Side(_layer("no policy"))
+    if row is not None and row.effect is Effect.REFUSED:
+        return Layers(scope=None, identity=nothing, refused=row.reason), ()
+    if row is not None and row.effect is Effect.FREE and not _endpoint_matters(facts, documents):
+        return Layers(scope=None, identity=nothing, free=row.reason), ()
+    scope = _scope(facts)
+    refused, refused_unknown = service_refusals(facts, lookup, cross=scope is Scope.CROSS)
+    possible = scope is None or _can_have_policy(facts)
+    resource = _resource(facts, lookup, assumed) if possible else None
+    resource = _owner_root(facts, resource)
+    endpoints = endpoint_sides(facts, lookup, documents.endpoints, assumed)
+    if row is not None and row.effect is Effect.FREE:
+        doubt = Opaque("unsupported:sts:GetCallerIdentity through a VPC endpoint")
+        return Layers(scope=Scope.UNSIGNED, identity=nothing, endpoints=endpoints, refused_unknown=doubt), ()
+    layers = Layers(
+        scope=scope,
+        identity=_identity(facts, lookup, assumed),
+        boundary=_boundary(facts, lookup),
+        session=_session(facts, lookup, documents, assumed),
+        scps=scp_sides(facts, lookup, assumed),
+        rcps=rcp_sides(facts, lookup, assumed),
+        resource=resource,
+        endpoints=endpoints,
+        service_deny=service_denies(facts, lookup, assumed),
+        service_refuses=refused,
+        refused_unknown=refused_unknown,
+        needs_resource_grant=_needs_resource_grant(facts),
+        resource_policy_possible=possible,
+        notes=tuple(n for n in (note_of(action.partition(":")[0]),) if n),
+    )
+    return layers, tuple(sorted(set(assumed)))
+
+
+def _endpoint_matters(facts: Facts, documents: Documents) -> bool:
+    return bool(documents.endpoints) or ("aws:sourcevpce" in facts.given and bool(facts.given["aws:sourcevpce"]))
+
+
+def _layer(text: str) -> Label:
+    return Label(LabelKind.LAYER, text)
+
+
+def _scope(facts: Facts) -> Scope | None:
+    caller = facts.caller
+    if caller.kind in _UNSIGNED:
+        return Scope.UNSIGNED
+    owner = caller.account if facts.resource == "*" else facts.owner
+    if owner is None:
+        return None
+    if owner == "aws":
+        return Scope.SAME  # AWS managed policies: whoever may read policies may read them; writes are refused by a row
+    if owner != caller.account:
+        return Scope.CROSS
+    return Scope.ROOT if caller.kind is CallerKind.ROOT else Scope.SAME
+
+
+def _is_trust(facts: Facts) -> bool:
+    return facts.action is not None and facts.action.startswith(TRUST_ACTIONS)
+
+
+def _is_role(resource: str | None) -> bool:
+    arn = parse_arn(resource) if resource else None
+    return arn is not None and arn.service == "iam" and arn.resource.startswith("role/")
+
+
+def _needs_resource_grant(facts: Facts) -> bool:
+    """Roles and KMS keys: identity policies count only if the resource policy lets the account decide.
+
+    Source: AWS KMS Developer Guide, "Key policies in AWS KMS"; IAM User Guide, "How IAM roles differ from resource-based
+    policies".
+    """
+    if _is_role(facts.resource):
+        return _is_trust(facts)
+    return _is_key(facts)
+
+
+def _can_have_policy(facts: Facts) -> bool:
+    resource = facts.resource
+    if resource == "*":
+        return False
+    if resource is None:
+        return True
+    if _is_role(resource):
+        return _is_trust(facts)
+    if resource in facts.env.resources and facts.env.resources[resource].policy is not None:
+        return True
+    return has_resource_policy(resource, facts.action or "*")
+
+
+def _identity(facts: Facts, lookup: Lookup, assumed: list[str]) -> Side:
+    caller, env = facts.caller, facts.env
+    match caller.kind:
+        case CallerKind.ROOT:
+            label = _layer(f"root user of {caller.account}")
+            return Side(label, (Hit(label, TRUE),))
+        case CallerKind.FEDERATED_USER if caller.parent is not None and caller.parent.endswith(":root"):
+            label = _layer(f"root user of {caller.account}")
+            return Side(label, (Hit(label, TRUE),))
+        case CallerKind.USER | CallerKind.ROLE_SESSION | CallerKind.FEDERATED_USER:
+            pass
+        case _:
+            return Side(_layer(f"{caller.kind} callers have no identity policies"))
+    arn = caller.parent if caller.kind is CallerKind.FEDERATED_USER else caller.arn
+    label = _layer(f"identity policies of {short(arn)}")
+    principal = principal_at(env, arn) if arn else None
+    if principal is None:
+        if facts.missing == "closed":
+            return Side(label)
+        return unknown_side(label, f"missing:{arn} is not in the snapshot")
+    return side(facts, lookup, label, _identity_policies(facts, principal))
+
+
+def _identity_policies(facts: Facts, principal: Principal) -> tuple[Policy | MissingPolicy, ...]:
+    if not principal.groups:
+        return principal.policies
+    memo = facts.env.memo
+    key = ("identity", principal.arn)
+    found: tuple[Policy | MissingPolicy, ...] | None = memo.get(key)
+    if found is None:
+        policies = list(principal.policies)
+        for name in principal.groups:
+            group = facts.env.groups.get(name)
+            policies.extend(group.policies if group is not None else (MissingPolicy(name, principal.origin),))
+        found = memo[key] = tuple(policies)
+    return found
+
+
+def short(arn: str | None) -> str:
+    """The ARN without the part that says nothing to a reader: `user/x`, `role/y` with the account in front."""
+    parsed = parse_arn(arn) if arn else None
+    if parsed is None or parsed.service != "iam":
+        return arn or "nobody"
+    return f"{parsed.account}:{parsed.resource}"
+
+
+def _entity(facts: Facts) -> Principal | None:
+    caller = facts.caller
+    arn = caller.parent if caller.kind is CallerKind.FEDERATED_USER else caller.arn
+    return principal_at(facts.env, arn) if arn else None
+
+
+def _boundary(facts: Facts, lookup: Lookup) -> Side | None:
+    if facts.caller.kind not in (CallerKind.USER, CallerKind.ROLE_SESSION, CallerKind.FEDERATED_USER):
+        return None
+    principal = _entity(facts)
+    if principal is None or principal.boundary is None:
+        return None
+    label = _layer(f"permissions boundary of {short(principal.arn)}")
+    return side(facts, lookup, label, (principal.boundary,))
+
+
+def _session(facts: Facts, lookup: Lookup, documents: Documents, assumed: list[str]) -> Side | None:
+    caller = facts.caller
+    label = _layer("session policy")
+    if documents.session is not None:
+        return side(facts, lookup, label, documents.session)
+    match caller.kind:
+        case CallerKind.FEDERATED_USER:
+            return Side(_layer("session policy (none was passed, so a federated user has no permissions by it)"))
+        case CallerKind.ROOT if caller.assumed_root:
+            return unknown_side(_layer("task policy of AssumeRoot"), f"missing:{caller.task_policy or 'task policy'}")
+        case CallerKind.ROLE_SESSION:
+            if facts.missing == "strict":
+                return unknown_side(label, "missing:session policies of the role session")
+            assumed.append("no session policy was passed when the role session was created")
+            return None
+        case _:
+            return None
+
+
+def _resource(facts: Facts, lookup: Lookup, assumed: list[str]) -> ResourceSide | None:
+    """The resource policy that governs the resource, or what is assumed in its place (semantics 0.3)."""
+    resource = facts.resource
+    if resource == "*":
+        return None
+    if _is_role(resource):
+        return _trust(facts, lookup, resource or "")
+    name = resource or "the resource"
+    label = _layer(f"resource policy of {name}")
+    holder = holder_of(facts)
+    if holder is not None and isinstance(holder.policy, MissingPolicy):
+        return ResourceSide(unknown_side(label, f"missing:policy of {holder.arn}"))
+    grants = kms_grants(facts, lookup, holder) if holder is not None else ()
+    if holder is not None and holder.policy is not None:
+        label = _layer(f"resource policy of {holder.arn}")
+        return resource_side(facts, lookup, label, holder.policy, entities(facts.env), grants)
+    if facts.missing == "closed":
+        return ResourceSide(Side(label))
+    if _is_key(facts):
+        return ResourceSide(unknown_side(label, f"missing:key policy of {name}"))
+    if facts.owner is None or not known_account(facts.env, facts.owner) or facts.missing == "strict":
+        return ResourceSide(unknown_side(label, f"missing:policy of {name}"))
+    if holder is None:
+        assumed.append(f"{name} has no resource policy (none is in the snapshot)")
+    return ResourceSide(Side(label))
+
+
+def _is_key(facts: Facts) -> bool:
+    if facts.resource is None:
+        return facts.holder is None and (facts.action or "").startswith("kms:")
+    return ":kms:" in facts.resource and ":key/" in facts.resource
+
+
+def _trust(facts: Facts, lookup: Lookup, resource: str) -> ResourceSide:
+    role = principal_at(facts.env, resource)
+    label = _layer(f"trust policy of {short(resource)}")
+    if role is None or role.trust is None or isinstance(role.trust, MissingPolicy):
+        if facts.missing == "closed":
+            return ResourceSide(Side(label))
+        return ResourceSide(unknown_side(label, f"missing:trust policy of {resource}"))
+    return resource_side(facts, lookup, label, role.trust, entities(facts.env))
+
+
+def _owner_root(facts: Facts, resource: ResourceSide | None) -> ResourceSide | None:
+    """The owner account's root user can always repair a bucket policy."""
+    from dataclasses import replace
+
+    from iamsim.aws.services import S3_POLICY_ACTIONS
+
+    caller = facts.caller
+    if resource is None or facts.action not in S3_POLICY_ACTIONS:
+        return resource
+    if caller.kind is not CallerKind.ROOT or caller.account != facts.owner:
+        return resource
+    return replace(resource, side=replace(resource.side, deny=(), unknown=FALSE))

@@ -1,0 +1,226 @@
+"""Policies against one check: the statements that may match, as hits of a layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from iamsim.diagnostics import Origin
+from iamsim.env.types import MissingPolicy
+from iamsim.ir.decide import Hit, ResourceSide, Side
+from iamsim.ir.lower import action_term, conditions_term, resource_term
+from iamsim.ir.principals import Classes, match_principal, unknown
+from iamsim.ir.reduce import reduce
+from iamsim.ir.term import FALSE, TRUE, Label, LabelKind, Opaque, all_of
+from iamsim.model.policy import Effect, PolicyKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from iamsim.env.facts import Facts
+    from iamsim.ir.bindings import Lookup
+    from iamsim.ir.term import Term
+    from iamsim.model.policy import Policy, Statement
+
+Sliced = tuple[tuple["Statement", "Term"], ...]
+
+
+def label_of(policy: Policy, statement: Statement) -> Label:
+    """The label of a statement: its policy, its Sid or number, and its place in that policy's own file.
+
+    Equal documents share their statements, so the place is the policy's with the statement's pointer in the document.
+    """
+    name = f"statement {statement.sid}" if statement.sid else f"statement {statement.index + 1}"
+    at = statement.origin.pointer.rfind("/Statement")
+    tail = statement.origin.pointer[at:] if at >= 0 else ""
+    place = Origin(policy.origin.source, policy.origin.pointer + tail)
+    return Label(LabelKind.STATEMENT, f"{policy.kind} {policy.name}, {name}", place)
+
+
+def slice_policy(facts: Facts, policy: Policy) -> Sliced:
+    """The statements of `policy` that speak of the asked action, with the term of their action element."""
+    memo = facts.env.memo
+    key = (id(policy), facts.action)
+    found = memo.get(key)
+    if found is None:
+        rows = []
+        for statement in policy.statements:
+            term = _action(statement, facts.action)
+            if term is not FALSE:
+                rows.append((statement, term))
+        found = memo[key] = (tuple(rows), policy)
+    sliced: Sliced = found[0]
+    return sliced
+
+
+def _action(statement: Statement, action: str | None) -> Term:
+    if statement.inert:
+        return FALSE
+    if statement.malformed is not None:
+        return Opaque(statement.malformed.reason)
+    return TRUE if statement.action is None else action_term(statement.action, action)
+
+
+def _body(facts: Facts, lookup: Lookup, policy: Policy, statement: Statement, action: Term) -> Term:
+    """The term of action, resource and conditions of a statement in this check."""
+    if action is not TRUE and facts.action is None:
+        action = reduce(action, lookup)
+    if statement.malformed is not None:
+        return action
+    resource: Term = TRUE
+    if statement.resource is not None:
+        service = (facts.action or "").partition(":")[0]
+        resource = resource_term(statement.resource, policy.kind, facts.resource, service)
+        if resource is FALSE:
+            return FALSE
+        if resource is not TRUE:
+            resource = reduce(resource, lookup)
+            if resource is FALSE:
+                return FALSE
+    if not statement.conditions:
+        return all_of((action, resource))
+    return all_of((action, resource, reduce(_conditions(facts, policy, statement), lookup)))
+
+
+def _conditions(facts: Facts, policy: Policy, statement: Statement) -> Term:
+    memo = facts.env.memo
+    key = ("conditions", id(statement))
+    found = memo.get(key)
+    if found is None:
+        found = memo[key] = (conditions_term(statement, variables=policy.variables), statement)
+    term: Term = found[0]
+    return term
+
+
+def side(
+    facts: Facts, lookup: Lookup, label: Label, policies: Iterable[Policy | MissingPolicy], *, deny_only: bool = False
+) -> Side:
+    """The layer of `policies`, which have no principals, in this check."""
+    allow: list[Hit] = []
+    deny: list[Hit] = []
+    lost: list[Term] = []
+    for policy in policies:
+        if isinstance(policy, MissingPolicy):
+            lost.append(Opaque(f"missing:{policy.arn}"))
+            continue
+        if policy.malformed is not None:
+            lost.append(Opaque(policy.malformed.reason))
+            continue
+        for statement, action in slice_policy(facts, policy):
+            if deny_only and statement.effect is Effect.ALLOW:
+                continue
+            term = _body(facts, lookup, policy, statement, action)
+            if term is FALSE:
+                continue
+            _add(allow, deny, statement, label_of(policy, statement), term)
+    return Side(label, tuple(allow), tuple(deny), unknown=_lost(lost))
+
+
+def _lost(lost: list[Term]) -> Term:
+    return lost[0] if len(lost) == 1 else FALSE if not lost else _any(lost)
+
+
+def _any(terms: list[Term]) -> Term:
+    from iamsim.ir.term import any_of
+
+    return any_of(terms)
+
+
+def _add(allow: list[Hit], deny: list[Hit], statement: Statement, label: Label, term: Term) -> None:
+    match statement.effect:
+        case Effect.ALLOW:
+            allow.append(Hit(label, term))
+        case Effect.DENY:
+            deny.append(Hit(label, term))
+        case Effect.BOTH:
+            unsure = all_of((Opaque("malformed:Effect"), term))
+            allow.append(Hit(label, unsure))
+            deny.append(Hit(label, unsure))
+
+
+def resource_side(
+    facts: Facts,
+    lookup: Lookup,
+    label: Label,
+    policy: Policy,
+    entities: Mapping[str, str],
+    extra: tuple[tuple[str, Hit], ...] = (),
+) -> ResourceSide:
+    """A resource or trust policy in this check, by class of grant. `extra` are further (class, hit) pairs: KMS grants."""
+    if policy.malformed is not None:
+        return ResourceSide(Side(label, unknown=Opaque(policy.malformed.reason)))
+    by_class: dict[str, list[Hit]] = {"direct": [], "via": [], "account": []}
+    deny: list[Hit] = []
+    for statement, action in slice_policy(facts, policy):
+        classes = principal_classes(facts, statement, entities)
+        if classes.some is FALSE:
+            continue
+        term = _body(facts, lookup, policy, statement, action)
+        if term is FALSE:
+            continue
+        name = label_of(policy, statement)
+        if statement.effect is not Effect.ALLOW:
+            hit = all_of((term, reduce(classes.some, lookup)))
+            deny.append(Hit(name, _unsure(statement, hit)))
+        if statement.effect is not Effect.DENY:
+            for kind, test in (("direct", classes.direct), ("via", classes.via), ("account", classes.account)):
+                hit = all_of((term, reduce(test, lookup)))
+                if hit is not FALSE:
+                    by_class[kind].append(Hit(name, _unsure(statement, hit)))
+    for kind, more in extra:
+        by_class[kind].append(more)
+    deny = [h for h in deny if h.term is not FALSE]
+    allow = tuple(h for hits in by_class.values() for h in hits)
+    return ResourceSide(
+        Side(label, allow, tuple(deny)),
+        tuple(by_class["direct"]),
+        tuple(by_class["via"]),
+        tuple(by_class["account"]),
+    )
+
+
+def _unsure(statement: Statement, term: Term) -> Term:
+    return all_of((Opaque("malformed:Effect"), term)) if statement.effect is Effect.BOTH else term
+
+
+def principal_classes(facts: Facts, statement: Statement, entities: Mapping[str, str]) -> Classes:
+    """The classes of a statement's principal element for the caller; a malformed statement is U in all of them."""
+    if statement.malformed is not None or statement.principal is None:
+        return unknown(statement.malformed.reason if statement.malformed else "malformed:Principal")
+    return match_principal(statement.principal, facts.caller, entities, statement.effect)
+
+
+def endpoint_side(
+    facts: Facts, lookup: Lookup, label: Label, policy: Policy, entities: Mapping[str, str], *, gateway: bool
+) -> Side:
+    """A VPC endpoint policy: principals of any class match; a gateway endpoint knows only `*` and root users.
+
+    Source: AWS PrivateLink Guide, "Control access to VPC endpoints using endpoint policies".
+    """
+    if policy.malformed is not None:
+        return Side(label, unknown=Opaque(policy.malformed.reason))
+    allow: list[Hit] = []
+    deny: list[Hit] = []
+    for statement, action in slice_policy(facts, policy):
+        classes = principal_classes(facts, statement, entities)
+        who = _gateway(facts, statement, classes) if gateway else classes.some
+        if who is FALSE:
+            continue
+        term = all_of((_body(facts, lookup, policy, statement, action), reduce(who, lookup)))
+        if term is not FALSE:
+            _add(allow, deny, statement, label_of(policy, statement), term)
+    return Side(label, tuple(allow), tuple(deny))
+
+
+def _gateway(facts: Facts, statement: Statement, classes: Classes) -> Term:
+    """On a gateway endpoint an account means its root user, and user or role ARNs are not valid."""
+    if statement.principal is None:
+        return classes.some
+    entries = [e for e in statement.principal.entries if hasattr(e, "type")]
+    if all(e.type == "*" or e.value == "*" for e in entries):  # type: ignore[union-attr]
+        return classes.some
+    if any(":user/" in e.value or ":role/" in e.value or ":assumed-role/" in e.value for e in entries):  # type: ignore[union-attr]
+        return Opaque("malformed:principal of a gateway endpoint policy")
+    return classes.direct
+
+
+__all__ = ["PolicyKind", "endpoint_side", "label_of", "principal_classes", "resource_side", "side", "slice_policy"]

@@ -1,0 +1,229 @@
+"""Merged records → the environment: attached policies, boundaries and groups are found, or said to be missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from iamsim.diagnostics import Diagnostic, Origin
+from iamsim.env.merge import (
+    conflict,
+    grouped,
+    merged_endpoint,
+    merged_identity,
+    merged_organization,
+    merged_provider,
+    merged_resource,
+)
+from iamsim.env.records import Identity, Reading, Records, policy_of
+from iamsim.env.types import Environment, Group, MissingPolicy, Principal
+from iamsim.findings import diagnostic, printable
+from iamsim.model.policy import Policy, PolicyKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The managed policies of the inputs and of AWS, as identity policies and as boundaries, by ARN."""
+
+    reading: Reading
+    identity: dict[str, Policy | MissingPolicy]
+    boundary: dict[str, Policy | MissingPolicy]
+    documents: dict[str, tuple[object, str, Origin]]
+    out: list[Diagnostic]
+
+
+def build(records: Records, *, sources: Iterable[str] = (), reading: Reading | None = None) -> Environment:
+    """The environment that `records` tell together; their order does not matter.
+
+    Contradictions and missing documents become `MissingPolicy` with a diagnostic, never a silent choice. Documents in
+    the inputs win over the packaged ones of AWS. Source: IAM User Guide, "Managed policies and inline policies".
+    """
+    out = list(records.diagnostics)
+    found = _managed(records, Reading() if reading is None else reading, out)
+    identities = grouped(records.identities, lambda i: i.arn)
+    merged = {arn: merged_identity(same, out) for arn, same in identities.items()}
+    groups: dict[str, Group] = {}
+    principals: dict[str, Principal] = {}
+    for arn, (identity, missing) in merged.items():
+        if identity.kind is None:
+            groups[arn] = _group(identity, missing, found)
+    names = {(g.account, g.name): arn for arn, g in groups.items()}
+    for arn, (identity, missing) in merged.items():
+        if identity.kind is not None:
+            principals[arn] = _principal(identity, missing, names, groups, found)
+    _pages(records, out)
+    settings = _settings(records, out)
+    resources = grouped(records.resources, lambda r: r.arn)
+    organizations = grouped(records.organizations, lambda o: o.id)
+    providers = grouped(records.providers, lambda p: p.arn)
+    endpoints = grouped(records.endpoints, lambda e: e.id)
+    return Environment(
+        accounts=frozenset(records.accounts),
+        principals=MappingProxyType(principals),
+        groups=MappingProxyType(dict(sorted(groups.items()))),
+        resources=MappingProxyType({k: merged_resource(v, out) for k, v in resources.items()}),
+        managed_policies=MappingProxyType({k: v for k, v in sorted(found.identity.items()) if isinstance(v, Policy)}),
+        organizations=tuple(merged_organization(v, out) for v in organizations.values()),
+        providers=MappingProxyType({k: merged_provider(v, out) for k, v in providers.items()}),
+        endpoints=MappingProxyType({k: merged_endpoint(v, out) for k, v in endpoints.items()}),
+        restrict_public_buckets=MappingProxyType(settings),
+        bare_policies=records.bare_policies,
+        sources=tuple(sorted(set(sources))),
+        diagnostics=tidied(out),
+    )
+
+
+def tidied(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """`found` in the order of their places, each once, without what a more telling one says of the same place."""
+    every = {(str(d.origin), d.id, d.message): d for d in found}
+    policies = {(d.origin.source, d.origin.pointer) for d in every.values() if d.id == "policy-duplicate-member"}
+    kept = [k for k, d in every.items() if d.id != "input-duplicate-member" or not _within(d.origin, policies)]
+    return tuple(every[k] for k in sorted(kept))
+
+
+def _within(origin: Origin, places: set[tuple[str, str]]) -> bool:
+    """True iff `origin` is at or below one of `places`."""
+    pointer = origin.pointer
+    while (origin.source, pointer) not in places:
+        if not pointer:
+            return False
+        pointer = pointer.rpartition("/")[0]
+    return True
+
+
+def _managed(records: Records, reading: Reading, out: list[Diagnostic]) -> _Found:
+    found = _Found(Reading(reading.cache, []), {}, {}, {}, out)
+    for arn, same in grouped(records.managed, lambda m: m.arn).items():
+        first = min(same, key=lambda m: str(m.origin))
+        if len({m.policy.statements for m in same}) > 1 or any(m.policy != first.policy for m in same):
+            conflict(f"the policy `{printable(arn)}`", same, out)
+            found.identity[arn] = found.boundary[arn] = MissingPolicy(arn, first.origin)
+        else:
+            found.identity[arn] = first.policy
+            found.documents[arn] = (first.document, first.policy.name, first.origin)
+    return found
+
+
+def _attached(arn: str, found: _Found, origin: Origin) -> Policy | MissingPolicy:
+    """The managed policy `arn` as an identity policy."""
+    known = found.identity.get(arn)
+    if known is None:
+        known = _packaged(arn, found, origin)
+        found.identity[arn] = known
+    return known
+
+
+def _packaged(arn: str, found: _Found, origin: Origin) -> Policy | MissingPolicy:
+    from iamsim.aws.managed import managed_policy
+
+    packaged = managed_policy(arn)
+    if packaged is not None:
+        document, name = packaged
+        place = Origin(arn)
+        found.documents[arn] = (document, name, place)
+        return policy_of(found.reading, document, PolicyKind.IDENTITY, name, place, arn=arn)
+    if arn.startswith("arn:"):
+        message = f"no input holds the attached policy `{printable(arn)}`"
+        found.out.append(diagnostic("policy-missing", origin, message))
+    return MissingPolicy(arn, origin)
+
+
+def _boundary(arn: str, found: _Found, origin: Origin) -> Policy | MissingPolicy:
+    """The managed policy `arn` as a permissions boundary."""
+    known = found.boundary.get(arn)
+    if known is None:
+        known = _attached(arn, found, origin)
+        if arn in found.documents:
+            document, name, place = found.documents[arn]
+            known = policy_of(found.reading, document, PolicyKind.BOUNDARY, name, place, arn=arn)
+        found.boundary[arn] = known
+    return known
+
+
+def _policies(
+    identity: Identity, missing: tuple[MissingPolicy, ...], found: _Found
+) -> tuple[Policy | MissingPolicy, ...]:
+    attached = [_attached(arn, found, identity.origin) for arn in identity.attached]
+    return (*identity.inline, *attached, *missing)
+
+
+def _group(identity: Identity, missing: tuple[MissingPolicy, ...], found: _Found) -> Group:
+    return Group(
+        arn=identity.arn,
+        account=identity.account,
+        name=identity.name,
+        policies=_policies(identity, missing, found),
+        origin=identity.origin,
+    )
+
+
+def _principal(
+    identity: Identity,
+    missing: tuple[MissingPolicy, ...],
+    names: dict[tuple[str, str], str],
+    groups: dict[str, Group],
+    found: _Found,
+) -> Principal:
+    if identity.kind is None:
+        raise TypeError("a group is no principal")
+    boundary = identity.boundary
+    return Principal(
+        arn=identity.arn,
+        kind=identity.kind,
+        account=identity.account,
+        name=identity.name,
+        path=identity.path,
+        unique_id=identity.unique_id,
+        policies=_policies(identity, missing, found),
+        groups=tuple(sorted({_group_arn(g, identity, names, groups, found.out) for g in identity.groups})),
+        boundary=None if boundary is None else _boundary(boundary, found, identity.origin),
+        trust=identity.trust,
+        tags=identity.tags or (),
+        tags_known=identity.tags is not None,
+        instance_profiles=identity.instance_profiles,
+        last_used=identity.last_used,
+        origin=identity.origin,
+    )
+
+
+def _group_arn(
+    group: str,
+    identity: Identity,
+    names: dict[tuple[str, str], str],
+    groups: dict[str, Group],
+    out: list[Diagnostic],
+) -> str:
+    """The ARN of the group `group` of a user; a group that no input holds is added with unknown policies."""
+    name = group.rsplit("/", 1)[-1]
+    arn = names.get((identity.account, name))
+    if arn is None:
+        arn = group if group.startswith("arn:") else identity.arn.split("user/", 1)[0] + f"group/{name}"
+        names[identity.account, name] = arn
+        unknown = MissingPolicy(f"policies of {arn}", identity.origin)
+        groups[arn] = Group(arn=arn, account=identity.account, name=name, policies=(unknown,), origin=identity.origin)
+        out.append(diagnostic("group-missing", identity.origin, f"no input holds the group `{printable(name)}`"))
+    return arn
+
+
+def _pages(records: Records, out: list[Diagnostic]) -> None:
+    complete = {p.account for p in records.pages if not p.truncated}
+    last = {p.account: p for p in sorted(records.pages, key=lambda p: str(p.origin)) if p.truncated}
+    for account, page in sorted(last.items()):
+        if account not in complete and "" not in complete:
+            message = f"the account details of `{account or 'an account'}` end with a page that says `IsTruncated`"
+            out.append(diagnostic("gaad-truncated", page.origin.child("IsTruncated"), message))
+
+
+def _settings(records: Records, out: list[Diagnostic]) -> dict[str, bool]:
+    told: dict[str, set[bool]] = {}
+    for account, value in records.restrict_public_buckets:
+        told.setdefault(account, set()).add(value)
+    for account, values in sorted(told.items()):
+        if len(values) > 1:
+            message = f"inputs contradict each other on the public access block of account `{account}`"
+            out.append(diagnostic("conflict", Origin(""), message))
+    return {account: values.pop() for account, values in sorted(told.items()) if len(values) == 1}

@@ -1,0 +1,199 @@
+"""The resource's side of a check: whose policy governs it, KMS grants, S3 Block Public Access, and service refusals."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from iamsim.aws.services import BUILT_IN_PROVIDERS, KMS_CROSS_ACCOUNT, refusals
+from iamsim.env.public import public
+from iamsim.env.types import MissingPolicy
+from iamsim.ir.decide import Hit
+from iamsim.ir.principals import match_principal
+from iamsim.ir.reduce import reduce
+from iamsim.ir.term import FALSE, TRUE, Label, LabelKind, Like, Opaque, Present, all_of, any_of, not_
+from iamsim.model.arn import parse_arn
+from iamsim.model.caller import CallerKind
+from iamsim.model.pattern import plain, tokenize
+from iamsim.model.policy import Effect, PrincipalEntry, PrincipalMatch
+
+if TYPE_CHECKING:
+    from iamsim.env.facts import Facts
+    from iamsim.env.types import Environment, KmsGrant, Resource
+    from iamsim.ir.bindings import Lookup
+    from iamsim.ir.term import Term
+
+# A sub-resource and the resource whose policy governs it, by service.
+# Source: IAM User Guide, "AWS services that work with IAM", and the services' guides on resource-based policies.
+_PARENTS = (
+    ("s3", re.compile(r"([^/]+)/.*\Z", re.DOTALL), r"\1"),
+    ("logs", re.compile(r"(log-group:[^:]+):.*\Z", re.DOTALL), r"\1"),
+    ("es", re.compile(r"(domain/[^/]+)/.*\Z", re.DOTALL), r"\1"),
+    ("dynamodb", re.compile(r"(table/[^/]+)/(?:index|export|backup)/.*\Z", re.DOTALL), r"\1"),
+    ("kinesis", re.compile(r"(stream/[^/]+)/consumer/.*\Z", re.DOTALL), r"\1"),
+    ("execute-api", re.compile(r"([^/]+)/.*\Z", re.DOTALL), r"\1"),
+)
+
+
+def policy_holder(env: Environment, resource: str) -> Resource | None:
+    """The loaded resource whose policy governs `resource`: itself, or the one that it is a part of."""
+    found = env.resources.get(resource)
+    if found is not None:
+        return found
+    arn = parse_arn(resource)
+    if arn is None:
+        return None
+    head = resource[: len(resource) - len(arn.resource)]
+    for service, shape, parent in _PARENTS:
+        if arn.service == service and shape.match(arn.resource):
+            name = head + shape.sub(parent, arn.resource)
+            return env.resources.get(name) or env.resources.get(name + ":*")
+    if arn.service == "logs":
+        return env.resources.get(resource + ":*")
+    return None
+
+
+def holder_of(facts: Facts) -> Resource | None:
+    """The loaded resource whose policy governs the asked one, which may be symbolic."""
+    if facts.holder is not None:
+        return facts.holder
+    return policy_holder(facts.env, facts.resource) if facts.resource not in (None, "*") else None
+
+
+def owner_of(env: Environment, resource: str, caller_account: str | None) -> str | None:
+    """The account that owns `resource`: of its ARN, else of the loaded resource that governs it; None if not known.
+
+    A wildcard-only check belongs to the caller's account.
+    """
+    if resource == "*":
+        return caller_account
+    arn = parse_arn(resource)
+    if arn is not None and arn.account:
+        return arn.account
+    holder = policy_holder(env, resource)
+    return holder.account if holder is not None else None
+
+
+def kms_grants(facts: Facts, lookup: Lookup, holder: Resource) -> tuple[tuple[str, Hit], ...]:
+    """The KMS grants that count as key policy Allows for this check, with their class.
+
+    Source: AWS KMS Developer Guide, "Grants in AWS KMS".
+    """
+    out: list[tuple[str, Hit]] = []
+    for number, grant in enumerate(holder.kms_grants or ()):
+        if facts.action is None or not any(f"kms:{op}".lower() == facts.action for op in grant.operations):
+            continue
+        kind = "Service" if grant.grantee.endswith(".amazonaws.com") else "AWS"
+        match = PrincipalMatch(False, (PrincipalEntry(kind, grant.grantee),))
+        classes = match_principal(match, facts.caller, {}, Effect.ALLOW)
+        label = Label(LabelKind.STATEMENT, f"KMS grant {number + 1} of {holder.arn}", grant.origin)
+        held = reduce(_constraints(grant), lookup)
+        for name, test in (("direct", classes.direct), ("via", classes.via), ("account", classes.account)):
+            term = all_of((held, test))
+            if term is not FALSE:
+                out.append((name, Hit(label, term)))
+    return tuple(out)
+
+
+def _constraints(grant: KmsGrant) -> Term:
+    parts: list[Term] = []
+    for pairs in (grant.encryption_context_subset, grant.encryption_context_equals):
+        parts += [Like(f"kms:encryptioncontext:{k.lower()}", plain(v)) for k, v in pairs]
+    if grant.encryption_context_equals:
+        from iamsim.ir.term import Each
+
+        keys = [Like("kms:encryptioncontextkeys", plain(k)) for k, _ in grant.encryption_context_equals]
+        parts.append(Each("kms:encryptioncontextkeys", any_of(keys)))
+    if grant.source_arn:
+        parts.append(Like("aws:sourcearn", tokenize(grant.source_arn, variables=False)))
+    return all_of(parts)
+
+
+def service_denies(facts: Facts, lookup: Lookup, assumed: list[str]) -> tuple[Hit, ...]:
+    """What the service denies explicitly: S3 RestrictPublicBuckets on a public bucket policy.
+
+    Source: Amazon S3 User Guide, "Blocking public access to your Amazon S3 storage".
+    """
+    holder = holder_of(facts)
+    if holder is None or ":s3:::" not in holder.arn:
+        return ()
+    caller = facts.caller
+    if holder.policy is None or isinstance(holder.policy, MissingPolicy):
+        return ()
+    if caller.kind is CallerKind.SERVICE or (caller.signed and caller.account == facts.owner):
+        return ()
+    setting = restricts(facts.env, holder)
+    if setting is False or (setting is None and facts.missing == "closed"):
+        return ()
+    is_public = public(holder.policy)
+    label = Label(LabelKind.RULE, f"S3 RestrictPublicBuckets on {holder.arn}, whose policy is public", holder.origin)
+    if setting is None:
+        if is_public is FALSE:
+            return ()
+        if facts.missing == "strict":
+            return (Hit(label, Opaque(f"missing:Block Public Access settings of {holder.arn}")),)
+        assumed.append(f"Block Public Access is off for {holder.arn} (no input tells)")
+        return ()
+    return () if is_public is FALSE else (Hit(label, is_public),)
+
+
+def restricts(env: Environment, holder: Resource) -> bool | None:
+    """The most restrictive setting of account and bucket; None if neither is known."""
+    account = env.restrict_public_buckets.get(holder.account) if holder.account else None
+    settings = [s for s in (account, holder.restrict_public_buckets) if s is not None]
+    return any(settings) if settings else None
+
+
+def service_refusals(facts: Facts, lookup: Lookup, *, cross: bool) -> tuple[tuple[Hit, ...], Term]:
+    """What the service refuses whatever the policies say: (certain refusals, the term of what is not known)."""
+    arn = parse_arn(facts.resource) if facts.resource else None
+    if arn is None or facts.action is None:
+        return _symbolic(facts, cross=cross), FALSE
+    out: list[Hit] = []
+    doubt: list[Term] = []
+    for row in refusals(facts.action, arn.service, arn.resource, cross=cross, aws_owned=arn.account == "aws"):
+        if row.unknown:
+            doubt.append(Opaque(f"unsupported:{row.reason}"))
+        else:
+            out.append(Hit(Label(LabelKind.RULE, row.reason), TRUE))
+    if cross and arn.service == "kms" and facts.action not in KMS_CROSS_ACCOUNT:
+        out.append(Hit(Label(LabelKind.RULE, "this KMS action does not work on a key of another account"), TRUE))
+    out.extend(_provider(facts, lookup, arn.account))
+    if facts.action.startswith("elasticfilesystem:client") and holder_of(facts) is None:
+        doubt.append(Opaque("unsupported:a file system without a policy admits every client of its mount targets"))
+    return tuple(out), any_of(doubt)
+
+
+def _symbolic(facts: Facts, *, cross: bool) -> tuple[Hit, ...]:
+    if facts.action == "iam:passrole" and cross:
+        return (Hit(Label(LabelKind.RULE, "a role can only be passed within its account"), TRUE),)
+    return ()
+
+
+def _provider(facts: Facts, lookup: Lookup, account: str) -> list[Hit]:
+    """A federation call needs the provider in the role's account and, for OIDC, a registered audience.
+
+    Source: IAM User Guide, "OIDC federation" and "SAML 2.0 federation".
+    """
+    caller = facts.caller
+    if caller.kind not in (CallerKind.WEB_IDENTITY, CallerKind.SAML) or caller.provider is None:
+        return []
+    if caller.provider in BUILT_IN_PROVIDERS:
+        return []
+    out: list[Hit] = []
+    arn = parse_arn(caller.provider)
+    if arn is not None and arn.account != account:
+        out.append(Hit(Label(LabelKind.RULE, "the identity provider is in another account than the role"), TRUE))
+    provider = facts.env.providers.get(caller.provider)
+    if provider is None:
+        if account in facts.env.providers_known:
+            out.append(Hit(Label(LabelKind.RULE, f"account {account} has no provider {caller.provider}"), TRUE))
+        return out
+    if caller.kind is CallerKind.WEB_IDENTITY and provider.client_ids is not None:
+        key = caller.provider.partition("oidc-provider/")[2].lower() + ":aud"
+        known = any_of(Like(key, plain(c)) for c in provider.client_ids)
+        bad = reduce(all_of((Present(key), not_(known))), lookup)
+        if bad is not FALSE:
+            label = Label(LabelKind.RULE, f"the audience is not registered with {caller.provider}", provider.origin)
+            out.append(Hit(label, bad))
+    return out

@@ -1,0 +1,223 @@
+"""The table of findings: every diagnostic with its severity, title and remedy, and the factory of diagnostics."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from iamsim.diagnostics import Diagnostic, Origin, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+E, W, I = Severity.ERROR, Severity.WARNING, Severity.INFO  # noqa: E741 - the columns of a table
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A kind of diagnostic: its id, severity, title and what to do about it."""
+
+    id: str
+    severity: Severity
+    title: str
+    help: str
+
+
+_ROWS = (
+    # files
+    Finding("input-missing", E, "a path that does not exist", "check the path; give a file or a directory"),
+    Finding("input-empty-directory", E, "a directory without files", "put a snapshot there, or give another directory"),
+    Finding("input-unreadable", E, "a file that cannot be read", "check its permissions"),
+    Finding("input-not-regular", W, "a device, pipe or socket", "save its content to a regular file"),
+    Finding(
+        "input-link-loop", W, "a symbolic link that leads back or nowhere", "remove the link, or point it at a file"
+    ),
+    Finding("input-hidden", I, "a hidden directory that was not entered", "give its path explicitly to read it"),
+    Finding("input-seen", I, "a directory that was read under another path", "nothing needs to be done"),
+    Finding("input-empty", E, "an empty file", "write the file again"),
+    Finding("input-gzip", E, "a broken gzip file", "compress it again, or give the plain file"),
+    Finding("input-encoding", E, "text that is not UTF-8", "save the file as UTF-8"),
+    Finding("input-null-byte", E, "a null byte in a text", "save the file as UTF-8 text"),
+    Finding("input-not-json", E, "text that is not JSON", "correct the text at this place, or export it again"),
+    Finding("input-truncated", E, "JSON that ends too early", "the file was cut off: export it again"),
+    Finding("input-too-deep", E, "JSON nested too deeply", "no AWS format nests this deeply: export it again"),
+    Finding("input-duplicate-member", E, "a repeated member of an object", "keep one of the two; the last was used"),
+    Finding("input-surrogate", W, "half of a surrogate pair in a string", "write the character whole; U+FFFD was used"),
+    Finding("input-skipped", I, "a file that is no JSON", "nothing needs to be done if it is no snapshot"),
+    Finding(
+        "input-unknown-shape", W, "JSON that is no known kind of input", "see the list of inputs in the documentation"
+    ),
+    Finding("input-shape", E, "a record of the wrong shape", "export the snapshot again, or correct the record"),
+    Finding("input-nothing", E, "no usable input", "give a snapshot: see the list of inputs in the documentation"),
+    # records
+    Finding(
+        "gaad-truncated",
+        W,
+        "account details that end at `IsTruncated`",
+        "add the following pages; identities may be missing",
+    ),
+    Finding(
+        "conflict",
+        E,
+        "two inputs that contradict each other",
+        "load snapshots of one point in time; the fact is unknown",
+    ),
+    Finding(
+        "policy-missing",
+        W,
+        "an attached policy without document",
+        "add an input that holds the policy; unknown until then",
+    ),
+    Finding(
+        "group-missing",
+        W,
+        "a group that no input holds",
+        "add an input that holds the group; its policies are unknown",
+    ),
+    Finding("resource-owner-unknown", W, "a resource without account", "add `Account` to the entry"),
+    # policies
+    Finding("policy-not-text", E, "policy text that is not JSON", "correct the text; the policy is unknown"),
+    Finding(
+        "policy-not-object",
+        E,
+        "a policy that is no object",
+        "a policy is an object with `Statement`; unknown until then",
+    ),
+    Finding("policy-no-statement", E, "a policy without `Statement`", "add `Statement`; the policy is unknown"),
+    Finding(
+        "policy-duplicate-member",
+        E,
+        "a repeated member in a policy",
+        "keep one of the two; the policy is unknown",
+    ),
+    Finding("policy-version", E, "an unknown policy version", "use `2012-10-17`; the policy is unknown"),
+    Finding("policy-id", E, "an `Id` in a policy that takes none", "remove `Id`; the policy is unknown"),
+    Finding("policy-case", W, "a name in the wrong case", "write the name as AWS does"),
+    Finding(
+        "policy-unknown-element",
+        W,
+        "an unknown element",
+        "remove or rename it; an Allow statement with unknown until then",
+    ),
+    Finding(
+        "policy-statement",
+        E,
+        "a statement that is no object",
+        "a statement is an object with `Effect`; unknown until then",
+    ),
+    Finding("policy-empty", W, "a policy without statements", "add a statement, or remove the policy"),
+    Finding(
+        "policy-effect",
+        E,
+        "a statement without usable `Effect`",
+        "write `Allow` or `Deny`; the statement is unknown",
+    ),
+    Finding("policy-both", E, "an element beside its negation", "keep one of the two; the statement is unknown"),
+    Finding(
+        "policy-no-action",
+        E,
+        "a statement without action",
+        "add `Action` or `NotAction`; the statement is unknown",
+    ),
+    Finding(
+        "policy-no-resource",
+        E,
+        "a statement without resource",
+        "add `Resource` or `NotResource`; the statement is unknown",
+    ),
+    Finding("policy-no-principal", E, "a statement without principal", "add `Principal`; the statement is unknown"),
+    Finding(
+        "policy-inert", W, "a key policy statement without effect", "add what is missing: AWS ignores the statement"
+    ),
+    Finding(
+        "policy-prohibited",
+        E,
+        "an element that this kind of policy does not take",
+        "remove it; the statement is unknown",
+    ),
+    Finding(
+        "policy-not-principal-allow",
+        E,
+        "`NotPrincipal` with `Allow`",
+        "name the principals, or use `Deny`: AWS no longer supports this",
+    ),
+    Finding(
+        "policy-trust-action", W, "an action that no role trust policy grants", "use `sts:AssumeRole` and its relatives"
+    ),
+    Finding(
+        "policy-action",
+        E,
+        "a malformed action",
+        "write `service:Name`, wildcards in the name only; the pattern is unknown",
+    ),
+    Finding("policy-resource", E, "a malformed resource", "write `*` or an ARN; the pattern is unknown"),
+    Finding(
+        "policy-principal",
+        E,
+        "a malformed principal",
+        "write `*`, an account, an ARN without wildcards or a service; unknown until then",
+    ),
+    Finding(
+        "policy-condition",
+        E,
+        "a malformed condition",
+        "write operator, key and values as AWS does; the condition is unknown",
+    ),
+    Finding(
+        "policy-operator",
+        E,
+        "an unknown condition operator",
+        "use an operator that AWS has; the condition is unknown",
+    ),
+    Finding("policy-value", E, "a value that its operator cannot read", "correct the value; unknown until then"),
+    Finding(
+        "policy-null-modifier", W, "a set operator or `IfExists` with `Null`", "write `Null` alone; it was read as that"
+    ),
+    Finding("policy-key-case", W, "two condition keys that differ only in case", "both apply: keep one"),
+    Finding("policy-sid", W, "a `Sid` that AWS may refuse", "use letters and digits, each `Sid` once"),
+    Finding("policy-characters", W, "a character that AWS does not store", "use tab, line ends and U+0020 to U+00FF"),
+    Finding("policy-size", W, "a policy larger than AWS stores", "split or shorten the policy"),
+)
+
+FINDINGS: Mapping[str, Finding] = MappingProxyType({row.id: row for row in _ROWS})
+
+_UNPRINTABLE = re.compile(
+    r"[^\x20-\x7e\xa0-\ud7ff\uf900-\U0010ffff]|[\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
+)
+
+
+def finding(id: str) -> Finding:  # noqa: A002 - the name of the column
+    """The row of the finding `id`; raises KeyError for an id that is in no row."""
+    return FINDINGS[id]
+
+
+def diagnostic(
+    id: str,  # noqa: A002
+    origin: Origin,
+    message: str,
+    *,
+    span: tuple[int, int] | None = None,
+    help: str | None = None,  # noqa: A002
+) -> Diagnostic:
+    """A diagnostic of the finding `id`, with its severity and, unless `help` is given, its remedy."""
+    row = FINDINGS[id]
+    text = row.help if help is None else help
+    return Diagnostic(id=id, message=message, origin=origin, severity=row.severity, span=span, help=text)
+
+
+def printable(text: str, limit: int = 200) -> str:
+    """`text` on one line for a terminal: control, direction and surrogate characters escaped, cut after `limit`."""
+    if len(text) > limit:
+        text = text[:limit] + "…"
+    if text.isascii() and text.isprintable():
+        return text
+    return _UNPRINTABLE.sub(_escaped, text)
+
+
+def _escaped(m: re.Match[str]) -> str:
+    code = ord(m[0])
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}"

@@ -1,0 +1,90 @@
+"""The trust index: which roles could let a caller in, by what their trust policies name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from iamsim.env.types import MissingPolicy, PrincipalKind
+from iamsim.model.arn import parse_arn
+from iamsim.model.caller import CallerKind
+from iamsim.model.policy import Effect, Malformed
+
+if TYPE_CHECKING:
+    from iamsim.env.types import Environment, Principal
+    from iamsim.model.caller import Caller
+
+_ANY = "*"
+
+
+def roles_for(env: Environment, caller: Caller) -> tuple[Principal, ...]:
+    """The loaded roles whose trust policy may name `caller`, in order of ARN: a superset of those that it can assume."""
+    index = _index(env)
+    found: set[str] = set(index.get(_ANY, ()))
+    for key in _keys(caller):
+        found.update(index.get(key, ()))
+    return tuple(env.principals[a] for a in sorted(found))
+
+
+def _keys(caller: Caller) -> list[str]:
+    match caller.kind:
+        case CallerKind.USER:
+            return [caller.arn or "", caller.account or "", caller.unique_id or "?"]
+        case CallerKind.ROLE_SESSION:
+            sessions = f"session:{caller.account}:{caller.name}"
+            return [caller.arn or "", caller.account or "", sessions, caller.unique_id or "?"]
+        case CallerKind.SERVICE:
+            return [f"service:{s}" for s in caller.services]
+        case CallerKind.WEB_IDENTITY:
+            provider = (caller.provider or "").lower()
+            return [f"provider:{provider.partition('oidc-provider/')[2] or provider}"]
+        case CallerKind.SAML:
+            return [f"provider:{(caller.provider or '').lower()}"]
+        case _:
+            return []
+
+
+def _index(env: Environment) -> dict[str, list[str]]:
+    found: dict[str, list[str]] | None = env.memo.get("trusts")
+    if found is None:
+        found = {}
+        for arn, principal in env.principals.items():
+            if principal.kind is PrincipalKind.ROLE:
+                for key in _named(principal):
+                    found.setdefault(key, []).append(arn)
+        env.memo["trusts"] = found
+    return found
+
+
+def _named(role: Principal) -> set[str]:
+    """Index keys of everything that an Allow of the trust policy may name; `*` where that cannot be told."""
+    trust = role.trust
+    if trust is None or isinstance(trust, MissingPolicy) or trust.malformed is not None:
+        return {_ANY}
+    out: set[str] = set()
+    for statement in trust.statements:
+        if statement.effect is Effect.DENY:
+            continue
+        if statement.malformed is not None or statement.principal is None or statement.principal.negated:
+            out.add(_ANY)
+            continue
+        for entry in statement.principal.entries:
+            out.add(_ANY if isinstance(entry, Malformed) else _key(entry.type, entry.value))
+    return out
+
+
+def _key(kind: str, value: str) -> str:
+    if value == "*" or kind not in ("AWS", "Service", "Federated"):
+        return _ANY
+    if kind == "Service":
+        return f"service:{value.lower()}"
+    if kind == "Federated":
+        low = value.lower()
+        return f"provider:{low.partition('oidc-provider/')[2] or low}"
+    arn = parse_arn(value)
+    if arn is None:
+        return value.partition(":")[0]
+    if arn.service == "iam":
+        return arn.account if arn.resource == "root" else value
+    if arn.service == "sts" and arn.resource.startswith("assumed-role/"):
+        return f"session:{arn.account}:{arn.resource.split('/')[1]}"
+    return value

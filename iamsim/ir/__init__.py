@@ -1,0 +1,1 @@
+"""Terms and what is read from them: one boolean language, many readers."""

@@ -1,0 +1,426 @@
+"""Statements to terms: resources and conditions. Absence, set operators and IfExists are spelled out here, once."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import ip_network
+from typing import TYPE_CHECKING
+
+from iamsim.aws.keys import key_row
+from iamsim.aws.operators import OPERATORS
+from iamsim.ir import values
+from iamsim.ir.evaluate import evaluate
+from iamsim.ir.term import (
+    FALSE,
+    TRUE,
+    Compare,
+    InNetwork,
+    Label,
+    LabelKind,
+    Like,
+    Opaque,
+    Parses,
+    Present,
+    Sort,
+    agree,
+    all_of,
+    any_of,
+    const,
+    each,
+    ite,
+    named,
+    not_,
+    some,
+)
+from iamsim.ir.term import variables as variables_of
+from iamsim.model.pattern import AnyChar, Literal, Pattern, Star, join, plain, tokenize
+from iamsim.model.policy import Malformed, PolicyKind, Quantifier
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from iamsim.aws.operators import OperatorRow
+    from iamsim.ir.term import Term, Var
+    from iamsim.model.pattern import Part
+    from iamsim.model.policy import Condition, Match, Statement
+
+RESOURCE: Var = "resource"
+ACTION: Var = "action"
+
+# Condition keys whose values AWS's own naming rules keep free of `*` and `?`.
+# Source: IAM and STS API references, patterns of UserName, RoleSessionName, SourceIdentity and Tag.
+_CLEAN = (
+    "aws:username", "aws:userid", "aws:principal", "aws:requesttag/", "aws:resourcetag/", "aws:sourceidentity",
+    "aws:resourceaccount", "aws:resourceorg", "aws:sourceaccount", "aws:sourceip", "aws:currenttime", "aws:epochtime",
+    "aws:federatedprovider", "aws:sourcevpc", "aws:requestedregion", "sts:rolesessionname", "sts:sourceidentity",
+)  # fmt: skip
+
+
+def action_term(match: Match, action: str | None) -> Term:
+    """Whether `action` (lower case; None: the variable `action`) is among the actions of a statement.
+
+    Source: IAM User Guide, "IAM JSON policy elements: Action" and "NotAction".
+    """
+    parts: list[Term] = []
+    for p in match.patterns:
+        if isinstance(p, Malformed):
+            parts.append(Opaque(p.reason))
+        elif action is None:
+            parts.append(Like(ACTION, p, fold_case=True))
+        else:
+            parts.append(const(_action_matches(p, action)))
+    found = any_of(parts)
+    return not_(found) if match.negated else found
+
+
+@lru_cache(maxsize=200_000)
+def _action_matches(pattern: Pattern, action: str) -> bool:
+    from iamsim.model.pattern import match
+
+    return match(pattern, action, fold_case=True)
+
+
+def resource_term(match: Match, kind: PolicyKind, resource: str | None, service: str) -> Term:
+    """Whether the requested resource is among the resources of a statement.
+
+    `resource` is an ARN as `normal_arn` gives it, `*` for a wildcard-only action (of `service`), or None for the
+    variable `resource`. Terms over policy variables remain.
+    Source: IAM User Guide, "IAM JSON policy elements: Resource" and "NotResource".
+    """
+    parts: list[Term] = []
+    for p in match.patterns:
+        term = Opaque(p.reason) if isinstance(p, Malformed) else _entry(p, kind, resource, service)
+        if match.negated and not isinstance(p, Malformed):
+            term = any_of((term, _undefined(p, Opaque("X43"))))
+        if term is TRUE:
+            return FALSE if match.negated else TRUE
+        parts.append(term)
+    found = any_of(parts)
+    return not_(found) if match.negated else found
+
+
+def _entry(pattern: Pattern, kind: PolicyKind, resource: str | None, service: str) -> Term:
+    if resource == "*":
+        return _wildcard_only(pattern, service)
+    full, padded = arn_pattern(pattern)
+    found = _dirty(full, _match_resource(full, resource))
+    if padded is None or found is TRUE:
+        return found
+    short = _match_resource(padded, resource)
+    if kind is PolicyKind.IDENTITY:
+        return any_of((found, short))
+    return any_of((found, all_of((Opaque("X2"), short))))
+
+
+def _match_resource(pattern: Pattern, resource: str | None) -> Term:
+    if resource is not None and not pattern.variables:
+        from iamsim.model.pattern import match
+
+        return const(match(pattern, resource))
+    return Like(RESOURCE, pattern)
+
+
+def _wildcard_only(pattern: Pattern, service: str) -> Term:
+    """Semantics X3: AWS's pages contradict each other on a service-wide ARN for an action without resource types."""
+    if all(isinstance(p, Star) for p in pattern.parts) and pattern.parts:
+        return TRUE
+    fields = pattern.text.split(":", 5)
+    fields += ["*"] * (6 - len(fields))
+    if fields[2].lower() in (service, "*") and fields[5] and fields[5].strip("*") == "":
+        return Opaque("X3")
+    return FALSE
+
+
+@lru_cache(maxsize=100_000)
+def arn_pattern(pattern: Pattern) -> tuple[Pattern, Pattern | None]:
+    """A Resource pattern as tokens that know ARN fields, and its padded form if it has fewer than six segments.
+
+    A `*` before the fifth colon matches no colon unless a colon follows it or it is last; literals there are in lower
+    case, as `normal_arn` makes the resource.
+    Source: IAM User Guide, "IAM JSON policy elements: Resource", wildcards in ARNs.
+    """
+    if all(isinstance(p, Star) for p in pattern.parts) and pattern.parts:
+        return Pattern(pattern.text, (Star(),)), None
+    parts: list[Part] = []
+    colons = 0
+    tokens = _single_characters(pattern)
+    for i, p in enumerate(tokens):
+        if colons >= 5:
+            parts.append(p)
+        elif isinstance(p, Literal):
+            colons += p.text == ":"
+            parts.append(Literal(p.text.lower()))
+        elif isinstance(p, Star):
+            after = tokens[i + 1] if i + 1 < len(tokens) else None
+            parts.append(Star(field=not (after is None or after == Literal(":"))))
+        elif isinstance(p, AnyChar):
+            parts.append(AnyChar(field=True))
+        else:
+            parts.append(p)
+    full = join(pattern.text, parts)
+    if colons >= 5:
+        return full, None
+    padding: list[Part] = []
+    for _ in range(5 - colons):
+        padding += [Literal(":"), Star()]
+    return full, join(pattern.text, [*parts, *padding])
+
+
+def _single_characters(pattern: Pattern) -> list[Part]:
+    out: list[Part] = []
+    for p in pattern.parts:
+        if isinstance(p, Literal):
+            out.extend(Literal(c) for c in p.text)
+        else:
+            out.append(p)
+    return out
+
+
+@lru_cache(maxsize=65536)
+def normal_arn(text: str) -> str:
+    """`text` with everything before the fifth colon in lower case; texts that are no ARN stay as they are."""
+    fields = text.split(":", 5)
+    if len(fields) < 6:
+        return text
+    return ":".join([*(f.lower() for f in fields[:5]), fields[5]])
+
+
+def _undefined(pattern: Pattern, value: Term) -> Term:
+    """`value` where a policy variable of `pattern` has no value, else false (semantics X43)."""
+    lacking = any_of(not_(Present(v.key)) for v in pattern.variables if v.default is None)
+    return all_of((lacking, value))
+
+
+def _dirty(pattern: Pattern, found: Term) -> Term:
+    """`found`, or U where a substituted value holds a wildcard character (semantics X6) or cannot be used (X7, X34)."""
+    bad: list[Term] = []
+    for v in pattern.variables:
+        row = key_row(v.key, None)
+        if "${" in v.key or (v.default is not None and "${" in v.default):
+            return Opaque("X34")
+        if row.multivalued:
+            return Opaque("X7")
+        if v.default is not None:
+            empty = Like(v.key, plain(""))
+            bad.append(empty)
+        if not v.key.startswith(_CLEAN):
+            bad += [Like(v.key, Pattern("", (Star(), Literal(c), Star()))) for c in "*?"]
+    if not bad:
+        return found
+    return ite(any_of(bad), Opaque("X6"), found)
+
+
+def condition_term(condition: Condition, *, variables: bool) -> Term:
+    """The truth of one operator and key, named, over the key in lower case. `variables`: version 2012-10-17.
+
+    Source: IAM User Guide, "IAM JSON policy elements: Condition operators" and "Single-valued vs. multivalued
+    context keys".
+    """
+    text = f"{_operator_text(condition)} {condition.key}"
+    label = Label(LabelKind.CONDITION, text, condition.origin)
+    if condition.malformed is not None:
+        return named(label, Opaque(condition.malformed.reason))
+    row = OPERATORS[condition.operator]
+    key = condition.key.lower()
+    if row.compares == "null":
+        return named(label, _null(key, condition.values))
+    return named(label, _quantified(condition, row, key, variables=variables))
+
+
+def _operator_text(condition: Condition) -> str:
+    prefix = f"{condition.quantifier}:" if condition.quantifier else ""
+    return prefix + condition.operator + ("IfExists" if condition.if_exists else "")
+
+
+def _null(key: Var, wanted: tuple[str, ...]) -> Term:
+    """`Null`; a present empty value may count as null (semantics X10)."""
+    parts: list[Term] = []
+    empty = Like(key, plain(""))
+    for value in wanted:
+        low = values.boolean(value)
+        if low is None:
+            parts.append(Opaque("malformed:Null"))
+        elif low:
+            parts.append(any_of((not_(Present(key)), all_of((empty, Opaque("X10"))))))
+        else:
+            parts.append(all_of((Present(key), any_of((not_(empty), Opaque("X10"))))))
+    if len({values.boolean(v) for v in wanted} & {True, False}) == 2:
+        return TRUE
+    return any_of(parts)
+
+
+def _quantified(condition: Condition, row: OperatorRow, key: Var, *, variables: bool) -> Term:
+    here = Present(key)
+    leaf = _leaf(condition, row, key, variables=variables)
+    multivalued = key_row(key, None).multivalued
+    match condition.quantifier:
+        case Quantifier.ALL:
+            held = _for_all(key, leaf, multivalued=multivalued)
+            return any_of((not_(here), held))
+        case Quantifier.ANY:
+            held = all_of((here, _for_any(key, leaf, multivalued=multivalued)))
+            return any_of((held, all_of((not_(here), Opaque("X9"))))) if condition.if_exists else held
+        case None:
+            if multivalued:
+                leaf = Opaque("X8")
+            if row.negated or condition.if_exists:
+                return any_of((not_(here), leaf))
+            return all_of((here, leaf))
+
+
+def _for_all(key: Var, leaf: Term, *, multivalued: bool) -> Term:
+    """All values satisfy `leaf`; an empty text may count as no value at all (semantics X10)."""
+    if _at_empty(key, leaf) is True:
+        return each(key, leaf) if multivalued else leaf
+    loose = any_of((leaf, Like(key, plain(""))))
+    if multivalued:
+        return any_of((each(key, leaf), all_of((Opaque("X10"), each(key, loose)))))
+    return any_of((leaf, all_of((Opaque("X10"), loose))))
+
+
+def _for_any(key: Var, leaf: Term, *, multivalued: bool) -> Term:
+    if _at_empty(key, leaf) is False:
+        return some(key, leaf) if multivalued else leaf
+    tight = all_of((leaf, not_(Like(key, plain("")))))
+    if multivalued:
+        return any_of((some(key, tight), all_of((Opaque("X10"), some(key, leaf)))))
+    return any_of((tight, all_of((Opaque("X10"), leaf))))
+
+
+def _at_empty(key: Var, leaf: Term) -> bool | None:
+    """The value of `leaf` for the empty text, None if that depends on other keys or is U."""
+    return evaluate(leaf, {key: ("",)}) if variables_of(leaf) <= {key} else None
+
+
+def _leaf(condition: Condition, row: OperatorRow, key: Var, *, variables: bool) -> Term:
+    """Base comparison of one value of `key` with all policy values: OR, or NOR for a negated operator."""
+    hits: list[Term] = []
+    for value in condition.values:
+        hit = _compare(row, key, value, variables=variables)
+        hits.append(hit)
+    found = any_of(hits)
+    if not row.negated:
+        return found
+    sort = _SORTS.get(row.compares.split(" ")[0])
+    unread = _unread(key, sort)
+    return all_of((not_(found), unread)) if unread is not TRUE else not_(found)
+
+
+_MAPPED = ip_network("::ffff:0:0/96")
+_SORTS = {"number": Sort.NUMBER, "date": Sort.DATE, "address": Sort.ADDRESS, "arn": Sort.ARN}
+
+
+def _unread(key: Var, sort: Sort | None) -> Term:
+    """TRUE where a value of `key` can be read as `sort`, else U: a negated operator on it is undocumented (X16)."""
+    if sort is None:
+        return TRUE
+    return any_of((Parses(key, sort), Opaque("X16")))
+
+
+def _compare(row: OperatorRow, key: Var, value: str, *, variables: bool) -> Term:
+    kind, _, op = row.compares.partition(" ")
+    match kind:
+        case "text":
+            return _text(row, key, value, variables=variables)
+        case "number":
+            wanted = values.number(value)
+            if key == "aws:epochtime" and wanted is not None:
+                return Compare("aws:currenttime", op, wanted, Sort.DATE)
+            return Opaque("malformed:number") if wanted is None else Compare(key, op, wanted, Sort.NUMBER)
+        case "date":
+            return _date(key, op, value)
+        case "bool":
+            return _bool(key, value)
+        case "binary":
+            data = values.binary(value)
+            return Opaque("malformed:base64") if data is None else Compare(key, "==", data, Sort.BINARY)
+        case "address":
+            return _address(key, value)
+        case _:
+            return _arn(key, value, variables=variables)
+
+
+def _text(row: OperatorRow, key: Var, value: str, *, variables: bool) -> Term:
+    pattern = tokenize(value, wildcards=row.wildcards, variables=variables)
+    if not pattern.variables:
+        exact = Like(key, pattern, fold_case=row.fold_case)
+        return _fold_unsure(key, value, exact) if row.fold_case and not value.isascii() else exact
+    found = Like(key, pattern, fold_case=row.fold_case)
+    return _dirty(pattern, found) if row.wildcards else _defaults_only(pattern, found)
+
+
+def _fold_unsure(key: Var, value: str, folded: Term) -> Term:
+    """Letters outside ASCII that differ in case: undocumented whether they are equal (semantics 3.3)."""
+    ascii_fold = Pattern(value, tuple(plain(value).parts))
+    return any_of((Like(key, ascii_fold), all_of((Opaque("case:non-ascii"), folded))))
+
+
+def _defaults_only(pattern: Pattern, found: Term) -> Term:
+    for v in pattern.variables:
+        if "${" in v.key or (v.default is not None and "${" in v.default):
+            return Opaque("X34")
+        if key_row(v.key, None).multivalued:
+            return Opaque("X7")
+    empties = [Like(v.key, plain("")) for v in pattern.variables if v.default is not None]
+    return ite(any_of(empties), Opaque("X7"), found) if empties else found
+
+
+def _date(key: Var, op: str, value: str) -> Term:
+    wanted = values.date(value)
+    if wanted is None:
+        return Opaque("malformed:date")
+    var = "aws:currenttime" if key == "aws:epochtime" else key
+    other = values.ambiguous_date(value)
+    found = _compare_date(var, op, wanted)
+    return found if other is None else agree(found, _compare_date(var, op, other), "X11")
+
+
+def _compare_date(key: Var, op: str, wanted: Fraction) -> Term:
+    return Compare(key, op, wanted, Sort.DATE)
+
+
+def _bool(key: Var, value: str) -> Term:
+    if values.boolean(value) is None:
+        return Opaque("X4" if "${" in value else "malformed:bool")
+    return Like(key, plain(value.lower()), fold_case=True)
+
+
+def _address(key: Var, value: str) -> Term:
+    block = values.network(value)
+    if block is None:
+        return Opaque("malformed:address")
+    inside = InNetwork(key, block)
+    return any_of((inside, all_of((InNetwork(key, _MAPPED), Opaque("X12"))))) if block.version == 4 else inside
+
+
+def _arn(key: Var, value: str, *, variables: bool) -> Term:
+    """An ARN operator: six components, no wildcard crosses into another of the first five.
+
+    Source: IAM User Guide, "IAM JSON policy elements: Condition operators", ARN condition operators.
+    """
+    pattern = tokenize(value, variables=variables)
+    parts: list[Part] = []
+    colons = 0
+    for p in _single_characters(pattern):
+        if colons >= 5:
+            parts.append(p)
+        elif isinstance(p, Literal):
+            colons += p.text == ":"
+            parts.append(p)
+        elif isinstance(p, Star):
+            parts.append(Star(field=True))
+        elif isinstance(p, AnyChar):
+            parts.append(AnyChar(field=True))
+        else:
+            parts.append(p)
+    if colons < 5:
+        return Opaque("X13")
+    full = join(value, parts)
+    found = Like(key, full)
+    return _dirty(full, found) if full.variables else found
+
+
+def conditions_term(statement: Statement, *, variables: bool) -> Term:
+    """The conjunction of all conditions of a statement, each named."""
+    return all_of(condition_term(c, variables=variables) for c in statement.conditions)
+

@@ -1,0 +1,1 @@
+"""One caller, one operation, one condition: the answer, with its witness, core, reasons and assumptions."""

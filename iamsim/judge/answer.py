@@ -1,0 +1,145 @@
+"""Answers: the verdict with what proves it (a witness or a core), or what is missing, and what was assumed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from iamsim.env.types import EMPTY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from iamsim.diagnostics import Diagnostic, Origin
+    from iamsim.ir.term import Term
+
+
+class Verdict(StrEnum):
+    """Whether some request that the question describes is allowed."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+class Decision(StrEnum):
+    """The verdict in AWS's words; a NO is explicit if a Deny decides it."""
+
+    ALLOWED = "allowed"
+    IMPLICIT_DENY = "implicitDeny"
+    EXPLICIT_DENY = "explicitDeny"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """A statement or layer that an answer names: what it is, why it matters, and where it stands."""
+
+    text: str
+    role: str
+    origin: Origin | None = None
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A concrete request. `caller` is the ARN that signs (or a name for callers without one).
+
+    `resource` is an ARN or `*`. `context` maps AWS's spelling of each present condition key to its values; `chosen` are
+    the keys that are neither derived nor given: what the request must bring.
+    """
+
+    caller: str
+    action: str
+    resource: str
+    owner: str | None
+    context: Mapping[str, tuple[str, ...]]
+    chosen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witness:
+    """A request that AWS would allow, and the statements that allow it."""
+
+    request: Request
+    allowed_by: tuple[Cited, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """One step of a path: `caller` obtains a session of `target` by `action`; `witness` is the request that does it."""
+
+    caller: str
+    action: str
+    target: str
+    witness: Witness
+    checks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """Why not: statements and layers that together forbid every request; none of them can be left out."""
+
+    items: tuple[Cited, ...]
+    remedy: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A question as it was understood."""
+
+    principal: str
+    action: str
+    resource: str
+    via: str = "roles"
+    strict: bool = False
+    missing: str = "assume"
+    context: Mapping[str, tuple[str, ...] | None] = field(default_factory=lambda: EMPTY)
+    when: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The answer to one question. Compare `verdict` with a `Verdict`; an answer has no truth value of its own.
+
+    `witness` is set for YES: the last request, with `path` the hops before it (empty for a direct YES). `core` is set for
+    NO. `reasons` are codes of what is not known (semantics ledger), `assumptions` and `notes` sentences. `residual` is
+    what the request must satisfy. `data_date` is the date of the action data.
+    """
+
+    question: Question
+    verdict: Verdict
+    decision: Decision
+    witness: Witness | None = None
+    path: tuple[Hop, ...] = ()
+    core: Core | None = None
+    residual: Term | None = None
+    reasons: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
+    data_date: str = ""
+    cost: Mapping[str, int] = field(default_factory=lambda: EMPTY, compare=False)
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("an answer has three values: compare `answer.verdict` with `Verdict.YES`, `NO` or `UNKNOWN`")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The hops and the final request as one dict each: caller, action, resource, context."""
+        hops = [h.witness for h in self.path] + ([self.witness] if self.witness else [])
+        return [
+            {
+                "caller": w.request.caller,
+                "action": w.request.action,
+                "resource": w.request.resource,
+                "context": {k: list(v) for k, v in w.request.context.items()},
+                "allowed_by": [c.text for c in w.allowed_by],
+            }
+            for w in hops
+        ]
+
+    def _repr_html_(self) -> str:
+        from iamsim.report.html import answer_html
+
+        return answer_html(self)

@@ -1,0 +1,130 @@
+"""Which resources a question can mean: one ARN, or for a pattern the loaded resources that fit and all others at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from iamsim.aws.actions import action_info, fits, resource_arn_patterns
+from iamsim.aws.services import TRUST_ACTIONS
+from iamsim.aws.shapes import globs_meet
+from iamsim.env.resource_policy import owner_of
+from iamsim.errors import QueryError
+from iamsim.ir.lower import RESOURCE, arn_pattern, normal_arn
+from iamsim.ir.term import TRUE, Like, Term, all_of, any_of, not_
+from iamsim.model.arn import parse_arn
+from iamsim.model.pattern import Literal, Pattern, Star, join, tokenize
+
+if TYPE_CHECKING:
+    from iamsim.env.types import Environment, Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One meaning of the asked resource: an ARN, `*`, or (None) every ARN for which `domain` holds.
+
+    `owner` is its account if known; `holder` the loaded resource whose policy governs a symbolic one.
+    """
+
+    resource: str | None
+    owner: str | None
+    domain: Term = TRUE
+    holder: Resource | None = None
+    note: str = ""
+
+
+def targets(
+    env: Environment, action: str, text: str, account: str | None, *, any_resource: bool, owner: str | None, closed: bool
+) -> tuple[Target, ...]:
+    """The meanings of the resource `text` for `action`, concrete ones first, in order of ARN.
+
+    `account` is the caller's, `owner` overrides the account of the resource. Raises QueryError if the resource does not
+    fit the action and `any_resource` is not set.
+    """
+    info = action_info(action)
+    if info is not None and info.wildcard_only and not any_resource:
+        note = "" if text == "*" else f"{info.name} has no resource types: `*` was evaluated instead of `{text}`"
+        return (Target("*", account, note=note),)
+    if text == "*" and info is None:
+        return (Target("*", account),)
+    if text != "*" and parse_arn(text) is None:
+        raise QueryError(f"`{text}` is neither an ARN nor `*`", "a resource is an ARN such as arn:aws:s3:::bucket/key")
+    resource = normal_arn(text)
+    if text != "*" and not any_resource and fits(action, resource) is False:
+        shapes = ", ".join(f"`{p}`" for p in resource_arn_patterns(action)[:4])
+        raise QueryError(
+            f"resource `{text}` does not fit action `{action}`",
+            f"the action works on {shapes}; --any-resource asks all the same",
+        )
+    if "*" not in text and "?" not in text:
+        return (Target(resource, owner or owner_of(env, resource, account)),)
+    return _symbolic(env, action, text, account, owner, closed=closed)
+
+
+def _symbolic(
+    env: Environment, action: str, text: str, account: str | None, owner: str | None, *, closed: bool
+) -> tuple[Target, ...]:
+    asked = Pattern("*", (Star(),)) if text == "*" else arn_pattern(tokenize(text, variables=False))[0]
+    shapes = [arn_pattern(tokenize(p, variables=False))[0] for p in resource_arn_patterns(action)]
+    domain = all_of((Like(RESOURCE, asked), any_of(Like(RESOURCE, s) for s in shapes) if shapes else TRUE))
+    loaded = _loaded(env, action, text, owner, domain)
+    rest = [] if closed else _rest(env, action, text, account, owner, domain)
+    return (*loaded, *rest)
+
+
+def _loaded(env: Environment, action: str, text: str, owner: str | None, domain: Term) -> list[Target]:
+    """One target per loaded resource (or role, user) that fits: itself, or for a container the things in it."""
+    out: list[Target] = []
+    service = action.partition(":")[0]
+    for arn, resource in env.resources.items():
+        parsed = parse_arn(arn)
+        if parsed is None:
+            continue
+        inside = f"{arn}/*" if parsed.service == "s3" else None
+        if inside is not None and fits(action, arn) is False:
+            if text == "*" or globs_meet(text, inside):
+                contained = Like(RESOURCE, join(arn, [Literal(arn + "/"), Star()]))
+                out.append(Target(None, owner or resource.account, all_of((domain, contained)), resource))
+        elif fits(action, arn) is True and (text == "*" or globs_meet(text, arn)):
+            out.append(Target(normal_arn(arn), owner or resource.account))
+    if service in ("iam", "sts"):
+        for arn, principal in env.principals.items():
+            if fits(action, arn) is True and (text == "*" or globs_meet(text, arn)):
+                out.append(Target(normal_arn(arn), owner or principal.account))
+    return sorted(out, key=lambda t: (t.resource or (t.holder.arn if t.holder else "")))
+
+
+def _rest(
+    env: Environment, action: str, text: str, account: str | None, owner: str | None, domain: Term
+) -> list[Target]:
+    """All resources that no input names, by account; those of accounts that are not loaded have an unknown owner."""
+    named = [normal_arn(a) for a in env.resources]
+    others = not_(any_of(t for a in named for t in _itself_and_inside(a)))
+    field = text.split(":", 5)[4] if text != "*" else "*"
+    trust = action.lower().startswith(TRUST_ACTIONS)
+    accounts = sorted({*env.accounts, *([account] if account else [])})
+    regular = any(":s3:::" not in p for p in resource_arn_patterns(action))
+    out: list[Target] = []
+    if owner is not None:
+        return [Target(None, owner, all_of((domain, others)))]
+    if regular and (field == "*" or field.isdigit() or "*" in field):
+        for a in accounts:
+            if (field.isdigit() and field != a) or (trust and a in env.accounts):
+                continue
+            out.append(Target(None, a, all_of((domain, others, _in_account(a)))))
+    foreign = all_of((domain, others, not_(any_of(_in_account(a) for a in accounts))))
+    if not (field.isdigit() and field in accounts):
+        out.append(Target(None, None, foreign))
+    return out
+
+
+def _itself_and_inside(arn: str) -> tuple[Term, ...]:
+    whole = Like(RESOURCE, join(arn, [Literal(arn)]))
+    return (whole, Like(RESOURCE, join(arn, [Literal(arn + "/"), Star()])))
+
+
+def _in_account(account: str) -> Term:
+    parts = [Star(field=True), Literal(":"), Star(field=True), Literal(":"), Star(field=True), Literal(":")]
+    tail = [Star(field=True), Literal(f":{account}:"), Star()]
+    return Like(RESOURCE, join(account, [*parts, *tail]))
+

@@ -1,0 +1,118 @@
+"""One check as a problem: its layers, its authorization over the free keys, and their constraints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from iamsim.env.applicable import NO_DOCUMENTS, layers_of
+from iamsim.env.context import lookup_of
+from iamsim.ir.bounds import may, must, reasons
+from iamsim.ir.decide import decide
+from iamsim.ir.reduce import reduce
+from iamsim.ir.term import FALSE, TRUE, Const, Term, all_of
+from iamsim.judge.axioms import axioms, constants, hint_of
+from iamsim.judge.callers import localized
+from iamsim.smt.types import Limits, Sat, Unknown
+
+if TYPE_CHECKING:
+    from iamsim.env.applicable import Documents
+    from iamsim.env.facts import Facts
+    from iamsim.ir.bindings import Lookup
+    from iamsim.ir.decide import Authorization, Layers
+    from iamsim.smt.types import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One (caller, action, resource, context) evaluation with everything that its verdict rests on."""
+
+    facts: Facts
+    documents: Documents
+    layers: Layers
+    authorization: Authorization
+    assumptions: tuple[str, ...]
+    lookup: Lookup
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a solver found: SAT in `sure` is a YES; else SAT in `possible` is an UNKNOWN; both UNSAT is a NO.
+
+    `term` is the formula of which these are the bounds; `stuck` is the solver's reason where it gave up.
+    """
+
+    sure: Outcome | None
+    possible: bool
+    term: Term
+    stuck: str | None = None
+
+
+def check_of(facts: Facts, documents: Documents = NO_DOCUMENTS) -> Check:
+    """The check of `facts` with the documents that came with the question."""
+    from dataclasses import replace
+
+    caller = localized(facts.caller, facts.owner, facts.caller.partition)
+    if caller is not facts.caller:
+        facts = replace(facts, caller=caller)
+    layers, assumptions = layers_of(facts, documents)
+    return Check(facts, documents, layers, decide(layers), assumptions, lookup_of(facts))
+
+
+def problem_of(check: Check, when: Term = TRUE) -> Term:
+    """What must hold for the check to be allowed and to fit the question, without the constraints between keys."""
+    condition = when if when is TRUE else reduce(when, check.lookup)
+    return all_of((check.authorization.allowed, condition))
+
+
+def settle(
+    term: Term, background: tuple[Facts, ...], limits: Limits, engine: str = "auto", extra: Term = TRUE
+) -> Settled:
+    """Whether `term` can hold, certainly or possibly, under the constraints of the contexts of `background`."""
+    if isinstance(term, Const):
+        return Settled(Sat({}, "fold") if term.value else None, term.value, term)
+    certain = must(term)
+    if certain is not FALSE:
+        outcome = _solve(certain, background, limits, engine, extra)
+        if isinstance(outcome, Sat):
+            return Settled(outcome, True, term)
+        stuck = outcome.reason if isinstance(outcome, Unknown) else None
+    else:
+        stuck = None
+    possible = may(term)
+    if stuck is None and possible == certain:
+        return Settled(None, False, term)
+    if possible is FALSE:
+        return Settled(None, False, term)
+    outcome = _solve(possible, background, limits, engine, extra)
+    if isinstance(outcome, Unknown):
+        stuck = stuck or outcome.reason
+    return Settled(None, isinstance(outcome, Sat | Unknown), term, stuck)
+
+
+def closed(term: Term, background: tuple[Facts, ...], extra: Term = TRUE) -> Term:
+    """`term` with the constraints between the keys that it reads."""
+    whole = all_of((term, extra))
+    if whole is TRUE:
+        return TRUE
+    for _ in range(4):
+        added = [axioms(f, whole) for f in background]
+        grown = all_of((term, extra, *added, constants(whole)))
+        if grown == whole:
+            break
+        whole = grown
+    return whole
+
+
+def _solve(term: Term, background: tuple[Facts, ...], limits: Limits, engine: str, extra: Term) -> Outcome:
+    from iamsim.smt.solve import solve
+
+    whole = closed(term, background, extra)
+    if whole is TRUE:
+        return Sat({}, "fold")
+    return solve(whole, hint_of, limits, engine=engine)
+
+
+def reasons_of(term: Term) -> tuple[str, ...]:
+    """The reason codes of what is not known in a formula, sorted."""
+    return reasons(term)

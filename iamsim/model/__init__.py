@@ -1,0 +1,1 @@
+"""What a policy says; no AWS rule is applied here."""

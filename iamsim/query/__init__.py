@@ -1,0 +1,1 @@
+"""Questions: their language, and the answers to each kind of them."""
