@@ -47,9 +47,8 @@ def same(shown, printed):
 
 
 def run_iamsim(words, monkeypatch):
-    from typer.testing import CliRunner
-
     from iamsim.cli.app import app
+    from typer.testing import CliRunner
 
     monkeypatch.chdir(ROOT)
     for name in [n for n in os.environ if n.startswith("IAMSIM_")]:

@@ -10,7 +10,7 @@ from iamsim.ir.decide import Hit, ResourceSide, Side
 from iamsim.ir.lower import action_term, conditions_term, resource_term
 from iamsim.ir.principals import Classes, match_principal, unknown
 from iamsim.ir.reduce import reduce
-from iamsim.ir.term import FALSE, TRUE, Label, LabelKind, Opaque, all_of
+from iamsim.ir.term import FALSE, TRUE, Label, LabelKind, Opaque, all_of, malformed
 from iamsim.model.policy import Effect, PolicyKind
 
 if TYPE_CHECKING:
@@ -55,17 +55,14 @@ def slice_policy(facts: Facts, policy: Policy) -> Sliced:
 def _action(statement: Statement, action: str | None) -> Term:
     if statement.inert:
         return FALSE
-    if statement.malformed is not None:
-        return Opaque(statement.malformed.reason)
-    return TRUE if statement.action is None else action_term(statement.action, action)
+    term = TRUE if statement.action is None else action_term(statement.action, action)
+    return term if statement.malformed is None else all_of((malformed(statement.malformed.reason), term))
 
 
 def _body(facts: Facts, lookup: Lookup, policy: Policy, statement: Statement, action: Term) -> Term:
     """The term of action, resource and conditions of a statement in this check."""
     if action is not TRUE and facts.action is None:
         action = reduce(action, lookup)
-    if statement.malformed is not None:
-        return action
     resource: Term = TRUE
     if statement.resource is not None:
         service = (facts.action or "").partition(":")[0]
@@ -103,7 +100,7 @@ def side(
             lost.append(Opaque(f"missing:{policy.arn}"))
             continue
         if policy.malformed is not None:
-            lost.append(Opaque(policy.malformed.reason))
+            lost.append(malformed(policy.malformed.reason))
             continue
         for statement, action in slice_policy(facts, policy):
             if deny_only and statement.effect is Effect.ALLOW:
@@ -147,7 +144,7 @@ def resource_side(
 ) -> ResourceSide:
     """A resource or trust policy in this check, by class of grant. `extra` are further (class, hit) pairs: KMS grants."""
     if policy.malformed is not None:
-        return ResourceSide(Side(label, unknown=Opaque(policy.malformed.reason)))
+        return ResourceSide(Side(label, unknown=malformed(policy.malformed.reason)))
     by_class: dict[str, list[Hit]] = {"direct": [], "via": [], "account": []}
     deny: list[Hit] = []
     for statement, action in slice_policy(facts, policy):
@@ -184,8 +181,8 @@ def _unsure(statement: Statement, term: Term) -> Term:
 
 def principal_classes(facts: Facts, statement: Statement, entities: Mapping[str, str]) -> Classes:
     """The classes of a statement's principal element for the caller; a malformed statement is U in all of them."""
-    if statement.malformed is not None or statement.principal is None:
-        return unknown(statement.malformed.reason if statement.malformed else "malformed:Principal")
+    if statement.principal is None:
+        return unknown(f"malformed:{statement.malformed.reason if statement.malformed else 'no Principal'}")
     return match_principal(statement.principal, facts.caller, entities, statement.effect)
 
 
@@ -197,7 +194,7 @@ def endpoint_side(
     Source: AWS PrivateLink Guide, "Control access to VPC endpoints using endpoint policies".
     """
     if policy.malformed is not None:
-        return Side(label, unknown=Opaque(policy.malformed.reason))
+        return Side(label, unknown=malformed(policy.malformed.reason))
     allow: list[Hit] = []
     deny: list[Hit] = []
     for statement, action in slice_policy(facts, policy):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING
 
-from iamsim.ir.term import FALSE, TRUE, Opaque, any_of
+from iamsim.ir.term import FALSE, TRUE, Opaque, any_of, malformed
 from iamsim.ir.values import network
 from iamsim.model.policy import Effect, Malformed
 
@@ -53,7 +53,7 @@ def public(policy: Policy) -> Term:
     Source: Amazon S3 User Guide, "Blocking public access to your Amazon S3 storage: The meaning of public".
     """
     if policy.malformed is not None:
-        return Opaque(policy.malformed.reason)
+        return malformed(policy.malformed.reason)
     return any_of(_statement(s) for s in policy.statements if s.effect is not Effect.DENY)
 
 

@@ -28,12 +28,13 @@ from iamsim.ir.term import (
     const,
     each,
     ite,
+    malformed,
     named,
     not_,
     some,
 )
 from iamsim.ir.term import variables as variables_of
-from iamsim.model.pattern import AnyChar, Literal, Pattern, Star, join, plain, tokenize
+from iamsim.model.pattern import AnyChar, Literal, Pattern, Star, join, plain, substitute, tokenize
 from iamsim.model.policy import Malformed, PolicyKind, Quantifier
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def action_term(match: Match, action: str | None) -> Term:
     parts: list[Term] = []
     for p in match.patterns:
         if isinstance(p, Malformed):
-            parts.append(Opaque(p.reason))
+            parts.append(malformed(p.reason))
         elif action is None:
             parts.append(Like(ACTION, p, fold_case=True))
         else:
@@ -89,7 +90,7 @@ def resource_term(match: Match, kind: PolicyKind, resource: str | None, service:
     """
     parts: list[Term] = []
     for p in match.patterns:
-        term = Opaque(p.reason) if isinstance(p, Malformed) else _entry(p, kind, resource, service)
+        term = malformed(p.reason) if isinstance(p, Malformed) else _entry(p, kind, resource, service)
         if match.negated and not isinstance(p, Malformed):
             term = any_of((term, _undefined(p, Opaque("X43"))))
         if term is TRUE:
@@ -197,17 +198,27 @@ def _dirty(pattern: Pattern, found: Term) -> Term:
     for v in pattern.variables:
         row = key_row(v.key, None)
         if "${" in v.key or (v.default is not None and "${" in v.default):
-            return Opaque("X34")
+            return Opaque("malformed:X34")
         if row.multivalued:
             return Opaque("X7")
-        if v.default is not None:
-            empty = Like(v.key, plain(""))
-            bad.append(empty)
         if not v.key.startswith(_CLEAN):
             bad += [Like(v.key, Pattern("", (Star(), Literal(c), Star()))) for c in "*?"]
-    if not bad:
+    found = _defaulted(pattern, found)
+    return ite(any_of(bad), Opaque("X6"), found) if bad else found
+
+
+def _defaulted(pattern: Pattern, found: Term) -> Term:
+    """`found`; where a variable with a default is present but empty, U if value and default differ (semantics X7)."""
+    from dataclasses import replace
+
+    if not isinstance(found, Like):
         return found
-    return ite(any_of(bad), Opaque("X6"), found)
+    for v in pattern.variables:
+        if v.default is not None:
+            other = replace(found, pattern=substitute(pattern, {v.key: v.default}))
+            found_either = agree(found, other, "X7")
+            return ite(Like(v.key, plain("")), found_either, found)
+    return found
 
 
 def condition_term(condition: Condition, *, variables: bool) -> Term:
@@ -219,7 +230,7 @@ def condition_term(condition: Condition, *, variables: bool) -> Term:
     text = f"{_operator_text(condition)} {condition.key}"
     label = Label(LabelKind.CONDITION, text, condition.origin)
     if condition.malformed is not None:
-        return named(label, Opaque(condition.malformed.reason))
+        return named(label, malformed(condition.malformed.reason))
     row = OPERATORS[condition.operator]
     key = condition.key.lower()
     if row.compares == "null":
@@ -358,11 +369,10 @@ def _fold_unsure(key: Var, value: str, folded: Term) -> Term:
 def _defaults_only(pattern: Pattern, found: Term) -> Term:
     for v in pattern.variables:
         if "${" in v.key or (v.default is not None and "${" in v.default):
-            return Opaque("X34")
+            return Opaque("malformed:X34")
         if key_row(v.key, None).multivalued:
             return Opaque("X7")
-    empties = [Like(v.key, plain("")) for v in pattern.variables if v.default is not None]
-    return ite(any_of(empties), Opaque("X7"), found) if empties else found
+    return _defaulted(pattern, found)
 
 
 def _date(key: Var, op: str, value: str) -> Term:

@@ -65,7 +65,7 @@ def match_principal(match: PrincipalMatch, caller: Caller, entities: Mapping[str
 
 def _entry(entry: PrincipalEntry | Malformed, caller: Caller, entities: Mapping[str, str]) -> Classes:
     if isinstance(entry, Malformed):
-        return unknown(entry.reason)
+        return unknown(f"malformed:{entry.reason}")
     if entry.type == "*" or (entry.type == "AWS" and entry.value == "*"):
         federated = caller.kind in (CallerKind.WEB_IDENTITY, CallerKind.SAML)
         return unknown("X41") if federated else DIRECT
@@ -166,7 +166,7 @@ def _not_principal(match: PrincipalMatch, caller: Caller, entities: Mapping[str,
     listed = _listed(entries, caller, entities)
     every, some = _all(listed), any_of(listed)
     if bad is not None:
-        return unknown(bad.reason)
+        return unknown(f"malformed:{bad.reason}")
     if effect is not Effect.DENY:
         return Classes(direct=_both(FALSE, every, Opaque("unsupported:NotPrincipal with Allow")))
     spared = every

@@ -223,6 +223,11 @@ def not_(arg: Term) -> Term:
     return Not(match_)
 
 
+def malformed(reason: str) -> Term:
+    """U for something that AWS would not store."""
+    return Opaque(f"malformed:{reason}")
+
+
 def implies(premise: Term, conclusion: Term) -> Term:
     """`conclusion` wherever `premise` holds."""
     return any_of((not_(premise), conclusion))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from iamsim.aws.limits import Scope
 from iamsim.ir.bounds import may
 from iamsim.ir.term import FALSE, TRUE, Label, LabelKind, Term, all_of, any_of, not_
 from iamsim.judge.answer import Cited, Core, Decision
 from iamsim.judge.axioms import hint_of
 from iamsim.judge.check import closed
 from iamsim.judge.near import near_misses
+from iamsim.judge.problem import policies_of
 from iamsim.smt.types import Limits, Sat, Unsat
 
 if TYPE_CHECKING:
@@ -27,21 +29,38 @@ def parts_of(check: Check, when: Term) -> list[tuple[Cited, Term]]:
         if cited.role in ("scp", "endpoint"):
             out.append((cited, side.allows))
     out += [(Cited(h.label.text, "rule", h.label.origin), not_(h.term)) for h in layers.service_refuses]
-    grants = authorization.grants
     identity = [(c, s) for c, s in _sides(check) if c.role in ("identity", "boundary", "session")]
-    if len(grants) <= 1 and not layers.needs_resource_grant and not _resource_grants(check):
+    if layers.scope is Scope.CROSS:
         out += [(c, s.allows) for c, s in identity]
-    else:
-        out.append((_grant_text(check), any_of(t for _, t in grants)))
+        out.append((_resource_text(check), _resource_grant(check)))
+    elif layers.needs_resource_grant or _resource_speaks(check):
         out += [(c, s.allows) for c, s in identity if s.allows is FALSE and c.role != "identity"]
+        out.append((_grant_text(check), any_of(t for _, t in authorization.grants)))
+    else:
+        out += [(c, s.allows) for c, s in identity]
     if when is not TRUE:
         out.append((Cited(_WHEN.text, "when"), when))
     return out
 
 
-def _resource_grants(check: Check) -> bool:
+def _resource_speaks(check: Check) -> bool:
+    """True iff there is a resource policy, so that the missing grant is its silence as well."""
     res = check.layers.resource
-    return res is not None and bool(res.direct or res.via or res.account)
+    return res is not None and (bool(res.side.allow) or policies_of(check)["resource"] is not None)
+
+
+def _resource_grant(check: Check) -> Term:
+    res = check.layers.resource
+    if res is None or not check.layers.resource_policy_possible:
+        return FALSE
+    return any_of([*(h.term for h in (*res.direct, *res.via, *res.account)), res.side.unknown])
+
+
+def _resource_text(check: Check) -> Cited:
+    layers = check.layers
+    if not layers.resource_policy_possible or layers.resource is None:
+        return Cited("the resource is in another account and can have no resource policy", "rule")
+    return Cited(layers.resource.side.label.text, "resource")
 
 
 def _sides(check: Check) -> list[tuple[Cited, Side]]:

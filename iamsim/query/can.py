@@ -90,7 +90,7 @@ def can(
             runs.append((caller, name, found))
     if not runs and fitting is not None:
         raise fitting
-    answer = _answer(ask, asked, runs, via)
+    answer = _replayed(ask, asked, runs) if engine == "replay" else _answer(ask, asked, runs, via)
     more = [*dict.fromkeys(notes), *answer.notes]
     return replace(answer, notes=tuple(more), warnings=warnings, data_date=data_date())
 
@@ -193,6 +193,30 @@ def _actions(text: str) -> tuple[tuple[str, ...], tuple[Diagnostic, ...]]:
         help=f"did you mean `{near}`?" if near else "the question is answered all the same",
     )
     return (text,), (warning,)
+
+
+_VERDICTS = {
+    "allowed": (Verdict.YES, Decision.ALLOWED),
+    "implicitDeny": (Verdict.NO, Decision.IMPLICIT_DENY),
+    "explicitDeny": (Verdict.NO, Decision.EXPLICIT_DENY),
+    "unknown": (Verdict.UNKNOWN, Decision.UNKNOWN),
+}
+
+
+def _replayed(ask: Ask, asked: Question, runs: list[tuple[Caller, str, tuple[Target, ...]]]) -> Answer:
+    """The answer of the independent evaluator alone, which can only decide one concrete request."""
+    from iamsim import replay
+    from iamsim.judge.check import check_of
+    from iamsim.judge.judge import facts_of
+    from iamsim.judge.problem import replay_problem
+
+    caller, name, found = runs[0]
+    if ask.ever or len(runs) > 1 or len(found) > 1 or found[0].resource is None:
+        raise QueryError("the replay engine decides single concrete requests", "add --strict, and name no pattern")
+    check = check_of(facts_of(ask, caller, name, found[0]), ask.documents)
+    decided = replay.check(replay_problem(check, {}))
+    verdict, decision = _VERDICTS[decided["decision"]]
+    return Answer(question=asked, verdict=verdict, decision=decision, reasons=tuple(decided["reasons"]))
 
 
 def _answer(ask: Ask, asked: Question, runs: list[tuple[Caller, str, tuple[Target, ...]]], via: str) -> Answer:

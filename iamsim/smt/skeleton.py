@@ -124,7 +124,9 @@ def _join(
     return parts[0] if len(parts) == 1 else Node(conjunction, tuple(parts))
 
 
-def true_under(node: int | Node, atoms: Problem, assignment: Mapping[Var, tuple[str, ...]], memo: dict[int, bool]) -> bool:
+def true_under(
+    node: int | Node, atoms: Problem, assignment: Mapping[Var, tuple[str, ...]], memo: dict[int, bool]
+) -> bool:
     """The value of `node` under `assignment`; `memo` keeps the values of atoms."""
     if isinstance(node, Node):
         if node.conjunction:

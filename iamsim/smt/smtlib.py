@@ -207,7 +207,9 @@ def _parses(made: Script, slot: Slot, sort: Sort) -> str:
 
 
 def _real(value: Fraction | int) -> str:
-    size = f"{abs(value.numerator)}.0" if value.denominator == 1 else f"(/ {abs(value.numerator)}.0 {value.denominator}.0)"
+    size = (
+        f"{abs(value.numerator)}.0" if value.denominator == 1 else f"(/ {abs(value.numerator)}.0 {value.denominator}.0)"
+    )
     return f"(- {size})" if value < 0 else size
 
 
@@ -218,9 +220,7 @@ def _template(made: Script, atom: Like, sign: bool, inside: dict[Var, int]) -> s
     """The literal of a pattern with policy variables; each wildcard of a true one is a string of its own."""
     slot = _slot(atom.var, inside)
     held = [made.name(slot, "p")]
-    held += [
-        made.name(_slot(v.key, inside), "p") for v in dict.fromkeys(atom.pattern.variables) if v.default is None
-    ]
+    held += [made.name(_slot(v.key, inside), "p") for v in dict.fromkeys(atom.pattern.variables) if v.default is None]
     if atom.fold_case or not all(regex.sayable(t) for t in _texts(atom.pattern)):
         return f"(and {' '.join(held)})" if sign else "true"
     text = made.name(slot, "s")
@@ -240,9 +240,7 @@ def _template(made: Script, atom: Like, sign: bool, inside: dict[Var, int]) -> s
 
 
 def _texts(pattern: Pattern) -> list[str]:
-    return [
-        t for p in pattern.parts for t in (p.text if isinstance(p, Literal) else getattr(p, "default", None),) if t
-    ]
+    return [t for p in pattern.parts for t in (p.text if isinstance(p, Literal) else getattr(p, "default", None),) if t]
 
 
 def _piece(made: Script, part: object, inside: dict[Var, int]) -> str:
@@ -322,4 +320,3 @@ def _text_bounds(text: str, hint: Hint) -> list[str]:
     if hint.max_length is not None:
         out.append(f"(<= (str.len {text}) {hint.max_length})")
     return out
-

@@ -23,9 +23,7 @@ ENGINES = ("auto", "tableau", "z3", "z3-strings", "cvc5")
 DEFAULT = Limits()
 
 
-def solve(
-    term: Term, hints: Callable[[Var], Hint], limits: Limits = DEFAULT, *, engine: str = "auto"
-) -> Outcome:
+def solve(term: Term, hints: Callable[[Var], Hint], limits: Limits = DEFAULT, *, engine: str = "auto") -> Outcome:
     """Sat with an assignment under which `term` is true, Unsat iff none that `hints` allows is, or Unknown.
 
     No part of `term` may be U. The assignment has the variables that must be present; all others are absent. `auto`

@@ -55,9 +55,7 @@ TOKEN = re.compile(r'"(?:[^"]|"")*"|[()]|\|[^|]*\||[^\s()"]+')
 ESCAPE = re.compile(r"\\u\{([0-9a-fA-F]+)\}|\\u([0-9a-fA-F]{4})")
 
 
-def solve_strings(
-    term: Term, hints: Callable[[Var], Hint], limits: Limits, *, engine: str = "z3-strings"
-) -> Outcome:
+def solve_strings(term: Term, hints: Callable[[Var], Hint], limits: Limits, *, engine: str = "z3-strings") -> Outcome:
     """The outcome of the string solver of Z3 (`z3-strings`) or of `cvc5`.
 
     A model counts only if `term` is true under it.
@@ -147,9 +145,7 @@ def _value(shown: object) -> Value:
             return None
 
 
-def _decode(
-    made: Script, model: Mapping[str, Value], term: Term, limits: Limits
-) -> dict[Var, tuple[str, ...]] | None:
+def _decode(made: Script, model: Mapping[str, Value], term: Term, limits: Limits) -> dict[Var, tuple[str, ...]] | None:
     """An assignment that the model can mean and that makes `term` true, if there is one among the first."""
     slots: dict[tuple[Var, int], dict[str, Value]] = {}
     for name, (var, index, kind) in made.constants.items():

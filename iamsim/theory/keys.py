@@ -91,9 +91,7 @@ def _several(
             return Undecided("conditions on the values of one key")
 
 
-def _element(
-    var: Var, asked: Sequence[tuple[Term, bool]], hint: Hint, budget: int
-) -> str | Conflict | Undecided:
+def _element(var: Var, asked: Sequence[tuple[Term, bool]], hint: Hint, budget: int) -> str | Conflict | Undecided:
     """A text that satisfies Boolean terms over it, one branch of their disjunctive form after the other."""
     blamed: set[int] = set()
     doubt: Undecided | None = None

@@ -134,9 +134,7 @@ def _fixed(index: int, text: str, literals: Sequence[Literal], hint: Hint) -> st
 # --- patterns ----------------------------------------------------------------------------------------------------
 
 
-def _by_globs(
-    likes: Sequence[int], literals: Sequence[Literal], hint: Hint, budget: int
-) -> str | Conflict | Undecided:
+def _by_globs(likes: Sequence[int], literals: Sequence[Literal], hint: Hint, budget: int) -> str | Conflict | Undecided:
     """A text that `hint` allows and that satisfies the pattern literals `likes`, or a conflict iff there is none."""
     positive = [i for i in likes if literals[i][1]]
     negative = [i for i in likes if not literals[i][1]]
@@ -203,7 +201,9 @@ def _mixed(likes: Sequence[int], literals: Sequence[Literal], hint: Hint, budget
         found = _shaped(sort, likes, literals, hint, budget)
         if isinstance(found, globs.Conflict):
             positive, negative = ([i for i in likes if literals[i][1] is s] for s in (True, False))
-            return _conflict(needed[sort], *(positive[i] for i in found.positive), *(negative[i] for i in found.negative))
+            return _conflict(
+                needed[sort], *(positive[i] for i in found.positive), *(negative[i] for i in found.negative)
+            )
         shaped_texts += found
     for text in (*_candidates(needed, likes, literals, hint, budget), *shaped_texts):
         if fits(text, hint) and holds(text, literals):

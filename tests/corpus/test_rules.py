@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cache
 
 import pytest
 from pages import CORPUS, RULES, read_page, rule_pages
 
+from iamsim.ir.term import TRUE
 from iamsim.query.language import Verb
 
 ENGINES = {"trace": "auto", "z3": "z3", "replay": "replay"}
@@ -19,6 +21,7 @@ VERDICTS = {
     "implicit deny": ("no", "implicitDeny"),
     "explicit deny": ("no", "explicitDeny"),
 }
+ACCOUNT = "111122223333"
 EXAMPLES = range(1, 149)
 PAGE = """# A page reads as it is written
 Prose.
@@ -91,9 +94,10 @@ def answer(env, asked, engine):
     from iamsim import can
 
     q = asked.question
+    home = q.caller.startswith(("user/", "role/", "root"))
     return can(
         env,
-        q.caller,
+        f"{ACCOUNT}:{q.caller}" if home else q.caller,
         q.action,
         q.resource,
         context={k: None if v is None else list(v) for k, v in q.given},
@@ -121,13 +125,20 @@ def test_a_page_is_right(path, scenario, asked, engine):
     if scenario is None:
         raise asked
     q = asked.question
+    if engine == "replay" and q.ever:
+        # the independent evaluator decides concrete requests: a NO must hold for the one without any free key
+        found = answer(environment(path, scenario.title), asked, "auto")
+        if found.verdict == "no" and q.when == TRUE:
+            concrete = replace(asked, question=replace(q, ever=False))
+            assert answer(environment(path, scenario.title), concrete, "replay").verdict != "yes"
+        return
     assert q.verb is Verb.CAN
     assert q.expect, "a page question expects something"
     found = answer(environment(path, scenario.title), asked, ENGINES[engine])
     verdict, decision = VERDICTS[q.expect]
     said = (str(found.verdict.value).lower(), found.decision)
     assert said == (verdict, decision or found.decision), spoken(found)
-    if q.because:
+    if q.because and engine != "replay":
         assert q.because.lower() in spoken(found)
 
 

@@ -83,7 +83,9 @@ def random_atom(rng, var):
     if roll < 0.2:
         return Parses(var, rng.choice((Sort.NUMBER, Sort.DATE, Sort.ADDRESS, Sort.BOOL, Sort.ARN)))
     if roll < 0.26:
-        return Compare(var, rng.choice(("<", "==", ">")), Fraction(rng.randint(0, 3)), rng.choice((Sort.NUMBER, Sort.DATE)))
+        return Compare(
+            var, rng.choice(("<", "==", ">")), Fraction(rng.randint(0, 3)), rng.choice((Sort.NUMBER, Sort.DATE))
+        )
     if roll < 0.4 and kind is not Sort.ARN:
         return like(var, tokenize(rng.choice(TEMPLATES)))
     return random_like(rng, var)
@@ -111,7 +113,10 @@ def random_term(rng, names, depth):
 
 
 def sample(seed, depth=2):
-    rng = random.Random(seed)
+    return drawn(random.Random(seed), depth)
+
+
+def drawn(rng, depth=2):
     names = rng.sample(list(HINTS), 3) if rng.random() < 0.7 else ["s", "t", rng.choice(("many", "short", "date"))]
     return random_term(rng, names, rng.choice(range(1, depth + 1)))
 
