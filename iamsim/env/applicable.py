@@ -12,7 +12,7 @@ from iamsim.env.ceilings import endpoint_sides, rcp_sides, scp_sides
 from iamsim.env.context import lookup_of
 from iamsim.env.facts import entities, known_account, principal_at
 from iamsim.env.hits import resource_side, side
-from iamsim.env.resource_policy import holder_of, kms_grants, service_denies, service_refusals
+from iamsim.env.resource_policy import doubtful_grants, holder_of, kms_grants, service_denies, service_refusals
 from iamsim.env.types import MissingPolicy
 from iamsim.ir.decide import Hit, Layers, ResourceSide, Side, unknown_side
 from iamsim.ir.term import FALSE, TRUE, Label, LabelKind, Opaque
@@ -71,6 +71,7 @@ def layers_of(facts: Facts, documents: Documents = NO_DOCUMENTS) -> tuple[Layers
         service_deny=service_denies(facts, lookup, assumed),
         service_refuses=refused,
         refused_unknown=refused_unknown,
+        doubtful=doubtful_grants(facts, lookup),
         needs_resource_grant=_needs_resource_grant(facts),
         resource_policy_possible=possible,
         notes=tuple(n for n in (note_of(action.partition(":")[0]),) if n),

@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 Sliced = tuple[tuple["Statement", "Term"], ...]
 
 
+def named_statement(facts: Facts, policy: Policy, statement: Statement) -> Label:
+    """`label_of`, made once."""
+    key = ("label", id(policy), statement.index)
+    found: Label | None = facts.env.memo.get(key)
+    if found is None:
+        found = facts.env.memo[key] = label_of(policy, statement)
+    return found
+
+
 def label_of(policy: Policy, statement: Statement) -> Label:
     """The label of a statement: its policy, its Sid or number, and its place in that policy's own file.
 
@@ -108,7 +117,7 @@ def side(
             term = _body(facts, lookup, policy, statement, action)
             if term is FALSE:
                 continue
-            _add(allow, deny, statement, label_of(policy, statement), term)
+            _add(allow, deny, statement, named_statement(facts, policy, statement), term)
     return Side(label, tuple(allow), tuple(deny), unknown=_lost(lost))
 
 
@@ -154,7 +163,7 @@ def resource_side(
         term = _body(facts, lookup, policy, statement, action)
         if term is FALSE:
             continue
-        name = label_of(policy, statement)
+        name = named_statement(facts, policy, statement)
         if statement.effect is not Effect.ALLOW:
             hit = all_of((term, reduce(classes.some, lookup)))
             deny.append(Hit(name, _unsure(statement, hit)))
@@ -204,7 +213,7 @@ def endpoint_side(
             continue
         term = all_of((_body(facts, lookup, policy, statement, action), reduce(who, lookup)))
         if term is not FALSE:
-            _add(allow, deny, statement, label_of(policy, statement), term)
+            _add(allow, deny, statement, named_statement(facts, policy, statement), term)
     return Side(label, tuple(allow), tuple(deny))
 
 

@@ -79,8 +79,12 @@ def _condition(condition: Condition) -> str:
         return "open"
     if key != "aws:sourceip" and key not in _FIXING:
         return "none"
-    if condition.operator not in _POSITIVE or condition.if_exists or condition.malformed is not None:
-        return "open" if condition.operator in _POSITIVE else "none"
+    if condition.malformed is not None:
+        return "open"
+    if condition.if_exists or "Not" in condition.operator or condition.operator == "Null":
+        return "none"
+    if condition.operator not in _POSITIVE:
+        return "open"
     if condition.quantifier is not None and condition.quantifier.value == "ForAllValues":
         return "none"
     if key == "aws:sourceip":

@@ -95,6 +95,20 @@ def kms_grants(facts: Facts, lookup: Lookup, holder: Resource) -> tuple[tuple[st
     return tuple(out)
 
 
+def doubtful_grants(facts: Facts, lookup: Lookup) -> tuple[Hit, ...]:
+    """Grants of which AWS does not say what limits them: KMS grants (semantics X22), and file systems without a policy.
+
+    Source: AWS KMS Developer Guide, "Grants in AWS KMS"; Amazon EFS User Guide, "Using IAM to control file system access".
+    """
+    holder = holder_of(facts)
+    if (facts.action or "").startswith("elasticfilesystem:client") and (holder is None or holder.policy is None):
+        why = "a file system without a policy admits every client of its mount targets"
+        return (Hit(Label(LabelKind.RULE, why), Opaque(f"unsupported:{why}")),)
+    if holder is None or not holder.kms_grants:
+        return ()
+    return tuple(Hit(h.label, all_of((Opaque("X22"), h.term))) for _, h in kms_grants(facts, lookup, holder))
+
+
 def _constraints(grant: KmsGrant) -> Term:
     parts: list[Term] = []
     for pairs in (grant.encryption_context_subset, grant.encryption_context_equals):
@@ -159,8 +173,6 @@ def service_refusals(facts: Facts, lookup: Lookup, *, cross: bool) -> tuple[tupl
     if cross and arn.service == "kms" and facts.action not in KMS_CROSS_ACCOUNT:
         out.append(Hit(Label(LabelKind.RULE, "this KMS action does not work on a key of another account"), TRUE))
     out.extend(_provider(facts, lookup, arn.account))
-    if facts.action.startswith("elasticfilesystem:client") and holder_of(facts) is None:
-        doubt.append(Opaque("unsupported:a file system without a policy admits every client of its mount targets"))
     return tuple(out), any_of(doubt)
 
 

@@ -59,7 +59,8 @@ class Layers:
 
     `scope` None means that the owner of the resource is not known. `needs_resource_grant`: identity policies count only
     if the resource policy lets the account decide. `resource_policy_possible`: false where the type has none.
-    `refused` and `free` are the reasons for which the call is denied or allowed without any policy (semantics 5.7).
+    `doubtful` are grants of which it is not known
+    whether any limit binds them. `refused` and `free` are the reasons for which the call is denied or allowed without any policy (semantics 5.7).
     """
 
     scope: Scope | None
@@ -76,6 +77,7 @@ class Layers:
     resource_policy_possible: bool = True
     refused: str | None = None
     refused_unknown: Term = FALSE
+    doubtful: tuple[Hit, ...] = ()
     free: str | None = None
     notes: tuple[str, ...] = ()
 
@@ -145,6 +147,10 @@ def _common_limits(layers: Layers) -> tuple[tuple[Label, Term], ...]:
 
 
 def _grants(layers: Layers) -> tuple[tuple[Label, Term], ...]:
+    return (*_certain_grants(layers), *((h.label, h.term) for h in layers.doubtful))
+
+
+def _certain_grants(layers: Layers) -> tuple[tuple[Label, Term], ...]:
     if layers.scope is not None:
         return _scoped(layers, layers.scope)
     same, cross = _scoped(layers, Scope.SAME), _scoped(layers, Scope.CROSS)

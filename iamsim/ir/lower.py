@@ -101,10 +101,14 @@ def resource_term(match: Match, kind: PolicyKind, resource: str | None, service:
 
 
 def _entry(pattern: Pattern, kind: PolicyKind, resource: str | None, service: str) -> Term:
+    if pattern.text == "*":
+        return TRUE
     if resource == "*":
         return _wildcard_only(pattern, service)
     full, padded = arn_pattern(pattern)
-    found = _dirty(full, _match_resource(full, resource))
+    found = _match_resource(full, resource)
+    if isinstance(found, Like):
+        found = _dirty(full, found)
     if padded is None or found is TRUE:
         return found
     short = _match_resource(padded, resource)

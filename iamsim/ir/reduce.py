@@ -33,7 +33,6 @@ from iamsim.ir.term import (
     ite,
     not_,
     some,
-    variables,
 )
 from iamsim.model.pattern import Literal, Pattern, Variable, folded, join
 
@@ -90,15 +89,28 @@ def _or(args: tuple[Term, ...], lookup: Lookup) -> Term:
     return any_of(out)
 
 
+class _Split(Exception):  # noqa: N818 - it carries a case split to the condition around it
+    """An ambivalent key was read."""
+
+
 def _condition(term: Term, lookup: Lookup) -> Term:
     """A condition as a whole is read under both readings of an ambivalent key (semantics 4.6)."""
-    for var in sorted(variables(term)):
+
+    def plain(var: str) -> Binding:
         binding = lookup(var)
-        if isinstance(binding, Ambivalent):
-            first = _condition(term, _with(lookup, var, binding.first))
-            second = _condition(term, _with(lookup, var, binding.second))
-            return agree(first, second, binding.reason)
-    return reduce(term, lookup)
+        if type(binding) is Ambivalent:
+            raise _Split(var)
+        return binding
+
+    try:
+        return reduce(term, plain)
+    except _Split as split:
+        var: str = split.args[0]
+    binding = lookup(var)
+    assert isinstance(binding, Ambivalent)
+    first = _condition(term, _with(lookup, var, binding.first))
+    second = _condition(term, _with(lookup, var, binding.second))
+    return agree(first, second, binding.reason)
 
 
 def _with(lookup: Lookup, var: str, binding: Binding) -> Lookup:

@@ -53,6 +53,12 @@ class Label:
     origin: Origin | None = field(default=None)
 
 
+def _remember(node: And | Or | Not | Named | Like, value: int) -> int:
+    """Keeps the hash of a node, which is asked for many times; 0 stands for "not yet"."""
+    object.__setattr__(node, "_hash", value or 1)
+    return value or 1
+
+
 @dataclass(frozen=True, slots=True)
 class Const:
     """True or false."""
@@ -65,6 +71,10 @@ class And:
     """All of `args`, of which there are at least two."""
 
     args: tuple[Term, ...]
+    _hash: int = field(default=0, init=False, repr=False, compare=False)
+
+    def __hash__(self) -> int:
+        return self._hash or _remember(self, hash((1, self.args)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +82,10 @@ class Or:
     """Some of `args`, of which there are at least two."""
 
     args: tuple[Term, ...]
+    _hash: int = field(default=0, init=False, repr=False, compare=False)
+
+    def __hash__(self) -> int:
+        return self._hash or _remember(self, hash((2, self.args)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +93,10 @@ class Not:
     """The negation of `arg`."""
 
     arg: Term
+    _hash: int = field(default=0, init=False, repr=False, compare=False)
+
+    def __hash__(self) -> int:
+        return self._hash or _remember(self, hash((3, self.arg)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +105,10 @@ class Named:
 
     label: Label
     arg: Term
+    _hash: int = field(default=0, init=False, repr=False, compare=False)
+
+    def __hash__(self) -> int:
+        return self._hash or _remember(self, hash((4, self.label, self.arg)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +132,10 @@ class Like:
     var: Var
     pattern: Pattern
     fold_case: bool = False
+    _hash: int = field(default=0, init=False, repr=False, compare=False)
+
+    def __hash__(self) -> int:
+        return self._hash or _remember(self, hash((5, self.var, self.pattern, self.fold_case)))
 
 
 @dataclass(frozen=True, slots=True)

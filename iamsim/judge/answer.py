@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from iamsim.env.types import EMPTY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from iamsim.diagnostics import Diagnostic, Origin
     from iamsim.ir.term import Term
@@ -87,7 +87,7 @@ class Core:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A question as it was understood."""
+    """A question as it was understood. `context` holds the given keys in lower case; () means known to be absent."""
 
     principal: str
     action: str
@@ -95,32 +95,97 @@ class Question:
     via: str = "roles"
     strict: bool = False
     missing: str = "assume"
-    context: Mapping[str, tuple[str, ...] | None] = field(default_factory=lambda: EMPTY)
+    context: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: EMPTY)
     when: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What backs a verdict: the witness and path of a YES, the core of a NO, the residual of either."""
+
+    decision: Decision
+    witness: Witness | None = None
+    path: tuple[Hop, ...] = ()
+    core: Core | None = None
+    residual: Term | None = None
+
+
 class Answer:
     """The answer to one question. Compare `verdict` with a `Verdict`; an answer has no truth value of its own.
 
     `witness` is set for YES: the last request, with `path` the hops before it (empty for a direct YES). `core` is set for
     NO. `reasons` are codes of what is not known (semantics ledger), `assumptions` and `notes` sentences. `residual` is
     what the request must satisfy. `data_date` is the date of the action data.
+
+    The evidence of an answer that needed no solver is computed when it is first looked at; a witness is never seen
+    before the independent evaluator has confirmed it (else InternalError).
     """
 
-    question: Question
-    verdict: Verdict
-    decision: Decision
-    witness: Witness | None = None
-    path: tuple[Hop, ...] = ()
-    core: Core | None = None
-    residual: Term | None = None
-    reasons: tuple[str, ...] = ()
-    assumptions: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    warnings: tuple[Diagnostic, ...] = ()
-    data_date: str = ""
-    cost: Mapping[str, int] = field(default_factory=lambda: EMPTY, compare=False)
+    __slots__ = ("_evidence", "assumptions", "data_date", "notes", "question", "reasons", "verdict", "warnings")
+
+    def __init__(
+        self,
+        *,
+        question: Question,
+        verdict: Verdict,
+        decision: Decision = Decision.UNKNOWN,
+        witness: Witness | None = None,
+        path: tuple[Hop, ...] = (),
+        core: Core | None = None,
+        residual: Term | None = None,
+        evidence: Callable[[], Evidence] | None = None,
+        reasons: tuple[str, ...] = (),
+        assumptions: tuple[str, ...] = (),
+        notes: tuple[str, ...] = (),
+        warnings: tuple[Diagnostic, ...] = (),
+        data_date: str = "",
+    ) -> None:
+        self.question = question
+        self.verdict = verdict
+        self.reasons = reasons
+        self.assumptions = assumptions
+        self.notes = notes
+        self.warnings = warnings
+        self.data_date = data_date
+        self._evidence: Evidence | Callable[[], Evidence] = evidence or Evidence(
+            decision=decision, witness=witness, path=path, core=core, residual=residual
+        )
+
+    @property
+    def evidence(self) -> Evidence:
+        """The evidence, computed once."""
+        if not isinstance(self._evidence, Evidence):
+            self._evidence = self._evidence()
+        return self._evidence
+
+    @property
+    def decision(self) -> Decision:
+        """The verdict in AWS's words."""
+        return self.evidence.decision
+
+    @property
+    def witness(self) -> Witness | None:
+        """The request that AWS would allow, for a YES."""
+        return self.evidence.witness
+
+    @property
+    def path(self) -> tuple[Hop, ...]:
+        """The hops before the witness."""
+        return self.evidence.path
+
+    @property
+    def core(self) -> Core | None:
+        """What forbids every request, for a NO."""
+        return self.evidence.core
+
+    @property
+    def residual(self) -> Term | None:
+        """What a request has to satisfy."""
+        return self.evidence.residual
+
+    def __repr__(self) -> str:
+        q = self.question
+        return f"<Answer {self.verdict.value}: can {q.principal} do {q.action} on {q.resource}>"
 
     def __bool__(self) -> NoReturn:
         raise TypeError("an answer has three values: compare `answer.verdict` with `Verdict.YES`, `NO` or `UNKNOWN`")

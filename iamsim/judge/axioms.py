@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,6 @@ from iamsim.model.pattern import AnyChar, Literal, Pattern, Star, Variable, plai
 from iamsim.smt.types import Hint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from iamsim.env.facts import Facts
     from iamsim.ir.term import Term
 
@@ -60,7 +59,6 @@ _SAMPLES = {
     "sts:sourceidentity": ("iamsim",),
     "aws:calledvia": ("athena.amazonaws.com",),
 }
-_ACCOUNT_KEYS = ("account",)
 
 
 def base_name(var: str) -> str:
@@ -68,6 +66,7 @@ def base_name(var: str) -> str:
     return var.rpartition("|")[2]
 
 
+@lru_cache(maxsize=4096)
 def hint_of(var: str) -> Hint:
     """How a free variable is read and what its values look like.
 
@@ -96,31 +95,31 @@ def hint_of(var: str) -> Hint:
     return Hint(sort=sort, multivalued=row.multivalued, samples=samples)
 
 
-def axioms(facts: Facts, problem: Term) -> Term:
-    """The constraints between free keys that bear on `problem` (semantics 4.4), as one term over their variables.
+def axioms(facts: Facts, read: frozenset[str]) -> list[Term]:
+    """The constraints between free keys that bear on a problem over the variables `read` (semantics 4.4).
 
     Source: IAM User Guide, "AWS global condition context keys".
     """
     hop = facts.hop
     seen: set[str] = set()
     parts: list[Term] = []
-    todo = {v for v in variables(problem) if _own(v, hop)}
+    todo = {v for v in read if _own(v, hop)}
     while todo:
         fresh = sorted(todo - seen)
         seen |= todo
         added = [t for v in fresh for t in _of_key(facts, v[len(hop) :], seen)]
         parts += added
         todo = {v for t in added for v in variables(t) if _own(v, hop)} - seen
-    return all_of(parts)
+    return list(dict.fromkeys(parts))
 
 
 def _own(var: str, hop: str) -> bool:
     return var.startswith(hop) and "|" not in var[len(hop) :] and not var.startswith("=")
 
 
-def constants(problem: Term) -> Term:
+def constants(read: frozenset[str]) -> list[Term]:
     """What variables named `=text` mean: they are always that text."""
-    return all_of(Like(v, plain(v[1:])) for v in sorted(variables(problem)) if v.startswith("="))
+    return [Like(v, plain(v[1:])) for v in sorted(read) if v.startswith("=")]
 
 
 def _of_key(facts: Facts, name: str, seen: set[str]) -> list[Term]:
@@ -137,8 +136,10 @@ def _of_key(facts: Facts, name: str, seen: set[str]) -> list[Term]:
             parts += _issued(facts, var)
         case "aws:multifactorauthpresent" | "aws:multifactorauthage":
             parts += _mfa(facts)
-        case "aws:securetransport" | "aws:requestedregion":
+        case "aws:securetransport":
             parts.append(Present(var))
+        case "aws:requestedregion":
+            parts += _region(facts, var)
         case "aws:sourcearn" | "aws:sourceaccount":
             parts += _source(facts)
         case "sts:rolesessionname":
@@ -295,6 +296,18 @@ def _mfa(facts: Facts) -> list[Term]:
     return parts
 
 
+def _region(facts: Facts, var: str) -> list[Term]:
+    """A symbolic resource with a region is asked for in that region."""
+    if facts.resource is not None:
+        return [Present(var)]
+    colon, any_field = Literal(":"), Star(field=True)
+    head = (any_field, colon, any_field, colon, any_field, colon)
+    resource = facts.hop + "resource"
+    same = Like(resource, Pattern("", (*head, Variable(var), colon, any_field, colon, Star())))
+    none = Like(resource, Pattern("", (*head, colon, any_field, colon, Star())))
+    return [Present(var), any_of((same, none))]
+
+
 def _source(facts: Facts) -> list[Term]:
     """The account in `aws:SourceArn`, if it has one, is `aws:SourceAccount`."""
     h = facts.hop
@@ -331,5 +344,3 @@ def _subset(facts: Facts, var: str) -> Term:
     """Transitive tag keys are passed in the same call; without tag keys there are none."""
     return implies(Present(var), Present(facts.hop + "aws:tagkeys"))
 
-
-HintOf = "Callable[[str], Hint]"

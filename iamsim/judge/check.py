@@ -10,7 +10,7 @@ from iamsim.env.context import lookup_of
 from iamsim.ir.bounds import may, must, reasons
 from iamsim.ir.decide import decide
 from iamsim.ir.reduce import reduce
-from iamsim.ir.term import FALSE, TRUE, Const, Term, all_of
+from iamsim.ir.term import FALSE, TRUE, Const, Term, all_of, variables
 from iamsim.judge.axioms import axioms, constants, hint_of
 from iamsim.judge.callers import localized
 from iamsim.smt.types import Limits, Sat, Unknown
@@ -92,16 +92,15 @@ def settle(
 
 def closed(term: Term, background: tuple[Facts, ...], extra: Term = TRUE) -> Term:
     """`term` with the constraints between the keys that it reads."""
-    whole = all_of((term, extra))
-    if whole is TRUE:
-        return TRUE
-    for _ in range(4):
-        added = [axioms(f, whole) for f in background]
-        grown = all_of((term, extra, *added, constants(whole)))
-        if grown == whole:
-            break
-        whole = grown
-    return whole
+    parts: dict[Term, None] = {term: None, extra: None}
+    read: frozenset[str] = variables(term) | variables(extra)
+    while True:
+        added = [t for f in background for t in axioms(f, read)] + constants(read)
+        more = read.union(*(variables(t) for t in added if t not in parts))
+        parts.update(dict.fromkeys(added))
+        if more == read:
+            return all_of(parts)
+        read = more
 
 
 def _solve(term: Term, background: tuple[Facts, ...], limits: Limits, engine: str, extra: Term) -> Outcome:

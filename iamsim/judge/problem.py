@@ -244,9 +244,10 @@ def _resource_document(check: Check, policy: Policy | MissingPolicy | None) -> A
     return _raw(policy)
 
 
-def _public_setting(facts: Facts) -> bool:
+def _public_setting(facts: Facts) -> bool | None:
     holder = holder_of(facts)
-    return bool(holder is not None and restricts(facts.env, holder))
+    setting = restricts(facts.env, holder) if holder is not None else False
+    return None if setting is None and facts.missing == "strict" else bool(setting)
 
 
 def _levels(levels: list[list[Policy | MissingPolicy]] | None) -> list[list[Any]] | None:

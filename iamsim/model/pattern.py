@@ -47,10 +47,20 @@ class Pattern:
 
     text: str = field(compare=False)
     parts: tuple[Part, ...]
+    _hash: int = field(default=0, init=False, repr=False, compare=False)
+
+    def __hash__(self) -> int:
+        value = self._hash
+        if not value:
+            value = hash(self.parts) or 1
+            object.__setattr__(self, "_hash", value)
+        return value
 
     @property
     def variables(self) -> tuple[Variable, ...]:
         """The policy variables of the pattern, in order."""
+        if "${" not in self.text and all(type(p) is not Variable for p in self.parts):
+            return ()
         return tuple(p for p in self.parts if isinstance(p, Variable))
 
     @property

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from iamsim.aws.actions import action_info, data_date, expand, known_services, nearest
@@ -11,8 +11,8 @@ from iamsim.diagnostics import Diagnostic, Origin, Severity
 from iamsim.env.applicable import NO_DOCUMENTS, Documents
 from iamsim.errors import InputError, QueryError
 from iamsim.ir import term as terms
-from iamsim.ir.term import TRUE, Term, strip
-from iamsim.judge.answer import Answer, Decision, Hop, Question, Verdict
+from iamsim.ir.term import FALSE, TRUE, Term, strip
+from iamsim.judge.answer import Answer, Decision, Evidence, Hop, Question, Verdict
 from iamsim.judge.callers import read_callers
 from iamsim.judge.candidates import targets
 from iamsim.judge.judge import Ask, Found, judge, proof_of, refutation_of
@@ -60,10 +60,11 @@ def can(
     one concrete request; otherwise they are free. Raises QueryError for a question that cannot be asked, InputError for
     a session or endpoint policy that is no policy.
     """
-    asked = _question(principal, action, resource, via, strict=strict, missing=missing, context=context, when=when)
+    given = _given(context)
+    asked = _question(principal, action, resource, via, strict=strict, missing=missing, given=given, when=when)
     ask = Ask(
         env=env,
-        given=_given(context),
+        given=given,
         when=_when(when),
         ever=not strict,
         missing=missing,
@@ -90,13 +91,37 @@ def can(
             runs.append((caller, name, found))
     if not runs and fitting is not None:
         raise fitting
-    answer = _replayed(ask, asked, runs) if engine == "replay" else _answer(ask, asked, runs, via)
-    more = [*dict.fromkeys(notes), *answer.notes]
-    return replace(answer, notes=tuple(more), warnings=warnings, data_date=data_date())
+    about = _About(asked, tuple(dict.fromkeys(notes)), warnings)
+    return _replayed(ask, about, runs) if engine == "replay" else _answer(ask, about, runs, via)
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What every answer to the question says besides its verdict."""
+
+    question: Question
+    notes: tuple[str, ...]
+    warnings: tuple[Diagnostic, ...]
+
+    def answer(self, verdict: Verdict, evidence: Callable[[], Evidence] | Evidence, **more: Any) -> Answer:
+        """An answer with these notes in front of its own."""
+        if isinstance(evidence, Evidence):
+            found = evidence
+            evidence = lambda: found  # noqa: E731 - a constant
+        notes = (*self.notes, *more.pop("notes", ()))
+        return Answer(
+            question=self.question,
+            verdict=verdict,
+            evidence=evidence,
+            notes=notes,
+            warnings=self.warnings,
+            data_date=data_date(),
+            **more,
+        )
 
 
 def _question(
-    principal: str, action: str, resource: str, via: str, *, strict: bool, missing: str, context: Any, when: Any
+    principal: str, action: str, resource: str, via: str, *, strict: bool, missing: str, given: Mapping[str, tuple[str, ...]], when: Any
 ) -> Question:
     if via not in VIA:
         raise QueryError(f"`{via}` is no way to follow", "--via takes direct or roles")
@@ -109,7 +134,7 @@ def _question(
         via=via,
         strict=strict,
         missing=missing,
-        context={k: (v if v else None) for k, v in _given(context).items()},
+        context=given,
         when=when if isinstance(when, str) else None,
     )
 
@@ -203,7 +228,7 @@ _VERDICTS = {
 }
 
 
-def _replayed(ask: Ask, asked: Question, runs: list[tuple[Caller, str, tuple[Target, ...]]]) -> Answer:
+def _replayed(ask: Ask, about: _About, runs: list[tuple[Caller, str, tuple[Target, ...]]]) -> Answer:
     """The answer of the independent evaluator alone, which can only decide one concrete request."""
     from iamsim import replay
     from iamsim.judge.check import check_of
@@ -216,16 +241,16 @@ def _replayed(ask: Ask, asked: Question, runs: list[tuple[Caller, str, tuple[Tar
     check = check_of(facts_of(ask, caller, name, found[0]), ask.documents)
     decided = replay.check(replay_problem(check, {}))
     verdict, decision = _VERDICTS[decided["decision"]]
-    return Answer(question=asked, verdict=verdict, decision=decision, reasons=tuple(decided["reasons"]))
+    return about.answer(verdict, Evidence(decision=decision), reasons=tuple(decided["reasons"]))
 
 
-def _answer(ask: Ask, asked: Question, runs: list[tuple[Caller, str, tuple[Target, ...]]], via: str) -> Answer:
+def _answer(ask: Ask, about: _About, runs: list[tuple[Caller, str, tuple[Target, ...]]], via: str) -> Answer:
     unknown: list[Found] = []
     refuted: list[Found] = []
     for caller, name, found in runs:
         for outcome in judge(ask, caller, name, found):
             if outcome.yes:
-                return _yes(asked, outcome)
+                return _yes(about, outcome)
             (unknown if outcome.unknown else refuted).append(outcome)
         if len(refuted) > _MANY:
             del refuted[_MANY:]
@@ -237,72 +262,75 @@ def _answer(ask: Ask, asked: Question, runs: list[tuple[Caller, str, tuple[Targe
         for caller, name, found in runs:
             searched = search(ask, caller, name, found)
             if searched.route is not None:
-                return _route(asked, searched.route)
+                return _route(about, searched.route)
             reasons.update(searched.reasons)
             reached.update(searched.reached)
     if unknown or reasons:
-        return _unknown(asked, unknown, reasons)
-    return _no(ask, asked, refuted, reached)
+        return _unknown(about, unknown, reasons)
+    return _no(ask, about, refuted, reached)
 
 
-def _yes(asked: Question, found: Found) -> Answer:
-    return Answer(
-        question=asked,
-        verdict=Verdict.YES,
-        decision=Decision.ALLOWED,
-        witness=proof_of(found),
-        residual=strip(found.term),
+def _yes(about: _About, found: Found) -> Answer:
+    def evidence() -> Evidence:
+        return Evidence(decision=Decision.ALLOWED, witness=proof_of(found), residual=strip(found.term))
+
+    folded = found.term is TRUE
+    return about.answer(
+        Verdict.YES,
+        evidence if folded else evidence(),
         assumptions=found.check.assumptions,
         notes=found.check.layers.notes,
     )
 
 
-def _route(asked: Question, route: Route) -> Answer:
+def _route(about: _About, route: Route) -> Answer:
     hops = []
     for hop in route.hops:
         witness = witness_of(hop.check, route.assignment)
         action = witness.request.action
         hops.append(Hop(caller=witness.request.caller, action=action, target=hop.role.arn, witness=witness))
     checks = [*(h.check for h in route.hops), route.last.check]
-    return Answer(
-        question=asked,
-        verdict=Verdict.YES,
+    evidence = Evidence(
         decision=Decision.ALLOWED,
         witness=witness_of(route.last.check, route.assignment),
         path=tuple(hops),
         residual=strip(route.last.term),
+    )
+    return about.answer(
+        Verdict.YES,
+        evidence,
         assumptions=tuple(sorted({a for c in checks for a in c.assumptions})),
         notes=route.last.check.layers.notes,
     )
 
 
-def _unknown(asked: Question, unknown: list[Found], reasons: set[str]) -> Answer:
+def _unknown(about: _About, unknown: list[Found], reasons: set[str]) -> Answer:
     found = unknown[0] if unknown else None
-    return Answer(
-        question=asked,
-        verdict=Verdict.UNKNOWN,
-        decision=Decision.UNKNOWN,
-        residual=strip(found.term) if found else None,
+    return about.answer(
+        Verdict.UNKNOWN,
+        Evidence(decision=Decision.UNKNOWN, residual=strip(found.term) if found else None),
         reasons=tuple(sorted({r for f in unknown for r in f.reasons} | reasons)),
         assumptions=tuple(sorted({a for f in unknown for a in f.check.assumptions})),
         notes=found.check.layers.notes if found else (),
     )
 
 
-def _no(ask: Ask, asked: Question, refuted: list[Found], reached: set[str]) -> Answer:
+def _no(ask: Ask, about: _About, refuted: list[Found], reached: set[str]) -> Answer:
     best = next((f for f in refuted if f.check.authorization.denied is TRUE), refuted[0])
-    core, decision = refutation_of(best, ask.limits)
+
+    def evidence() -> Evidence:
+        core, decision = refutation_of(best, ask.limits)
+        return Evidence(decision=decision, core=core, residual=FALSE)
+
     notes = list(best.check.layers.notes)
     if len(refuted) > 1:
-        notes.append(f"{len(refuted)} meanings of the question were refuted; the core is that of the first")
+        notes.append(f"{len(refuted)} meanings of the question were refuted; the core is that of one of them")
     if reached:
         names = ", ".join(_name(a) for a in sorted(reached)[:5]) + (" …" if len(reached) > 5 else "")
         notes.append(f"{len(reached)} reachable roles were refuted as well: {names}")
-    return Answer(
-        question=asked,
-        verdict=Verdict.NO,
-        decision=decision,
-        core=core,
+    return about.answer(
+        Verdict.NO,
+        evidence,
         assumptions=best.check.assumptions,
         notes=tuple(notes),
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from iamsim.ir.term import Var
     from iamsim.smt.skeleton import Problem
     from iamsim.smt.types import Limits, Outcome
-    from iamsim.theory.texts import Hint
+    from iamsim.theory.hint import Hint
 
 
 def skeleton(problem: Problem, hints: Callable[[Var], Hint], limits: Limits) -> Outcome:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never, cast
 
 from iamsim.errors import InternalError
-from iamsim.ir.evaluate import evaluate
+from iamsim.ir.evaluate import atom_value, evaluate
 from iamsim.ir.term import (
     And,
     Compare,
@@ -24,14 +24,16 @@ from iamsim.ir.term import (
     Sort,
     Within,
 )
-from iamsim.model.pattern import Star
+from iamsim.model.pattern import Star, Variable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from iamsim.ir.term import Atom, Term, Var
+    from iamsim.model.pattern import Pattern
 
 ANYTHING = (Star(),)
+PLAIN = frozenset({Present, Compare, InNetwork, Within, Each, Some})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,9 @@ def problem(term: Term) -> Problem:
 
 
 def _build(term: Term, sign: bool, numbers: dict[Term, int], cache: dict[tuple[int, bool], Skeleton]) -> Skeleton:
+    if type(term) in PLAIN:
+        number = numbers.setdefault(term, len(numbers) + 1)
+        return number if sign else -number
     match term:
         case And(args) | Or(args):
             key = (id(term), sign)
@@ -83,6 +88,8 @@ def _build(term: Term, sign: bool, numbers: dict[Term, int], cache: dict[tuple[i
             raise InternalError("an unknown part reached the solver", term)
         case Like(var, pattern) if pattern.parts == ANYTHING:
             term = Present(var)
+        case Like(var, pattern) if _is_itself(var, pattern):
+            term = Present(var)
         case Parses(var, Sort.STRING):
             term = Present(var)
         case Like() | Compare() | InNetwork() | Parses() | Present() | Within() | Each() | Some():
@@ -91,6 +98,12 @@ def _build(term: Term, sign: bool, numbers: dict[Term, int], cache: dict[tuple[i
             assert_never(term)
     number = numbers.setdefault(term, len(numbers) + 1)
     return number if sign else -number
+
+
+def _is_itself(var: Var, pattern: Pattern) -> bool:
+    """True iff the pattern is the policy variable `var` among stars, so that it matches every value of `var`."""
+    own = [p for p in pattern.parts if isinstance(p, Variable)]
+    return len(own) == 1 and own[0].key == var and all(isinstance(p, Star | Variable) for p in pattern.parts)
 
 
 def _join(
@@ -124,6 +137,13 @@ def _join(
     return parts[0] if len(parts) == 1 else Node(conjunction, tuple(parts))
 
 
+def truth(atom: Term, assignment: Mapping[Var, tuple[str, ...]]) -> bool:
+    """The value of an atom, `Each` or `Some`, as `evaluate` has it."""
+    if isinstance(atom, Like | Present | Compare | InNetwork | Parses | Within):
+        return atom_value(atom, assignment)
+    return evaluate(atom, assignment) is True
+
+
 def true_under(
     node: int | Node, atoms: Problem, assignment: Mapping[Var, tuple[str, ...]], memo: dict[int, bool]
 ) -> bool:
@@ -135,5 +155,5 @@ def true_under(
     number = abs(node)
     value = memo.get(number)
     if value is None:
-        value = memo[number] = evaluate(atoms.atoms[number - 1], assignment) is True
+        value = memo[number] = truth(atoms.atoms[number - 1], assignment)
     return value is (node > 0)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from iamsim.ir.term import Term, Var
     from iamsim.model.pattern import Pattern
-    from iamsim.theory.texts import Hint
+    from iamsim.theory.hint import Hint
 
 KINDS = {"p": "Bool", "s": "String", "n": "Real", "d": "Real", "b": "String", "v4": "Bool", "a4": "(_ BitVec 32)",
          "a6": "(_ BitVec 128)", "is_n": "Bool", "is_d": "Bool", "is_b": "Bool", "is_a": "Bool"}  # fmt: skip
@@ -131,8 +131,8 @@ def _term(made: Script, term: Term, sign: bool, inside: dict[Var, int]) -> str:
         case And(args) | Or(args):
             body = " ".join([_term(made, a, sign, inside) for a in args])
             return f"({'and' if isinstance(term, And) is sign else 'or'} {body})"
-        case Each(var, arg) | Some(var, arg):
-            return _elements(made, var, arg, sign, isinstance(term, Each) is sign, inside)
+        case Each() | Some():
+            return _elements(made, term, sign, inside)
         case Like(_, pattern) if pattern.variables:
             return _template(made, term, sign, inside)
         case _:
@@ -146,7 +146,8 @@ def _slot(var: Var, inside: dict[Var, int]) -> Slot:
     return var, inside.get(var, 0)
 
 
-def _elements(made: Script, var: Var, arg: Term, sign: bool, every: bool, inside: dict[Var, int]) -> str:
+def _elements(made: Script, term: Each | Some, sign: bool, inside: dict[Var, int]) -> str:
+    var, arg, every = term.var, term.arg, isinstance(term, Each) is sign
     parts = []
     for index in range(made.slots.get(var, 1)):
         held = made.name((var, index), "p")
@@ -186,10 +187,10 @@ def _atom(made: Script, term: Term, inside: dict[Var, int]) -> str | None:
         case Parses(var, sort):
             return _parses(made, _slot(var, inside), sort)
         case Within(first, second, seconds):
-            held = [made.name(_slot(v, inside), k) for v in (first, second) for k in ("p", "is_d")]
+            known = [made.name(_slot(v, inside), k) for v in (first, second) for k in ("p", "is_d")]
             a, b = (made.name(_slot(v, inside), "d") for v in (first, second))
             late = "" if seconds is None else f" (<= (- {b} {a}) {seconds}.0)"
-            return f"(and {' '.join(held)} (<= {a} {b}){late})"
+            return f"(and {' '.join(known)} (<= {a} {b}){late})"
         case _:
             raise TypeError(f"{term!r} is not an atom")
 

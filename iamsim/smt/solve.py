@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from iamsim.ir.term import Term, Var
     from iamsim.smt.skeleton import Problem
     from iamsim.smt.types import Outcome
-    from iamsim.theory.texts import Hint
+    from iamsim.theory.hint import Hint
 
 ENGINES = ("auto", "tableau", "z3", "z3-strings", "cvc5")
 DEFAULT = Limits()

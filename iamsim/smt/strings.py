@@ -17,7 +17,8 @@ from iamsim.ir import values
 from iamsim.ir.evaluate import evaluate
 from iamsim.smt.smtlib import header, script
 from iamsim.smt.types import Sat, Unknown, Unsat
-from iamsim.theory.texts import fits, solve_text
+from iamsim.theory.hint import fits
+from iamsim.theory.texts import solve_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from iamsim.ir.term import Term, Var
     from iamsim.smt.smtlib import Script
     from iamsim.smt.types import Limits, Outcome
-    from iamsim.theory.texts import Hint
+    from iamsim.theory.hint import Hint
 
 MODEL = "; model\n"
 Z3_CHILD = """
@@ -51,7 +52,7 @@ while not (command := parser.nextCommand()).isNull():
         break
 """
 COMBINATIONS = 64
-TOKEN = re.compile(r'"(?:[^"]|"")*"|[()]|\|[^|]*\||[^\s()"]+')
+WORD = re.compile(r'"(?:[^"]|"")*"|[()]|\|[^|]*\||[^\s()"]+')
 ESCAPE = re.compile(r"\\u\{([0-9a-fA-F]+)\}|\\u([0-9a-fA-F]{4})")
 
 
@@ -109,14 +110,14 @@ Value = bool | int | str | Fraction | None
 def _model(text: str) -> dict[str, Value]:
     """The values by name of an answer to `get-value`."""
     stack: list[list[object]] = [[]]
-    for token in TOKEN.findall(text):
-        if token == "(":
+    for word in WORD.findall(text):
+        if word == "(":
             stack.append([])
-        elif token == ")" and len(stack) > 1:
+        elif word == ")" and len(stack) > 1:
             done = stack.pop()
             stack[-1].append(done)
         else:
-            stack[-1].append(token)
+            stack[-1].append(word)
     pairs = stack[0][0] if stack[0] else []
     return {str(p[0]): _value(p[1]) for p in pairs if isinstance(p, list) and len(p) == 2}  # type: ignore[attr-defined]
 
@@ -127,10 +128,8 @@ def _value(shown: object) -> Value:
             return shown == "true"
         case str() if shown.startswith('"'):
             return ESCAPE.sub(lambda m: chr(int(m[1] or m[2], 16)), shown[1:-1].replace('""', '"'))
-        case str() if shown.startswith("#x"):
-            return int(shown[2:], 16)
-        case str() if shown.startswith("#b"):
-            return int(shown[2:], 2)
+        case str() if shown.startswith(("#x", "#b")):
+            return int("0" + shown[1:], 0)
         case str() if re.fullmatch(r"\d+(\.\d+)?", shown):
             return Fraction(shown)
         case ["-", inner]:

@@ -10,11 +10,10 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-from iamsim.ir.evaluate import evaluate
 from iamsim.ir.term import Const, Within
-from iamsim.smt.skeleton import Node, true_under
+from iamsim.smt.skeleton import Node, true_under, truth
 from iamsim.smt.types import Cost, Sat, Unknown, Unsat
-from iamsim.theory.combine import Conflict, Undecided, implied, solve_literals, solve_variable
+from iamsim.theory.combine import COMBINATIONS, Conflict, Undecided, implied, solve_literals, solve_variable
 from iamsim.theory.variables import references
 
 if TYPE_CHECKING:
@@ -23,9 +22,10 @@ if TYPE_CHECKING:
     from iamsim.ir.term import Term, Var
     from iamsim.smt.skeleton import Problem
     from iamsim.smt.types import Limits, Outcome
-    from iamsim.theory.texts import Hint
+    from iamsim.theory.hint import Hint
 
 DEPTH = 150
+DOUBTS = 8  # branches without an answer, after which fewer values are tried
 OVER = "too many branches"
 
 Values = dict["Var", tuple[str, ...]]
@@ -43,6 +43,7 @@ class _Search:
     limits: Limits
     deadline: float
     nodes: int = 0
+    doubts: int = 0
     stopped: str = ""
     told: dict[tuple[Var, tuple[int, ...]], tuple[str, ...] | Conflict | Undecided] = field(default_factory=dict)
     says: dict[int, tuple[tuple[Var, Term, bool], ...]] = field(default_factory=dict)
@@ -140,7 +141,7 @@ def _weight(search: _Search, branch: _Branch, part: int | Node) -> int:
     if part in branch.literals:
         return 0
     term, sign = search.problem.literal(part)
-    return 0 if evaluate(term, branch.values) is sign else 2 if sign else 1
+    return 0 if truth(term, branch.values) is sign else 2 if sign else 1
 
 
 # --- one branch --------------------------------------------------------------------------------------------------
@@ -216,7 +217,7 @@ def _check(search: _Search, branch: _Branch, fresh: Sequence[int]) -> int | None
     for var, added in touched.items():
         entries = branch.entries[var] = (*branch.entries.get(var, ()), *added)
         known = branch.values if var in branch.values or len(added) == len(entries) else None
-        if known is not None and all(evaluate(t, known) is s for _, t, s in added):
+        if known is not None and all(truth(t, known) is s for _, t, s in added):
             continue
         key = (var, tuple(n for n, _, _ in entries))
         found = search.told.get(key)
@@ -254,7 +255,9 @@ def _model(search: _Search, branch: _Branch) -> Mapping[Var, tuple[str, ...]] | 
     if branch.doubt is None and all(_holds(search, n, branch.values) for n in branch.linked):
         return branch.values
     asked = [search.problem.literal(n) for n in literals]
-    found = solve_literals(asked, search.hints, search.limits.states)
+    tries = COMBINATIONS if search.doubts < DOUBTS else 4
+    found = solve_literals(asked, search.hints, search.limits.states, tries=tries)
+    search.doubts += isinstance(found, Undecided)
     if isinstance(found, Conflict):
         return _union(branch.literals[literals[i]] for i in found.indices)
     return found
@@ -262,4 +265,4 @@ def _model(search: _Search, branch: _Branch) -> Mapping[Var, tuple[str, ...]] | 
 
 def _holds(search: _Search, literal: int, values: Values) -> bool:
     term, sign = search.problem.literal(literal)
-    return evaluate(term, values) is sign
+    return truth(term, values) is sign

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from iamsim.theory.texts import Hint
+from iamsim.theory.hint import Hint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from iamsim.ir.term import Var
 
-__all__ = ["Cost", "Hint", "Hints", "Limits", "Outcome", "Sat", "Unknown", "Unsat"]
-
-Hints = "Callable[[Var], Hint]"
+__all__ = ["Cost", "Hint", "Limits", "Outcome", "Sat", "Unknown", "Unsat"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,9 @@ from iamsim.ir.evaluate import evaluate
 from iamsim.ir.term import Compare, Const, Each, Like, Parses, Present, Some, Sort, Within, like, present, subterms
 from iamsim.model.pattern import plain
 from iamsim.theory import globs, intervals, links
+from iamsim.theory.hint import Conflict, Hint, Undecided, fits
 from iamsim.theory.keys import solve_variable
-from iamsim.theory.texts import Conflict, Hint, Undecided, fits, value_ranges
+from iamsim.theory.texts import value_ranges
 from iamsim.theory.variables import Fact, captures, inferred, references, relaxed
 
 if TYPE_CHECKING:
@@ -34,10 +35,12 @@ COMBINATIONS = 48
 FRESH = ("111122223333", "q7", "example")
 
 
-def solve_literals(literals: Sequence[Literal], hints: Hints, budget: int = 20000) -> Values | Conflict | Undecided:
+def solve_literals(
+    literals: Sequence[Literal], hints: Hints, budget: int = 20000, *, tries: int = COMBINATIONS
+) -> Values | Conflict | Undecided:
     """Texts for the variables that must be present, such that `literals` hold, or the indices of a conflict.
 
-    All other variables are absent. `budget` bounds the work per variable.
+    All other variables are absent. `budget` bounds the work per variable, `tries` the values tried for policy variables.
     """
     facts = [Fact(term, sign, frozenset((i,))) for i, (term, sign) in enumerate(literals)]
     linked = any(isinstance(term, Within) or references(term) for term, _ in literals)
@@ -46,7 +49,7 @@ def solve_literals(literals: Sequence[Literal], hints: Hints, budget: int = 2000
     found = _each_variable(facts, hints, budget)
     if not linked or not isinstance(found, dict) or _hold(literals, found):
         return found
-    return _instantiated(literals, facts, found, hints, budget)
+    return _instantiated(literals, facts, found, hints, budget, tries)
 
 
 def implied(term: Term, sign: bool) -> tuple[tuple[Var, Term, bool], ...]:
@@ -139,7 +142,7 @@ def _date(texts: tuple[str, ...] | None) -> Fraction | None:
 
 
 def _instantiated(
-    literals: Sequence[Literal], facts: Sequence[Fact], found: Values, hints: Hints, budget: int
+    literals: Sequence[Literal], facts: Sequence[Fact], found: Values, hints: Hints, budget: int, tries: int
 ) -> Values | Undecided:
     """Texts for which `literals` hold, with values tried for the policy variables that are still open."""
     refs = tuple(dict.fromkeys(v.key for f in facts for v in references(f.term)))
@@ -148,7 +151,7 @@ def _instantiated(
     wanted = {v.key for f in facts if f.sign or not isinstance(f.term, Like) for v in references(f.term)}
     options = {ref: _options(ref, facts, found, hints, budget) for ref in refs}
     for chosen in dict.fromkeys((tuple(r for r in refs if r in wanted), refs)):
-        for choice in islice(product(*(options[r] for r in chosen)), COMBINATIONS):
+        for choice in islice(product(*(options[r] for r in chosen)), tries):
             tried = [
                 Fact(present(ref) if text is None else like(ref, plain(text)), text is not None, frozenset())
                 for ref, text in zip(chosen, choice, strict=True)

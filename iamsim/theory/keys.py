@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, cast
 
 from iamsim.ir.term import And, Const, Each, Named, Not, Or, Present, Some, Within
 from iamsim.theory import elements
-from iamsim.theory.texts import Conflict, Hint, Undecided, solve_text
+from iamsim.theory.hint import Conflict, Hint, Undecided
+from iamsim.theory.texts import solve_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

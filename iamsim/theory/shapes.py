@@ -12,7 +12,7 @@ from iamsim.theory import globs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from iamsim.theory.texts import Hint
+    from iamsim.theory.hint import Hint
 
 DIGITS = "1023456789"
 HEX = DIGITS + "abcdefABCDEF"

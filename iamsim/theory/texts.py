@@ -7,17 +7,18 @@ on one text, texts are tried; a conflict is reported only where one of the parts
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from ipaddress import ip_network
-from itertools import product
+from itertools import chain, product
 from typing import TYPE_CHECKING, cast
 
 from iamsim.ir import values
-from iamsim.ir.evaluate import atom_value, parses
-from iamsim.ir.term import Compare, InNetwork, Like, Parses, Present, Sort
+from iamsim.ir.evaluate import atom_value
+from iamsim.ir.term import Compare, InNetwork, Like, Parses, Present, Sort, like
 from iamsim.model.pattern import AnyChar, Pattern, Star, tokenize
 from iamsim.theory import globs, intervals, shapes
+from iamsim.theory.hint import ANY, READ_SORTS, Conflict, Hint, Undecided, fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 Literal = tuple["Atom", bool]
 
+ARN_COLONS = tokenize("*:*:*:*:*:*")
 ARN_SHAPE = globs.GlobAtom(tokenize("arn:aws:*:*:*:*"))
 BOOLEANS = tuple(
     dict.fromkeys(
@@ -33,45 +35,9 @@ BOOLEANS = tuple(
         + ["".join(cs) for word in ("true", "false") for cs in product(*((c, c.upper()) for c in word))]
     )
 )
-READ_SORTS = (Sort.BOOL, Sort.NUMBER, Sort.DATE, Sort.ADDRESS, Sort.BINARY)
 INSTANCES = 24
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hint:
-    """What is known of the values of a variable.
-
-    A value of a BOOL, NUMBER, DATE, ADDRESS or BINARY variable can be read as such. `multivalued` allows more than one
-    value. `samples` are plausible values, tried first. `alphabet` and the lengths bound the texts; `minimum`,
-    `maximum` and `integers` bound the numbers and dates.
-    """
-
-    sort: Sort = Sort.STRING
-    multivalued: bool = False
-    samples: tuple[str, ...] = ()
-    alphabet: str | None = None
-    min_length: int = 0
-    max_length: int | None = None
-    minimum: Fraction | None = None
-    maximum: Fraction | None = None
-    integers: bool = False
-
-
-ANY = Hint()
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """The indices of literals that no assignment satisfies together."""
-
-    indices: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Undecided:
-    """Neither a value nor a conflict was found."""
-
-    reason: str
+__all__ = ["ANY", "Conflict", "Hint", "Undecided", "fits", "holds", "solve_text", "value_ranges"]
 
 
 def solve_text(literals: Sequence[Literal], hint: Hint, budget: int) -> str | Conflict | Undecided:
@@ -82,6 +48,7 @@ def solve_text(literals: Sequence[Literal], hint: Hint, budget: int) -> str | Co
     for sample in hint.samples:
         if fits(sample, hint) and holds(sample, literals):
             return sample
+    literals = [(_as_pattern(atom), sign) for atom, sign in literals]
     for i, (atom, sign) in enumerate(literals):
         if isinstance(atom, Present) and not sign:
             return Conflict((i,))
@@ -93,21 +60,11 @@ def solve_text(literals: Sequence[Literal], hint: Hint, budget: int) -> str | Co
     return _mixed(likes, literals, hint, budget)
 
 
-def fits(text: str, hint: Hint) -> bool:
-    """True iff `hint` allows `text`."""
-    if hint.max_length is not None and len(text) > hint.max_length:
-        return False
-    if len(text) < hint.min_length or (hint.alphabet is not None and not set(text) <= set(hint.alphabet)):
-        return False
-    if hint.sort not in READ_SORTS:
-        return True
-    if not parses(text, hint.sort):
-        return False
-    if hint.sort not in (Sort.NUMBER, Sort.DATE):
-        return True
-    value = cast("Fraction", values.number(text) if hint.sort is Sort.NUMBER else values.date(text))
-    low = hint.minimum is None or hint.minimum <= value
-    return low and (hint.maximum is None or value <= hint.maximum) and not (hint.integers and value.denominator != 1)
+def _as_pattern(atom: Atom) -> Atom:
+    """`atom`, as a pattern if it asks for the shape of an ARN."""
+    if isinstance(atom, Parses) and atom.sort is Sort.ARN:
+        return cast("Like", like(atom.var, ARN_COLONS))
+    return atom
 
 
 def holds(text: str, literals: Sequence[Literal]) -> bool:
@@ -182,13 +139,13 @@ def _mixed(likes: Sequence[int], literals: Sequence[Literal], hint: Hint, budget
     for i, (atom, sign) in enumerate(literals):
         if isinstance(atom, Parses) and not sign and (atom.sort in needed or atom.sort is Sort.STRING):
             return _conflict(i, needed.get(atom.sort, -1))
+    if Sort.BOOL in needed:
+        return _finite(BOOLEANS, literals, hint, needed[Sort.BOOL])
     if likes:
         shaped = _by_globs(likes, literals, Hint(alphabet=hint.alphabet, min_length=hint.min_length,
                                                  max_length=hint.max_length), budget)  # fmt: skip
         if isinstance(shaped, Conflict):
             return shaped
-    if Sort.BOOL in needed:
-        return _finite(BOOLEANS, literals, hint, needed[Sort.BOOL])
     if Sort.ADDRESS in needed:
         for sort in (Sort.NUMBER, Sort.DATE):
             if sort in needed:
@@ -205,7 +162,7 @@ def _mixed(likes: Sequence[int], literals: Sequence[Literal], hint: Hint, budget
                 needed[sort], *(positive[i] for i in found.positive), *(negative[i] for i in found.negative)
             )
         shaped_texts += found
-    for text in (*_candidates(needed, likes, literals, hint, budget), *shaped_texts):
+    for text in chain(_candidates(needed, likes, literals, hint, budget), shaped_texts):
         if fits(text, hint) and holds(text, literals):
             return text
     if Sort.NUMBER in needed and Sort.DATE in needed:

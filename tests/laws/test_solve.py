@@ -3,11 +3,12 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from solver_terms import HINTS, brute, drawn, hints, sample
+
 from iamsim.ir.evaluate import evaluate
 from iamsim.ir.term import FALSE, Label, LabelKind, Like, all_of, any_of, named, not_, subterms
 from iamsim.smt.solve import minimal_core, solve
 from iamsim.smt.types import Limits, Sat, Unknown, Unsat
-from solver_terms import HINTS, brute, drawn, hints, sample
 
 CHEAP = Limits(strings_seconds=0)
 RANDOM = st.randoms(use_true_random=False)

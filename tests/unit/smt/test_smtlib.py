@@ -3,6 +3,7 @@ import re
 from fractions import Fraction
 
 import pytest
+
 from iamsim.errors import QueryError
 from iamsim.ir.term import Compare, Sort, all_of, each, like, not_, some
 from iamsim.model.pattern import Literal, Pattern, Star, tokenize

@@ -3,15 +3,17 @@ from ipaddress import ip_network
 from itertools import product
 
 import pytest
+
 from iamsim.ir import values
 from iamsim.ir.evaluate import evaluate
 from iamsim.ir.term import Compare, InNetwork, Parses, Sort, Within, all_of, any_of, each, like, not_, present, some
 from iamsim.model.pattern import tokenize
 from iamsim.theory.combine import Conflict, Hint, Undecided, implied, solve_literals
+from iamsim.theory.hint import fits
 from iamsim.theory.intervals import Interval
 from iamsim.theory.links import solve_dates
 from iamsim.theory.shapes import SHAPES
-from iamsim.theory.texts import fits, holds, solve_text
+from iamsim.theory.texts import holds, solve_text
 from iamsim.theory.variables import Fact, captures, filled, inferred, relaxed
 
 HINTS = {
