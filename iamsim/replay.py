@@ -1227,6 +1227,15 @@ def _cannot_call(problem: dict[str, Any], world: World) -> bool:
         return kind not in {"user", "root"} or credentials != "long-term" or assumed_root
     if kind == "federated-user" and action.startswith(("iam:", "sts:")):
         return True
+    shared = {"sts:tagsession", "sts:setsourceidentity"}
+    if _unregistered(problem):
+        return True
+    if kind == "web-identity" or action == "sts:assumerolewithwebidentity":
+        return kind != "web-identity" or action not in {"sts:assumerolewithwebidentity", *shared}
+    if kind == "saml" or action == "sts:assumerolewithsaml":
+        return kind != "saml" or action not in {"sts:assumerolewithsaml", *shared}
+    if action in {"sts:assumerole", "sts:tagsession"} and _replaces_transitive(problem):
+        return True
     if action.startswith("iam:") and credentials == "session-token":
         return True
     allowed = {"sts:assumerole", "sts:tagsession", "sts:setsourceidentity", "sts:setcontext"}
@@ -1234,7 +1243,25 @@ def _cannot_call(problem: dict[str, Any], world: World) -> bool:
         return True
     if action == "sts:getfederationtoken" and kind == "role-session":
         return True
+    if kind == "anonymous" and action in allowed:
+        return True
     return kind == "root" and action in {"sts:assumerole", "sts:assumeroot"}
+
+
+def _unregistered(problem: dict[str, Any]) -> bool:
+    """6.3: STS rejects a token whose audience is not registered with the provider."""
+    audiences = (problem.get("facts") or {}).get("audiences")
+    if audiences is None:
+        return False
+    found = [v for key, values in problem["context"].items() if key.lower().endswith(":aud") for v in values]
+    return bool(found) and not set(found) & set(audiences)
+
+
+def _replaces_transitive(problem: dict[str, Any]) -> bool:
+    """4.5: a passed tag whose key an inherited transitive tag has makes the operation fail."""
+    held = {key.lower() for key in problem["caller"].get("transitive") or []}
+    passed = {key.lower().partition("/")[2] for key in problem["context"] if key.lower().startswith("aws:requesttag/")}
+    return bool(held & passed)
 
 
 def _unconditional(world: World, layers: Layers) -> Truth | None:

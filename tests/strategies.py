@@ -157,7 +157,7 @@ def conditions(draw):
         base = draw(st.sampled_from(sorted(OPERATORS)))
         kind = OPERATORS[base]
         fitting = [k for k, v in KEYS.items() if v[0] == kind] or ["aws:UserAgent"]
-        key = draw(st.sampled_from(sorted(KEYS) if base == "Null" or draw(st.integers(0, 6)) == 0 else fitting))
+        key = draw(st.sampled_from(sorted(KEYS) if base == "Null" or draw(st.integers(0, 6)) == 6 else fitting))
         several = KEYS[key].endswith("[]")
         prefix = draw(
             st.sampled_from(["", "ForAllValues:", "ForAnyValue:"] if several else ["", "", "", "ForAllValues:"])
@@ -221,7 +221,7 @@ def some(values):
 def statements(draw, kind="identity", effect=None, *, simple=False):
     """One statement for a policy of `kind`: identity, resource, trust, scp or rcp; without conditions if `simple`."""
     out = {"Effect": effect or ("Deny" if kind == "rcp" else draw(st.sampled_from(["Allow", "Allow", "Deny"])))}
-    negated = kind != "rcp" and draw(st.integers(0, 5)) == 0
+    negated = kind != "rcp" and draw(st.integers(0, 5)) == 5
     out["NotAction" if negated else "Action"] = draw(
         st.sampled_from(["sts:AssumeRole", "sts:*"]) if kind == "trust"
         else st.sampled_from(["s3:*", "s3:GetObject", "sts:*"]) if kind == "rcp"
@@ -230,10 +230,10 @@ def statements(draw, kind="identity", effect=None, *, simple=False):
     if kind == "trust":
         out["Action"] = out.pop("NotAction", None) or out["Action"]
     else:
-        negated = draw(st.integers(0, 5)) == 0
+        negated = draw(st.integers(0, 5)) == 5
         out["NotResource" if negated else "Resource"] = draw(some(RESOURCE_PATTERNS))
     if kind in ("resource", "trust"):
-        lonely = kind == "resource" and out["Effect"] == "Deny" and draw(st.integers(0, 4)) == 0
+        lonely = kind == "resource" and out["Effect"] == "Deny" and draw(st.integers(0, 4)) == 4
         out["NotPrincipal" if lonely else "Principal"] = draw(PRINCIPALS)
     if kind == "rcp":
         out["Principal"] = "*"

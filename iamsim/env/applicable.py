@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from iamsim.aws.limits import Scope
 from iamsim.aws.resource_policies import has_resource_policy
-from iamsim.aws.services import TRUST_ACTIONS, Effect, call_row, note_of
+from iamsim.aws.services import S3_POLICY_ACTIONS, TRUST_ACTIONS, Effect, call_row, note_of
+from iamsim.diagnostics import Origin
 from iamsim.env.ceilings import endpoint_sides, rcp_sides, scp_sides
 from iamsim.env.context import lookup_of
 from iamsim.env.facts import entities, known_account, principal_at
@@ -15,9 +16,11 @@ from iamsim.env.hits import resource_side, side
 from iamsim.env.resource_policy import doubtful_grants, holder_of, kms_grants, service_denies, service_refusals
 from iamsim.env.types import MissingPolicy
 from iamsim.ir.decide import Hit, Layers, ResourceSide, Side, unknown_side
-from iamsim.ir.term import FALSE, TRUE, Label, LabelKind, Opaque
+from iamsim.ir.term import FALSE, TRUE, Label, LabelKind, Opaque, all_of, any_of, not_
 from iamsim.model.arn import parse_arn
 from iamsim.model.caller import CallerKind
+from iamsim.model.policy import PolicyKind
+from iamsim.model.read_policy import read_policy
 
 if TYPE_CHECKING:
     from iamsim.env.facts import Facts
@@ -50,15 +53,17 @@ def layers_of(facts: Facts, documents: Documents = NO_DOCUMENTS) -> tuple[Layers
         return Layers(scope=None, identity=nothing, refused=row.reason), ()
     if row is not None and row.effect is Effect.FREE and not _endpoint_matters(facts, documents):
         return Layers(scope=None, identity=nothing, free=row.reason), ()
-    scope = _scope(facts)
+    scope = _scope(facts, assumed)
     refused, refused_unknown = service_refusals(facts, lookup, cross=scope is Scope.CROSS)
-    possible = scope is None or _can_have_policy(facts)
+    possible = _can_have_policy(facts)
     resource = _resource(facts, lookup, assumed) if possible else None
     resource = _owner_root(facts, resource)
     endpoints = endpoint_sides(facts, lookup, documents.endpoints, assumed)
     if row is not None and row.effect is Effect.FREE:
-        doubt = Opaque("unsupported:sts:GetCallerIdentity through a VPC endpoint")
-        return Layers(scope=Scope.UNSIGNED, identity=nothing, endpoints=endpoints, refused_unknown=doubt), ()
+        passes = all_of(t for s in endpoints for t in (s.allows, not_(s.denies)))
+        label = Label(LabelKind.RULE, row.reason)
+        doubt = Opaque("unsupported:sts:GetCallerIdentity through a VPC endpoint that does not allow it")
+        return Layers(scope=Scope.UNSIGNED, identity=nothing, doubtful=(Hit(label, any_of((passes, doubt))),)), ()
     layers = Layers(
         scope=scope,
         identity=_identity(facts, lookup, assumed),
@@ -87,18 +92,27 @@ def _layer(text: str) -> Label:
     return Label(LabelKind.LAYER, text)
 
 
-def _scope(facts: Facts) -> Scope | None:
+def _scope(facts: Facts, assumed: list[str]) -> Scope | None:
     caller = facts.caller
     if caller.kind in _UNSIGNED:
         return Scope.UNSIGNED
     owner = caller.account if facts.resource == "*" else facts.owner
     if owner is None:
-        return None
+        return Scope.CROSS if facts.missing == "closed" else _ownerless(facts, assumed)
     if owner == "aws":
         return Scope.SAME  # AWS managed policies: whoever may read policies may read them; writes are refused by a row
     if owner != caller.account:
         return Scope.CROSS
     return Scope.ROOT if caller.kind is CallerKind.ROOT else Scope.SAME
+
+
+def _ownerless(facts: Facts, assumed: list[str]) -> Scope | None:
+    """An ARN without account whose type has no resource policies (AMIs, hosted zones): identity policies alone decide."""
+    arn = parse_arn(facts.resource) if facts.resource else None
+    if arn is None or arn.account or arn.service == "s3" or facts.missing == "strict" or _can_have_policy(facts):
+        return None
+    assumed.append(f"{facts.resource} belongs to the caller's account or is shared with it (its ARN names no account)")
+    return Scope.SAME
 
 
 def _is_trust(facts: Facts) -> bool:
@@ -205,7 +219,11 @@ def _session(facts: Facts, lookup: Lookup, documents: Documents, assumed: list[s
         case CallerKind.FEDERATED_USER:
             return Side(_layer("session policy (none was passed, so a federated user has no permissions by it)"))
         case CallerKind.ROOT if caller.assumed_root:
-            return unknown_side(_layer("task policy of AssumeRoot"), f"missing:{caller.task_policy or 'task policy'}")
+            task = task_policy(facts)
+            name = _layer("task policy of AssumeRoot")
+            made = side(facts, lookup, name, (task or MissingPolicy(caller.task_policy or "task policy", Origin("")),))
+            # AWS's task policies only deny what is no part of the task
+            return replace(made, allow=(Hit(name, TRUE),)) if task is not None else made
         case CallerKind.ROLE_SESSION:
             if facts.missing == "strict":
                 return unknown_side(label, "missing:session policies of the role session")
@@ -213,6 +231,23 @@ def _session(facts: Facts, lookup: Lookup, documents: Documents, assumed: list[s
             return None
         case _:
             return None
+
+
+def task_policy(facts: Facts) -> Policy | None:
+    """The AWS managed policy that limits an AssumeRoot session, or None if it is not in the bundled data.
+
+    Source: AWS STS API Reference, "AssumeRoot".
+    """
+    from iamsim.aws.managed import managed_policy
+
+    arn = facts.caller.task_policy
+    memo = facts.env.memo
+    if arn is not None and ("task", arn) not in memo:
+        found = managed_policy(arn)
+        origin = Origin(arn)
+        memo["task", arn] = None if found is None else read_policy(found[0], PolicyKind.SESSION, found[1], origin)[0]
+    policy: Policy | None = memo.get(("task", arn))
+    return policy
 
 
 def _resource(facts: Facts, lookup: Lookup, assumed: list[str]) -> ResourceSide | None:
@@ -260,10 +295,6 @@ def _trust(facts: Facts, lookup: Lookup, resource: str) -> ResourceSide:
 
 def _owner_root(facts: Facts, resource: ResourceSide | None) -> ResourceSide | None:
     """The owner account's root user can always repair a bucket policy."""
-    from dataclasses import replace
-
-    from iamsim.aws.services import S3_POLICY_ACTIONS
-
     caller = facts.caller
     if resource is None or facts.action not in S3_POLICY_ACTIONS:
         return resource

@@ -8,9 +8,10 @@ from iamsim.aws.keys import ALWAYS_PRESENT, Listing, key_row
 from iamsim.aws.resource_policies import region_of
 from iamsim.env.caller_keys import caller_binding
 from iamsim.env.facts import org_path, place, principal_at, resource_tags
-from iamsim.ir.bindings import ABSENT, Alias, Ambivalent, Known, Unknowable
+from iamsim.ir.bindings import ABSENT, Alias, Ambivalent, Cases, Known, Unknowable
 from iamsim.ir.lower import ACTION, RESOURCE
 from iamsim.ir.principals import SESSION
+from iamsim.ir.term import FALSE
 from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
@@ -117,7 +118,21 @@ def _tag_binding(facts: Facts, var: str) -> Binding:
     if tags is None:
         return ABSENT if facts.missing == "closed" else free(facts, var)
     name = var.partition("/")[2]
-    return next((Known((v,)) for k, v in tags if k.lower() == name), ABSENT)
+    own: Binding = next((Known((v,)) for k, v in tags if k.lower() == name), ABSENT)
+    return _inherited(facts, name, own)
+
+
+def _inherited(facts: Facts, name: str, own: Binding) -> Binding:
+    """While a role is assumed, a tag of it whose key the caller's transitive tags have too is unclear (semantics X20)."""
+    if own is ABSENT or not (facts.action or "").startswith("sts:"):
+        return own
+    if facts.carried_transitive is not None:
+        inherited = facts.carried_transitive(name)
+        return own if inherited is FALSE else Cases(inherited, Unknowable("X20"), own)
+    held = {k.lower(): v for k, v in facts.caller.tags}
+    if name in {k.lower() for k in facts.caller.transitive} and own != Known((held.get(name, ""),)):
+        return Unknowable("X20")
+    return own
 
 
 def _target_boundary(facts: Facts, var: str) -> Binding:

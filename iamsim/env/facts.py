@@ -12,6 +12,7 @@ from iamsim.model.arn import parse_arn
 
 if TYPE_CHECKING:
     from iamsim.env.types import Environment, Organization, OrgNode, Principal, Resource, Tags
+    from iamsim.ir.term import Term
     from iamsim.model.caller import Caller
 
 MISSING = ("assume", "strict", "closed")
@@ -25,7 +26,7 @@ class Facts:
     case; None or () means absent. `ever`: keys that are neither derived nor given are free; else they are absent.
     `holder` is the loaded resource whose policy governs a symbolic `resource`.
     `hop` is put before the names of free variables (`"1|"`). `carried` binds keys that an earlier hop fixed, `carried_tags`
-    the principal tags.
+    the principal tags, `carried_transitive` tells which of them are transitive.
     """
 
     env: Environment
@@ -41,6 +42,7 @@ class Facts:
     holder: Resource | None = None
     carried: Mapping[str, Binding] = field(default_factory=lambda: EMPTY)
     carried_tags: Callable[[str], Binding] | None = None
+    carried_transitive: Callable[[str], Term] | None = None
 
 
 def place(env: Environment, account: str) -> tuple[Organization, tuple[OrgNode, ...]] | None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         Tags,
     )
 
-Parsed = tuple[str, tuple[Statement, ...], Malformed | None, tuple[Diagnostic, ...], Origin, int]
+Parsed = tuple[str, tuple[Statement, ...], Malformed | None, tuple[Diagnostic, ...], Origin, Any]
 Cache = dict[Any, Parsed]
 """Documents that were read once: (kind, what the place changes, bytes of the value) → what was read."""
 
@@ -123,10 +123,10 @@ def policy_of(
     known = reading.cache.get(key)
     if known is None:
         policy, said = read_policy(value, kind, name, origin, arn=arn)
-        reading.cache[key] = (policy.version, policy.statements, policy.malformed, said, origin, len(key[2]))
+        reading.cache[key] = (policy.version, policy.statements, policy.malformed, said, origin, policy.document)
         reading.out.extend(said)
         return policy
-    version, statements, malformed, said, first, _ = known
+    version, statements, malformed, said, first, document = known
     reading.out.extend(_moved(d, first, origin) for d in said)
     return Policy(
         kind=kind,
@@ -136,7 +136,7 @@ def policy_of(
         statements=statements,
         malformed=malformed,
         origin=origin,
-        document=value,
+        document=document,
     )
 
 

@@ -173,7 +173,24 @@ def service_refusals(facts: Facts, lookup: Lookup, *, cross: bool) -> tuple[tupl
     if cross and arn.service == "kms" and facts.action not in KMS_CROSS_ACCOUNT:
         out.append(Hit(Label(LabelKind.RULE, "this KMS action does not work on a key of another account"), TRUE))
     out.extend(_provider(facts, lookup, arn.account))
+    out.extend(_transitive(facts, lookup))
     return tuple(out), any_of(doubt)
+
+
+def _transitive(facts: Facts, lookup: Lookup) -> list[Hit]:
+    """A session tag that is passed cannot have the key of an inherited transitive tag.
+
+    Source: IAM User Guide, "Pass session tags in AWS STS", chaining roles with session tags.
+    """
+    if facts.action not in ("sts:assumerole", "sts:tagsession"):
+        return []
+    out = []
+    for key in facts.caller.transitive:
+        passed = reduce(Present(f"aws:requesttag/{key.lower()}"), lookup)
+        if passed is not FALSE:
+            text = f"the inherited transitive tag `{key}` cannot be passed again"
+            out.append(Hit(Label(LabelKind.RULE, text), passed))
+    return out
 
 
 def _symbolic(facts: Facts, *, cross: bool) -> tuple[Hit, ...]:

@@ -86,6 +86,7 @@ def _of_session(session: Session) -> dict[str, object]:
         "session": session.name_var,
         "carried": carried(session),
         "carried_tags": partial(tag, session),
+        "carried_transitive": partial(transitive, session),
     }
 
 
@@ -132,7 +133,7 @@ def hop_term(hop: HopCheck, read: frozenset[str]) -> Term:
 def _tag_rules(hop: HopCheck, number: str, read: frozenset[str]) -> list[Term]:
     assert hop.tags is not None
     keys = number + "aws:tagkeys"
-    names = sorted({v.partition("/")[2] for v in read if "aws:requesttag/" in v or "aws:principaltag/" in v})
+    names = sorted({v.partition("/")[2] for v in read if "aws:requesttag/" in v or "aws:principaltag/" in v} | _fixed(hop.session))
     touched = any(v.startswith((number + "aws:requesttag/", keys, number + "sts:transitivetagkeys")) for v in read)
     allowed = hop.tags.authorization.allowed
     parts: list[Term] = []
@@ -152,6 +153,13 @@ def _tag_rules(hop: HopCheck, number: str, read: frozenset[str]) -> list[Term]:
     if inherited is not FALSE:
         parts.append(implies(inherited, any_of((allowed, Opaque("X25")))))
     return parts
+
+
+def _fixed(session: Session) -> set[str]:
+    """The transitive tags that the caller of the question is said to have."""
+    while session.parent is not None:
+        session = session.parent
+    return {k.lower() for k in session.caller.transitive}
 
 
 def _identity_rules(hop: HopCheck, number: str, read: frozenset[str]) -> list[Term]:

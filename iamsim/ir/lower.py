@@ -6,7 +6,7 @@ from functools import lru_cache
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from iamsim.aws.keys import key_row
+from iamsim.aws.keys import Listing, key_row
 from iamsim.aws.operators import OPERATORS
 from iamsim.ir import values
 from iamsim.ir.evaluate import evaluate
@@ -267,7 +267,10 @@ def _null(key: Var, wanted: tuple[str, ...]) -> Term:
 def _quantified(condition: Condition, row: OperatorRow, key: Var, *, variables: bool) -> Term:
     here = Present(key)
     leaf = _leaf(condition, row, key, variables=variables)
-    multivalued = key_row(key, None).multivalued
+    row_of_key = key_row(key, None)
+    multivalued = row_of_key.multivalued
+    if condition.quantifier is not None and row_of_key.listing is Listing.UNKNOWN:
+        multivalued = True  # an unknown key is single-valued unless a set operator is used on it
     match condition.quantifier:
         case Quantifier.ALL:
             held = _for_all(key, leaf, multivalued=multivalued)

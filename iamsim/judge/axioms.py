@@ -6,7 +6,7 @@ from functools import lru_cache
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from iamsim.aws.keys import key_row
+from iamsim.aws.keys import Listing, key_row
 from iamsim.ir.term import (
     TRUE,
     Compare,
@@ -92,7 +92,7 @@ def hint_of(var: str) -> Hint:
         return Hint(sort=sort, samples=samples, minimum=Fraction(0), integers=True)
     if name == "sts:externalid":
         return Hint(samples=samples, min_length=2, max_length=1224)
-    return Hint(sort=sort, multivalued=row.multivalued, samples=samples)
+    return Hint(sort=sort, multivalued=row.multivalued or row.listing is Listing.UNKNOWN, samples=samples)
 
 
 def axioms(facts: Facts, read: frozenset[str]) -> list[Term]:

@@ -65,11 +65,25 @@ def _symbolic(
     env: Environment, action: str, text: str, account: str | None, owner: str | None, *, closed: bool
 ) -> tuple[Target, ...]:
     asked = Pattern("*", (Star(),)) if text == "*" else arn_pattern(tokenize(text, variables=False))[0]
-    shapes = [arn_pattern(tokenize(p, variables=False))[0] for p in resource_arn_patterns(action)]
+    shapes = [_shape(p) for p in resource_arn_patterns(action)]
     domain = all_of((Like(RESOURCE, asked), any_of(Like(RESOURCE, s) for s in shapes) if shapes else TRUE))
     loaded = _loaded(env, action, text, owner, domain)
     rest = [] if closed else _rest(env, action, text, account, owner, domain)
     return (*loaded, *rest)
+
+
+# Services whose resource names and ids hold no colon, so that a wildcard of an ARN's shape stands for no other field.
+# Source: the services' API references, naming rules of their resources.
+_NO_COLON = frozenset(
+    "ec2 iam sts kms sqs sns lambda secretsmanager ecs ecr eks elasticloadbalancing rds autoscaling".split()
+)
+
+
+def _shape(template: str) -> Pattern:
+    pattern = arn_pattern(tokenize(template, variables=False))[0]
+    if template.split(":", 3)[2] not in _NO_COLON:
+        return pattern
+    return Pattern(pattern.text, tuple(Star(field=True) if isinstance(p, Star) else p for p in pattern.parts))
 
 
 def _loaded(env: Environment, action: str, text: str, owner: str | None, domain: Term) -> list[Target]:

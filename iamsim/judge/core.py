@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iamsim.aws.limits import Scope
@@ -28,14 +29,16 @@ def parts_of(check: Check, when: Term) -> list[tuple[Cited, Term]]:
     for cited, side in _sides(check):
         if cited.role in ("scp", "endpoint"):
             out.append((cited, side.allows))
-    out += [(Cited(h.label.text, "rule", h.label.origin), not_(h.term)) for h in layers.service_refuses]
+    out += [(Cited(h.label.text, "service", h.label.origin), not_(h.term)) for h in layers.service_refuses]
     identity = [(c, s) for c, s in _sides(check) if c.role in ("identity", "boundary", "session")]
     if layers.scope is Scope.CROSS:
         out += [(c, s.allows) for c, s in identity]
         out.append((_resource_text(check), _resource_grant(check)))
     elif layers.needs_resource_grant or _resource_speaks(check):
+        out.append((_grant_text(check), _raw_grant(check)))
         out += [(c, s.allows) for c, s in identity if s.allows is FALSE and c.role != "identity"]
-        out.append((_grant_text(check), any_of(t for _, t in authorization.grants)))
+        whole = replace(_grant_text(check), role="grants")
+        out.append((whole, any_of(t for _, t in authorization.grants)))
     else:
         out += [(c, s.allows) for c, s in identity]
     if when is not TRUE:
@@ -56,10 +59,22 @@ def _resource_grant(check: Check) -> Term:
     return any_of([*(h.term for h in (*res.direct, *res.via, *res.account)), res.side.unknown])
 
 
+def _raw_grant(check: Check) -> Term:
+    """Whether anything grants at all, limits aside."""
+    layers = check.layers
+    own = layers.identity.allows
+    res = layers.resource
+    doubtful = [h.term for h in layers.doubtful]
+    if res is None or not layers.resource_policy_possible:
+        return any_of([FALSE if layers.needs_resource_grant else own, *doubtful])
+    account = all_of((any_of(h.term for h in res.account), own)) if layers.needs_resource_grant else own
+    return any_of([account, *(h.term for h in (*res.direct, *res.via)), res.side.unknown, *doubtful])
+
+
 def _resource_text(check: Check) -> Cited:
     layers = check.layers
     if not layers.resource_policy_possible or layers.resource is None:
-        return Cited("the resource is in another account and can have no resource policy", "rule")
+        return Cited("the resource is in another account and can have no resource policy", "service")
     return Cited(layers.resource.side.label.text, "resource")
 
 
@@ -90,7 +105,7 @@ def core_of(check: Check, when: Term, limits: Limits) -> Core:
     """
     layers = check.layers
     if layers.refused is not None:
-        return Core((Cited(layers.refused, "rule"),), (f"{layers.refused}: no policy changes that",))
+        return Core((Cited(layers.refused, "service"),), (f"{layers.refused}: no policy changes that",))
     parts = [(cited, may(term)) for cited, term in parts_of(check, when)]
     chosen = _alone(parts)
     if chosen is None:
@@ -103,7 +118,7 @@ def _alone(parts: list[tuple[Cited, Term]]) -> list[Cited] | None:
     failing = [cited for cited, term in parts if term is FALSE]
     if not failing:
         return None
-    order = {"deny": 0, "rule": 1, "scp": 2, "endpoint": 2, "boundary": 3, "session": 3}
+    order = {"deny": 0, "service": 1, "scp": 2, "endpoint": 2, "boundary": 5, "session": 5, "grants": 6}
     return sorted(failing, key=lambda c: order.get(c.role, 4))[:1]
 
 
@@ -129,7 +144,7 @@ def _flat(terms: list[Term]) -> list[Term]:
 
 
 def _detailed(check: Check, cited: Cited) -> Cited:
-    if cited.role in ("deny", "rule", "when"):
+    if cited.role in ("deny", "service", "when"):
         return cited
     return Cited(cited.text, cited.role, cited.origin, near_misses(check, cited.role))
 
@@ -139,11 +154,11 @@ def _remedy(check: Check, item: Cited) -> list[str]:
     match item.role:
         case "deny":
             return [f"{item.text} would have to spare this request"]
-        case "rule":
+        case "service":
             return [f"{item.text}: no policy changes that"]
         case "when":
             return ["the question would have to ask less"]
-        case "grant":
+        case "grant" | "grants":
             return [f"an Allow of {what} is missing in {item.text}"]
         case _:
             return [f"{item.text} would have to allow {what}"]

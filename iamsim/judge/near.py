@@ -27,7 +27,7 @@ def near_misses(check: Check, role: str) -> tuple[str, ...]:
     policies = policies_of(check)
     if role == "scp":
         found: list[Policy | MissingPolicy | None] = [p for level in policies["scp"] or [] for p in level]
-    elif role == "grant":
+    elif role in ("grant", "grants"):
         found = [*policies["identity"], policies["resource"]]
     elif role == "endpoint":
         found = [p for _, p in check.documents.endpoints]

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from iamsim.aws.actions import rcp_services
 from iamsim.aws.keys import ALWAYS_PRESENT, key_row
+from iamsim.aws.limits import Scope
 from iamsim.aws.services import TRUST_ACTIONS
+from iamsim.env.applicable import task_policy
 from iamsim.env.facts import entities, place, principal_at
 from iamsim.env.resource_policy import holder_of, restricts
 from iamsim.env.types import MissingPolicy
@@ -52,12 +54,27 @@ def policies_of(check: Check) -> dict[str, Any]:
     return {
         "identity": identity,
         "boundary": boundary,
-        "session": None if check.documents.session is None else list(check.documents.session),
+        "session": _session(check),
         "scp": _scps(facts),
         "rcp": _rcps(facts),
         "resource": _resource(facts),
         "endpoint": _endpoint(check),
     }
+
+
+def _session(check: Check) -> list[Policy | MissingPolicy] | None:
+    if check.documents.session is not None:
+        return list(check.documents.session)
+    if check.facts.caller.assumed_root:
+        return [task_policy(check.facts) or MissingPolicy(check.facts.caller.task_policy or "task policy", _nowhere())]
+    return None
+
+
+def _task_allow(check: Check) -> list[Any]:
+    """AWS's task policies only deny, so the allow of an AssumeRoot session is stated here."""
+    if not check.facts.caller.assumed_root or task_policy(check.facts) is None:
+        return []
+    return [{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}]
 
 
 def _nowhere() -> Any:
@@ -73,7 +90,8 @@ def _scps(facts: Facts) -> list[list[Policy | MissingPolicy]] | None:
     found = place(facts.env, caller.account)
     if found is None or not found[0].scps_enabled or found[0].management_account == caller.account:
         return None
-    return [list(node.scps) for node in found[1]]
+    closed = facts.missing == "closed"
+    return [list(n.scps) or ([] if closed else [MissingPolicy(f"SCPs of {n.id}", n.origin)]) for n in found[1]]
 
 
 def _rcps(facts: Facts) -> list[list[Policy | MissingPolicy]] | None:
@@ -157,7 +175,7 @@ def resolve(binding: Binding, assignment: Mapping[str, tuple[str, ...]]) -> tupl
         case Cases(test, then, other):
             return resolve(then if evaluate(test, assignment) else other, assignment)
         case Ambivalent(first, _, reason):
-            return f"ambivalent:{reason}" if reason in ("X15", "X18") else resolve(first, assignment)
+            return f"ambivalent:{reason}" if reason == "X15" else resolve(first, assignment)
         case Unknowable(reason):
             return reason
 
@@ -198,6 +216,7 @@ def replay_problem(check: Check, assignment: Mapping[str, tuple[str, ...]]) -> d
     facts = check.facts
     policies = policies_of(check)
     keys = keys_read(facts.env, flat(policies))
+    keys |= {k for k, _ in facts.caller.claims}
     holder = holder_of(facts)
     if holder is not None and holder.kms_grants:
         keys |= {k for k in check.facts.given if k.startswith("kms:")}
@@ -207,15 +226,30 @@ def replay_problem(check: Check, assignment: Mapping[str, tuple[str, ...]]) -> d
         "caller": _caller(facts, assignment),
         "action": facts.action or (assignment.get("action") or ("x:y",))[0],
         "resource": resource,
-        "owner": facts.caller.account if resource == "*" else facts.owner,
+        "owner": _owner(check, resource),
         "context": {k: list(v) for k, v in context.items()},
         "multivalued": sorted(k for k in keys if key_row(k, None).multivalued),
         "unknown_keys": unknown,
         "ambivalent": ambivalent,
         "given": sorted({*facts.given, *facts.carried}),
-        "facts": {"entities": dict(entities(facts.env))},
+        "facts": {"entities": entities(facts.env), "audiences": _audiences(facts)},
         "policies": _documents(check, policies),
     }
+
+
+def _audiences(facts: Facts) -> list[str] | None:
+    provider = facts.env.providers.get(facts.caller.provider or "")
+    known = provider is not None and facts.caller.kind is CallerKind.WEB_IDENTITY and provider.client_ids is not None
+    return list(provider.client_ids or ()) if provider is not None and known else None
+
+
+def _owner(check: Check, resource: str) -> str | None:
+    facts = check.facts
+    if resource == "*":
+        return facts.caller.account
+    if facts.owner is None and check.layers.scope is Scope.SAME:
+        return facts.caller.account
+    return "nobody" if facts.owner is None and facts.missing == "closed" else facts.owner
 
 
 def _documents(check: Check, policies: Mapping[str, Any]) -> dict[str, Any]:
@@ -225,7 +259,7 @@ def _documents(check: Check, policies: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "identity": [_raw(p) for p in policies["identity"]],
         "boundary": _raw(policies["boundary"]),
-        "session": None if policies["session"] is None else [_raw(p) for p in policies["session"]],
+        "session": None if policies["session"] is None else [_raw(p) for p in policies["session"]] + _task_allow(check),
         "scp": _levels(policies["scp"]),
         "rcp": _levels(policies["rcp"]),
         "resource": _resource_document(check, policies["resource"]),
@@ -259,6 +293,8 @@ def _raw(policy: Policy | MissingPolicy | None) -> Any:
         return None
     if isinstance(policy, MissingPolicy):
         return {"iamsim:missing": policy.arn}
+    if policy.malformed is not None and policy.document is None:
+        return {"iamsim:missing": policy.malformed.reason}
     if isinstance(policy.document, str):
         return read_document_text(policy.document)[0]
     return policy.document
@@ -303,6 +339,7 @@ def _caller(facts: Facts, assignment: Mapping[str, tuple[str, ...]]) -> dict[str
         "credentials": _credentials(facts),
         "assumed_root": caller.assumed_root,
         "service_linked": caller.service_linked,
+        "transitive": list(caller.transitive),
     }
 
 

@@ -89,7 +89,10 @@ def read_policy(
     Source: IAM User Guide, "IAM JSON policy element reference"; Organizations User Guide, "RCP syntax".
     """
     out: list[Diagnostic] = []
-    body, reason = _document(value, kind, origin, out)
+    reason = None
+    if isinstance(value, str):
+        value, reason = read_document_text(value)
+    body, reason = _document(value, reason, kind, origin, out)
     if body is None:
         return _unknown(kind, name, arn, origin, reason), tuple(out)
     version = body.get("Version", "2008-10-17")
@@ -126,15 +129,14 @@ def _twice(name: str) -> str:
     return f"member `{printable(name)}` occurs twice in one object"
 
 
-def _document(value: Any, kind: PolicyKind, origin: Origin, out: list[Diagnostic]) -> tuple[dict[str, Any] | None, str]:
+def _document(
+    value: Any, unreadable: str | None, kind: PolicyKind, origin: Origin, out: list[Diagnostic]
+) -> tuple[dict[str, Any] | None, str]:
     """The members of a document by their canonical names, or None and why it is no policy."""
-    problem: tuple[str, str] | None = None
-    if isinstance(value, str):
-        value, reason = read_document_text(value)
-        problem = ("policy-not-text", reason) if reason else None
-    body: dict[str, Any] = {}
-    if problem is None:
-        body, problem = _members(value, kind, origin, out)
+    if unreadable is not None:
+        out.append(diagnostic("policy-not-text", origin, unreadable))
+        return None, unreadable
+    body, problem = _members(value, kind, origin, out)
     if problem is not None:
         out.append(diagnostic(problem[0], origin, problem[1]))
         return None, problem[1]

@@ -40,7 +40,7 @@ def solve_literals(
 ) -> Values | Conflict | Undecided:
     """Texts for the variables that must be present, such that `literals` hold, or the indices of a conflict.
 
-    All other variables are absent. `budget` bounds the work per variable, `tries` the values tried for policy variables.
+    All other variables are absent. `budget` bounds the work per variable, `tries` the values for policy variables.
     """
     facts = [Fact(term, sign, frozenset((i,))) for i, (term, sign) in enumerate(literals)]
     linked = any(isinstance(term, Within) or references(term) for term, _ in literals)
@@ -49,7 +49,7 @@ def solve_literals(
     found = _each_variable(facts, hints, budget)
     if not linked or not isinstance(found, dict) or _hold(literals, found):
         return found
-    return _instantiated(literals, facts, found, hints, budget, tries)
+    return _instantiated(literals, facts, found, hints, budget, tries=tries)
 
 
 def implied(term: Term, sign: bool) -> tuple[tuple[Var, Term, bool], ...]:
@@ -142,7 +142,7 @@ def _date(texts: tuple[str, ...] | None) -> Fraction | None:
 
 
 def _instantiated(
-    literals: Sequence[Literal], facts: Sequence[Fact], found: Values, hints: Hints, budget: int, tries: int
+    literals: Sequence[Literal], facts: Sequence[Fact], found: Values, hints: Hints, budget: int, *, tries: int
 ) -> Values | Undecided:
     """Texts for which `literals` hold, with values tried for the policy variables that are still open."""
     refs = tuple(dict.fromkeys(v.key for f in facts for v in references(f.term)))

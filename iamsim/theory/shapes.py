@@ -57,6 +57,18 @@ SHAPES = {
 }  # fmt: skip
 
 
+def bounded(
+    positive: Sequence[globs.GlobAtom], negative: Sequence[globs.GlobAtom], hint: Hint
+) -> tuple[list[globs.GlobAtom], list[globs.GlobAtom]]:
+    """`positive` and `negative`, followed by patterns for the lengths that `hint` allows."""
+    more, less = [*positive], [*negative]
+    if hint.min_length:
+        more.append(globs.GlobAtom(Pattern("?*", (AnyChar(),) * hint.min_length + (Star(),))))
+    if hint.max_length is not None:
+        less.append(globs.GlobAtom(Pattern("?*", (AnyChar(),) * (hint.max_length + 1) + (Star(),))))
+    return more, less
+
+
 def shaped(
     sort: Sort, positive: Sequence[globs.GlobAtom], negative: Sequence[globs.GlobAtom], hint: Hint, budget: int
 ) -> list[str] | globs.Conflict:
@@ -64,11 +76,7 @@ def shaped(
 
     The list is empty if that was not decided. `hint` bounds the texts too.
     """
-    more, less = [*positive], [*negative]
-    if hint.min_length:
-        more.append(globs.GlobAtom(Pattern("?*", (AnyChar(),) * hint.min_length + (Star(),))))
-    if hint.max_length is not None:
-        less.append(globs.GlobAtom(Pattern("?*", (AnyChar(),) * (hint.max_length + 1) + (Star(),))))
+    more, less = bounded(positive, negative, hint)
     texts: list[str] = []
     used: tuple[set[int], set[int]] = (set(), set())
     sure = True

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 from iamsim.ir import values
 from iamsim.ir.evaluate import atom_value
 from iamsim.ir.term import Compare, InNetwork, Like, Parses, Present, Sort, like
-from iamsim.model.pattern import AnyChar, Pattern, Star, tokenize
+from iamsim.model.pattern import tokenize
 from iamsim.theory import globs, intervals, shapes
 from iamsim.theory.hint import ANY, READ_SORTS, Conflict, Hint, Undecided, fits
 
@@ -103,7 +103,8 @@ def _by_globs(likes: Sequence[int], literals: Sequence[Literal], hint: Hint, bud
             return likely.text
     found = globs.solve(atoms, denied, budget=budget, alphabet_hint=(hint.alphabet or "")[:1])
     if isinstance(found, globs.Found) and not fits(found.text, hint):
-        found = _bounded(atoms, denied, hint, budget)
+        more, less = shapes.bounded(atoms, denied, hint)
+        found = globs.solve(more, less, budget=budget, allowed=hint.alphabet)
     match found:
         case globs.Found(text):
             return text if fits(text, hint) else Undecided("bounds of a text")
@@ -117,18 +118,6 @@ def _by_globs(likes: Sequence[int], literals: Sequence[Literal], hint: Hint, bud
 def _glob(atom: Atom) -> globs.GlobAtom:
     like = cast("Like", atom)
     return globs.GlobAtom(like.pattern, like.fold_case)
-
-
-def _bounded(
-    atoms: Sequence[globs.GlobAtom], denied: Sequence[globs.GlobAtom], hint: Hint, budget: int
-) -> globs.GlobResult:
-    """The answer of `globs.solve` among the texts that the lengths and the alphabet of `hint` allow."""
-    more, less = [*atoms], [*denied]
-    if hint.min_length:
-        more.append(globs.GlobAtom(Pattern("?*", (AnyChar(),) * hint.min_length + (Star(),))))
-    if hint.max_length is not None:
-        less.append(globs.GlobAtom(Pattern("?*", (AnyChar(),) * (hint.max_length + 1) + (Star(),))))
-    return globs.solve(more, less, budget=budget, allowed=hint.alphabet)
 
 
 # --- several readings of one text --------------------------------------------------------------------------------

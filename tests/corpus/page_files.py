@@ -140,8 +140,13 @@ class Snapshot:
     def files(self) -> dict[str, Any]:
         """The input files, by name."""
         out = {f"gaad-{account}.json": self._gaad(account) for account in sorted(self.accounts)}
-        if self.resources:
-            out["resources.json"] = list(self.resources.values())
+        providers = [
+            {"Resource": arn, "ClientIDList": value.get("client_ids", [])} if ":oidc-provider/" in arn else {"Resource": arn}
+            for found in self.providers.values()
+            for arn, value in found
+        ]
+        if self.resources or providers:
+            out["resources.json"] = [*self.resources.values(), *providers]
         if self.organization is not None:
             out["organization.json"] = self._organization()
         elif self.org_policies:
@@ -162,12 +167,6 @@ class Snapshot:
             "RoleDetailList": roles,
             "Policies": [managed_policy(arn, d) for (a, arn), d in self.managed.items() if a == account],
         }
-        for arn, value in self.providers.get(account, ()):
-            if ":oidc-provider/" in arn:
-                entry = {"Arn": arn, "ClientIDList": value.get("client_ids", [])}
-                out.setdefault("OpenIDConnectProviders", []).append(entry)
-            else:
-                out.setdefault("SAMLProviders", []).append({"Arn": arn})
         return out
 
     def _organization(self):

@@ -69,7 +69,7 @@ def test_encoded_documents_and_pages_read_as_plain_ones():
 
 def test_a_conflict_is_unknown():
     env = load(ROOT / "broken" / "conflict" / "input")
-    assert any(isinstance(p, MissingPolicy) for p in next(iter(env.principals.values())).policies)
+    assert any(isinstance(p, MissingPolicy) for p in env.principals["arn:aws:iam::111122223333:user/alice"].policies)
     env = load(ROOT / "broken" / "conflict-resource" / "input")
     assert isinstance(env.resources["arn:aws:s3:::example"].policy, MissingPolicy)
     env = load(ROOT / "broken" / "conflict-organization" / "input")

@@ -6,7 +6,7 @@ from itertools import islice, product
 
 from hypothesis import assume, example, given, note
 from hypothesis import strategies as st
-from strategies import A, M, WORLD, environment, policies, requests, statements
+from strategies import WORLD, A, M, environment, policies, requests, statements
 
 from iamsim import Verdict, can, replay
 from iamsim.ir.bounds import may, must
@@ -30,7 +30,7 @@ def checks(env, request, *, ever):
     given_ = {k.lower(): (v,) if isinstance(v, str) else tuple(v) for k, v in context.items()}
     ask = Ask(env=env, given=given_, ever=ever)
     for who in read_callers(env, caller):
-        for target in targets(env, action, resource, who.account, any_resource=True):
+        for target in targets(env, action, resource, who.account, any_resource=True, owner=None, closed=False):
             yield check_of(facts_of(ask, who, action, target))
 
 

@@ -1,0 +1,1 @@
+"""Output: answers and errors as text, JSON and HTML."""
