@@ -113,6 +113,12 @@ def axioms(facts: Facts, read: frozenset[str]) -> list[Term]:
     return list(dict.fromkeys(parts))
 
 
+def shapes(read: frozenset[str]) -> list[Term]:
+    """The constraints on single keys alone, for problems without a request: values that fit the type of the key."""
+    out = [t for v in sorted(read) if "|" not in v and not v.startswith("=") for t in _shape(v, v)]
+    return [t for t in out if t is not TRUE] + constants(read)
+
+
 def _own(var: str, hop: str) -> bool:
     return var.startswith(hop) and "|" not in var[len(hop) :] and not var.startswith("=")
 
