@@ -57,7 +57,7 @@ def run_iamsim(words, monkeypatch):
     return result.output.rstrip("\n"), result.exit_code
 
 
-@pytest.mark.parametrize(("page", "body"), fences("console"))
+@pytest.mark.parametrize(("page", "body"), [*fences("console")])
 def test_commands_print_what_is_shown(page, body, monkeypatch):
     status = None
     for command, shown in transcript(body):
@@ -72,7 +72,7 @@ def test_commands_print_what_is_shown(page, body, monkeypatch):
         assert same(shown, lines), f"{command}\n{printed}"
 
 
-@pytest.mark.parametrize(("page", "body"), fences("pycon"))
+@pytest.mark.parametrize(("page", "body"), [*fences("pycon")])
 def test_sessions_print_what_is_shown(page, body, monkeypatch):
     monkeypatch.chdir(ROOT)
     test = doctest.DocTestParser().get_doctest(body, {}, page.name, str(page), 0)

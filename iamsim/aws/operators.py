@@ -21,7 +21,9 @@ class OperatorRow:
     source: str = _SOURCE
 
 
-def _pair(name: str, twin: str | None, compares: str, *, wild: bool = False, var: bool = False, fold: bool = False) -> list[OperatorRow]:
+def _pair(
+    name: str, twin: str | None, compares: str, *, wild: bool = False, var: bool = False, fold: bool = False
+) -> list[OperatorRow]:
     rows = [OperatorRow(name, compares, False, wild, var, fold)]
     return [*rows, OperatorRow(twin, compares, True, wild, var, fold)] if twin else rows
 

@@ -331,13 +331,33 @@ class NoteRow:
 
 NOTES: tuple[NoteRow, ...] = (
     NoteRow("eks", "EKS access entries and Kubernetes RBAC are not read", 'Amazon EKS User Guide, "Access entries"'),
-    NoteRow("lakeformation", "Lake Formation permissions are not read", 'AWS Lake Formation Developer Guide, "Permissions"'),
+    NoteRow(
+        "lakeformation", "Lake Formation permissions are not read", 'AWS Lake Formation Developer Guide, "Permissions"'
+    ),
     NoteRow("glue", "Lake Formation permissions are not read", 'AWS Lake Formation Developer Guide, "Permissions"'),
-    NoteRow("aoss", "OpenSearch Serverless data access policies are not read", 'Amazon OpenSearch Service Developer Guide, "Data access control"'),
-    NoteRow("es", "OpenSearch fine-grained access control is not read", 'Amazon OpenSearch Service Developer Guide, "Fine-grained access control"'),
-    NoteRow("redshift", "grants inside Redshift databases are not read", 'Amazon Redshift Management Guide, "Authorization"'),
-    NoteRow("organizations", "many actions work only from the management or a delegated account", 'AWS Organizations User Guide, "Delegated administrator"'),
-    NoteRow("account", "many actions work only from the management or a delegated account", 'AWS Account Management Reference Guide'),
+    NoteRow(
+        "aoss",
+        "OpenSearch Serverless data access policies are not read",
+        'Amazon OpenSearch Service Developer Guide, "Data access control"',
+    ),
+    NoteRow(
+        "es",
+        "OpenSearch fine-grained access control is not read",
+        'Amazon OpenSearch Service Developer Guide, "Fine-grained access control"',
+    ),
+    NoteRow(
+        "redshift", "grants inside Redshift databases are not read", 'Amazon Redshift Management Guide, "Authorization"'
+    ),
+    NoteRow(
+        "organizations",
+        "many actions work only from the management or a delegated account",
+        'AWS Organizations User Guide, "Delegated administrator"',
+    ),
+    NoteRow(
+        "account",
+        "many actions work only from the management or a delegated account",
+        "AWS Account Management Reference Guide",
+    ),
 )
 _NOTES = {row.service: row.note for row in NOTES}
 

@@ -66,14 +66,14 @@ def layers_of(facts: Facts, documents: Documents = NO_DOCUMENTS) -> tuple[Layers
         return Layers(scope=Scope.UNSIGNED, identity=nothing, doubtful=(Hit(label, any_of((passes, doubt))),)), ()
     layers = Layers(
         scope=scope,
-        identity=_identity(facts, lookup, assumed),
+        identity=_identity(facts, lookup),
         boundary=_boundary(facts, lookup),
         session=_session(facts, lookup, documents, assumed),
         scps=scp_sides(facts, lookup, assumed),
         rcps=rcp_sides(facts, lookup, assumed),
         resource=resource,
         endpoints=endpoints,
-        service_deny=service_denies(facts, lookup, assumed),
+        service_deny=service_denies(facts, assumed),
         service_refuses=refused,
         refused_unknown=refused_unknown,
         doubtful=doubtful_grants(facts, lookup),
@@ -148,7 +148,7 @@ def _can_have_policy(facts: Facts) -> bool:
     return has_resource_policy(resource, facts.action or "*")
 
 
-def _identity(facts: Facts, lookup: Lookup, assumed: list[str]) -> Side:
+def _identity(facts: Facts, lookup: Lookup) -> Side:
     caller, env = facts.caller, facts.env
     match caller.kind:
         case CallerKind.ROOT:
@@ -260,12 +260,13 @@ def _resource(facts: Facts, lookup: Lookup, assumed: list[str]) -> ResourceSide 
     name = resource or "the resource"
     label = _layer(f"resource policy of {name}")
     holder = holder_of(facts)
-    if holder is not None and isinstance(holder.policy, MissingPolicy):
-        return ResourceSide(unknown_side(label, f"missing:policy of {holder.arn}"))
-    grants = kms_grants(facts, lookup, holder) if holder is not None else ()
-    if holder is not None and holder.policy is not None:
+    policy = holder.policy if holder is not None else None
+    if holder is not None and policy is not None:
         label = _layer(f"resource policy of {holder.arn}")
-        return resource_side(facts, lookup, label, holder.policy, entities(facts.env), grants)
+        if isinstance(policy, MissingPolicy):
+            return ResourceSide(unknown_side(label, f"missing:policy of {holder.arn}"))
+        grants = kms_grants(facts, lookup, holder)
+        return resource_side(facts, lookup, label, policy, entities(facts.env), grants)
     if facts.missing == "closed":
         return ResourceSide(Side(label))
     if _is_key(facts):

@@ -233,7 +233,7 @@ def _claim_binding(facts: Facts, var: str, row: KeyRow) -> Binding:
     if caller.kind is CallerKind.SAML:
         own = var.startswith("saml:")
     else:
-        own = var.startswith(provider.partition("oidc-provider/")[2] + ":") or var.startswith(provider + ":")
+        own = var.startswith((provider.partition("oidc-provider/")[2] + ":", provider + ":"))
     if not own:
         return ABSENT
     found = dict(caller.claims).get(var)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from iamsim.env.types import EMPTY
-from iamsim.ir.bindings import Binding
 from iamsim.model.arn import parse_arn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from iamsim.env.types import Environment, Organization, OrgNode, Principal, Resource, Tags
+    from iamsim.ir.bindings import Binding
     from iamsim.ir.term import Term
     from iamsim.model.caller import Caller
 

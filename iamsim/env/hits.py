@@ -208,7 +208,7 @@ def endpoint_side(
     deny: list[Hit] = []
     for statement, action in slice_policy(facts, policy):
         classes = principal_classes(facts, statement, entities)
-        who = _gateway(facts, statement, classes) if gateway else classes.some
+        who = _gateway(statement, classes) if gateway else classes.some
         if who is FALSE:
             continue
         term = all_of((_body(facts, lookup, policy, statement, action), reduce(who, lookup)))
@@ -217,7 +217,7 @@ def endpoint_side(
     return Side(label, tuple(allow), tuple(deny))
 
 
-def _gateway(facts: Facts, statement: Statement, classes: Classes) -> Term:
+def _gateway(statement: Statement, classes: Classes) -> Term:
     """On a gateway endpoint an account means its root user, and user or role ARNs are not valid."""
     if statement.principal is None:
         return classes.some

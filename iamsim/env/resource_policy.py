@@ -123,7 +123,7 @@ def _constraints(grant: KmsGrant) -> Term:
     return all_of(parts)
 
 
-def service_denies(facts: Facts, lookup: Lookup, assumed: list[str]) -> tuple[Hit, ...]:
+def service_denies(facts: Facts, assumed: list[str]) -> tuple[Hit, ...]:
     """What the service denies explicitly: S3 RestrictPublicBuckets on a public bucket policy.
 
     Source: Amazon S3 User Guide, "Blocking public access to your Amazon S3 storage".

@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.facts import Facts
 from iamsim.graph.sessions import carried, presence, source_identity, tag, transitive
-from iamsim.ir.term import FALSE, TRUE, Each, Like, Opaque, Present, Some, Term, all_of, any_of, implies, not_, variables
+from iamsim.ir.term import (
+    FALSE,
+    TRUE,
+    Each,
+    Like,
+    Opaque,
+    Present,
+    Some,
+    Term,
+    all_of,
+    any_of,
+    implies,
+    not_,
+    variables,
+)
 from iamsim.judge.callers import localized
 from iamsim.judge.check import Check, check_of
 from iamsim.model.caller import CallerKind

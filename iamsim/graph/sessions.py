@@ -53,7 +53,8 @@ def assumed(env: Environment, role: Principal, parent: Session, call: Facts, hop
 
 def possible(env: Environment, role: Principal) -> Caller:
     """Some session of `role` whatever created it: its name, tags and source identity are free. Contains every session
-    that a path can create."""
+    that a path can create.
+    """
     return replace(
         caller_of(env, role), session=None, open_tags=True, open_source_identity=True, open_provider=True
     )

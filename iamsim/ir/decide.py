@@ -60,7 +60,8 @@ class Layers:
     `scope` None means that the owner of the resource is not known. `needs_resource_grant`: identity policies count only
     if the resource policy lets the account decide. `resource_policy_possible`: false where the type has none.
     `doubtful` are grants of which it is not known
-    whether any limit binds them. `refused` and `free` are the reasons for which the call is denied or allowed without any policy (semantics 5.7).
+    whether any limit binds them. `refused` and `free` are
+    the reasons for which the call is denied or allowed without any policy (semantics 5.7).
     """
 
     scope: Scope | None
@@ -119,16 +120,12 @@ def decide(layers: Layers) -> Authorization:
     if layers.free is not None:
         return Authorization(allowed=TRUE, denied=FALSE, granted=TRUE, grants=((_rule(layers.free), TRUE),))
     denies = tuple(h for side in _denying(layers) for h in side.deny) + layers.service_deny
-    denied = any_of(
-        [_hits(denies, FALSE), *(side.unknown for side in _denying(layers) if side.unknown is not FALSE)]
-    )
+    denied = any_of([_hits(denies, FALSE), *(side.unknown for side in _denying(layers) if side.unknown is not FALSE)])
     limits = _common_limits(layers)
     grants = _grants(layers)
     granted = all_of([any_of(t for _, t in grants), *(t for _, t in limits)])
     allowed = all_of((granted, not_(denied)))
-    return Authorization(
-        allowed=allowed, denied=denied, granted=granted, grants=grants, limits=limits, denies=denies
-    )
+    return Authorization(allowed=allowed, denied=denied, granted=granted, grants=grants, limits=limits, denies=denies)
 
 
 def _denying(layers: Layers) -> list[Side]:

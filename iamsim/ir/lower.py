@@ -440,4 +440,3 @@ def _arn(key: Var, value: str, *, variables: bool) -> Term:
 def conditions_term(statement: Statement, *, variables: bool) -> Term:
     """The conjunction of all conditions of a statement, each named."""
     return all_of(condition_term(c, variables=variables) for c in statement.conditions)
-

@@ -25,7 +25,8 @@ SESSION = "session"
 @dataclass(frozen=True, slots=True)
 class Classes:
     """In which classes an Allow grants a caller (semantics 2.4): the caller itself, through its role or user, or its
-    account."""
+    account.
+    """
 
     direct: Term = FALSE
     via: Term = FALSE
@@ -58,9 +59,7 @@ def match_principal(match: PrincipalMatch, caller: Caller, entities: Mapping[str
     found = [_entry(e, caller, entities) for e in match.entries]
     if len(found) == 1:
         return found[0]
-    return Classes(
-        any_of(f.direct for f in found), any_of(f.via for f in found), any_of(f.account for f in found)
-    )
+    return Classes(any_of(f.direct for f in found), any_of(f.via for f in found), any_of(f.account for f in found))
 
 
 def _entry(entry: PrincipalEntry | Malformed, caller: Caller, entities: Mapping[str, str]) -> Classes:

@@ -41,7 +41,9 @@ def date(text: str) -> Fraction | None:
     year, month, day, hour, minute, second, fraction, zone = m.groups()
     try:
         tz = UTC if zone in (None, "Z") else timezone(_offset(zone))
-        moment = datetime(int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0), tzinfo=tz)
+        moment = datetime(
+            int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0), tzinfo=tz
+        )
     except ValueError:
         return None
     span = moment - _EPOCH

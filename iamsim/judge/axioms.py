@@ -107,7 +107,7 @@ def axioms(facts: Facts, read: frozenset[str]) -> list[Term]:
     while todo:
         fresh = sorted(todo - seen)
         seen |= todo
-        added = [t for v in fresh for t in _of_key(facts, v[len(hop) :], seen)]
+        added = [t for v in fresh for t in _of_key(facts, v[len(hop) :])]
         parts += added
         todo = {v for t in added for v in variables(t) if _own(v, hop)} - seen
     return list(dict.fromkeys(parts))
@@ -128,7 +128,7 @@ def constants(read: frozenset[str]) -> list[Term]:
     return [Like(v, plain(v[1:])) for v in sorted(read) if v.startswith("=")]
 
 
-def _of_key(facts: Facts, name: str, seen: set[str]) -> list[Term]:
+def _of_key(facts: Facts, name: str) -> list[Term]:
     var = facts.hop + name
     parts = _shape(var, name)
     match name:
@@ -158,10 +158,8 @@ def _of_key(facts: Facts, name: str, seen: set[str]) -> list[Term]:
             parts.append(Present(var))
         case _ if name.startswith("aws:requesttag/"):
             parts.append(_tag_key(facts, name))
-        case _ if name.endswith(":aud") or name.endswith(":sub"):
+        case _ if name.endswith((":aud", ":sub")):
             parts.append(Present(var))
-        case _ if name == "kms:viaservice" or name.startswith("saml:"):
-            pass
         case _:
             pass
     return [p for p in parts if p is not TRUE]
@@ -187,7 +185,9 @@ def _shape(var: str, name: str) -> list[Term]:
         case "A":
             return [implies(present, Parses(var, Sort.ARN))]
         case _:
-            return [implies(present, _account_like(var))] if name.endswith(("principalaccount", "sourceaccount")) else []
+            return (
+                [implies(present, _account_like(var))] if name.endswith(("principalaccount", "sourceaccount")) else []
+            )
 
 
 def _account_like(var: str) -> Term:
@@ -349,4 +349,3 @@ def _tag_key(facts: Facts, name: str) -> Term:
 def _subset(facts: Facts, var: str) -> Term:
     """Transitive tag keys are passed in the same call; without tag keys there are none."""
     return implies(Present(var), Present(facts.hop + "aws:tagkeys"))
-

@@ -117,9 +117,7 @@ def _session(env: Environment, text: str) -> Caller:
     assert arn is not None
     kind, _, rest = arn.resource.partition("/")
     if kind == "federated-user" and rest:
-        return Caller(
-            kind=CallerKind.FEDERATED_USER, arn=text, account=arn.account, partition=arn.partition, name=rest
-        )
+        return Caller(kind=CallerKind.FEDERATED_USER, arn=text, account=arn.account, partition=arn.partition, name=rest)
     name, _, session = rest.partition("/")
     if kind != "assumed-role" or not name or not session:
         raise QueryError(f"`{text}` is no session", "a session is arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION")

@@ -17,6 +17,7 @@ from iamsim.model.pattern import Literal, Pattern, Star, join, tokenize
 
 if TYPE_CHECKING:
     from iamsim.env.types import Environment, Resource
+    from iamsim.model.pattern import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,14 @@ class Target:
 
 
 def targets(
-    env: Environment, action: str, text: str, account: str | None, *, any_resource: bool, owner: str | None, closed: bool
+    env: Environment,
+    action: str,
+    text: str,
+    account: str | None,
+    *,
+    any_resource: bool,
+    owner: str | None,
+    closed: bool,
 ) -> tuple[Target, ...]:
     """The meanings of the resource `text` for `action`, concrete ones first, in order of ARN.
 
@@ -75,7 +83,22 @@ def _symbolic(
 # Services whose resource names and ids hold no colon, so that a wildcard of an ARN's shape stands for no other field.
 # Source: the services' API references, naming rules of their resources.
 _NO_COLON = frozenset(
-    "ec2 iam sts kms sqs sns lambda secretsmanager ecs ecr eks elasticloadbalancing rds autoscaling".split()
+    [
+        "ec2",
+        "iam",
+        "sts",
+        "kms",
+        "sqs",
+        "sns",
+        "lambda",
+        "secretsmanager",
+        "ecs",
+        "ecr",
+        "eks",
+        "elasticloadbalancing",
+        "rds",
+        "autoscaling",
+    ]
 )
 
 
@@ -105,7 +128,7 @@ def _loaded(env: Environment, action: str, text: str, owner: str | None, domain:
         for arn, principal in env.principals.items():
             if fits(action, arn) is True and (text == "*" or globs_meet(text, arn)):
                 out.append(Target(normal_arn(arn), owner or principal.account))
-    return sorted(out, key=lambda t: (t.resource or (t.holder.arn if t.holder else "")))
+    return sorted(out, key=lambda t: t.resource or (t.holder.arn if t.holder else ""))
 
 
 def _rest(
@@ -138,7 +161,8 @@ def _itself_and_inside(arn: str) -> tuple[Term, ...]:
 
 
 def _in_account(account: str) -> Term:
-    parts = [Star(field=True), Literal(":"), Star(field=True), Literal(":"), Star(field=True), Literal(":")]
-    tail = [Star(field=True), Literal(f":{account}:"), Star()]
-    return Like(RESOURCE, join(account, [*parts, *tail]))
-
+    parts: list[Part] = []
+    for _ in range(3):
+        parts += [Star(field=True), Literal(":")]
+    parts += [Star(field=True), Literal(f":{account}:"), Star()]
+    return Like(RESOURCE, join(account, parts))

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from iamsim.model.caller import Caller
 
 
+DEFAULT_LIMITS = Limits()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """What all checks of one question share: the environment, what is given, and how missing facts are read."""
@@ -34,7 +37,7 @@ class Ask:
     ever: bool = True
     missing: str = "assume"
     documents: Documents = NO_DOCUMENTS
-    limits: Limits = Limits()
+    limits: Limits = DEFAULT_LIMITS
     engine: str = "auto"
 
 

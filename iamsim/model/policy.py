@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iamsim.diagnostics import Origin
-from iamsim.model.pattern import Pattern
+
+if TYPE_CHECKING:
+    from iamsim.model.pattern import Pattern
 
 
 class PolicyKind(StrEnum):

@@ -28,13 +28,14 @@ from iamsim.ir.term import (
 )
 from iamsim.judge.answer import Verdict
 from iamsim.judge.axioms import hint_of, shapes
-from iamsim.model.pattern import Pattern, plain
+from iamsim.model.pattern import AnyChar, Literal, Pattern, Star, plain
 from iamsim.model.policy import Effect, PolicyKind
 from iamsim.smt.types import Limits, Sat, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from iamsim.model.pattern import Part
     from iamsim.model.policy import Match, Policy, Statement
 
 __all__ = ["Comparison", "narrower", "narrower_in_future"]
@@ -98,9 +99,7 @@ def narrower_in_future(a: Policy, b: Policy, limits: Limits | None = None) -> Co
     return Comparison(Verdict.YES if found is None else Verdict.UNKNOWN, reason=found, classes=1)
 
 
-def _service_and_name() -> tuple[object, ...]:
-    from iamsim.model.pattern import AnyChar, Literal, Star
-
+def _service_and_name() -> tuple[Part, ...]:
     return (AnyChar(field=True), Star(field=True), Literal(":"), AnyChar(field=True), Star(field=True))
 
 
@@ -143,7 +142,6 @@ def _unconditional(statement: Statement) -> bool:
         and not resource.negated
         and any(isinstance(p, Pattern) and p.text == "*" for p in resource.patterns)
     )
-
 
 
 def _classes(policy: Policy) -> tuple[tuple[Mask, int], ...]:
@@ -287,5 +285,3 @@ def _shared(term: Term) -> Term:
 
 def _with_shapes(term: Term) -> Term:
     return all_of((term, *shapes(variables(term))))
-
-

@@ -34,7 +34,7 @@ MEANING: Mapping[Control, str] = MappingProxyType(
     }
 )
 
-# Condition key, or beginning of a family, in lower case. Source: IAM User Guide, "AWS global condition context keys" and
+# Condition key, or beginning of a family, in lower case. Source: IAM User Guide, "AWS global condition context keys",
 # "IAM and AWS STS condition context keys".
 _ROWS: Mapping[str, Control] = MappingProxyType(
     {

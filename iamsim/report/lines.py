@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_WORD = re.compile(r"[^ ]+ *")
+_WORD = re.compile(r" *[^ ]+")
 
 
 class Style(StrEnum):
@@ -47,26 +47,20 @@ def line(text: str, *, indent: int = 0, hang: int = 2, style: Style = Style.PLAI
 
 
 def rows(lines: Iterable[Line], width: int) -> Iterator[tuple[Span, ...]]:
-    """The lines as rows of at most `width` characters, broken between words; longer words stay whole."""
+    """The lines as rows of at most `width` characters, broken at spaces; longer words stay whole."""
     for paragraph in lines:
-        row: list[Span] = [Span(" " * paragraph.indent)]
         used = paragraph.indent
-        empty = True
+        row: list[Span] = []
         for span in paragraph.spans:
             for word in _WORD.findall(span.text):
-                if not empty and used + len(word.rstrip()) > width:
-                    yield _trimmed(row)
+                if row and word[0] == " " and used + len(word) > width:
+                    yield tuple(row)
+                    row = []
                     used = paragraph.indent + paragraph.hang
-                    row = [Span(" " * used)]
-                row.append(Span(word, span.style))
-                used += len(word)
-                empty = False
-        yield _trimmed(row)
-
-
-def _trimmed(row: list[Span]) -> tuple[Span, ...]:
-    last = row[-1]
-    return (*row[:-1], Span(last.text.rstrip(), last.style))
+                text = word if row else " " * used + word.lstrip(" ")
+                used = used + len(word) if row else len(text)
+                row.append(Span(text, span.style))
+        yield tuple(row)
 
 
 def plain_text(lines: Iterable[Line], width: int) -> str:

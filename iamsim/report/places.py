@@ -16,7 +16,7 @@ Place = "Callable[[Origin | None], str]"
 
 
 def places() -> Callable[[Origin | None], str]:
-    """A function from an origin to `file:line`, or to `file#pointer` where the file cannot be read again, or to nothing.
+    """A function from an origin to `file:line`, to `file#pointer` if the file cannot be read again, or to nothing.
 
     It reads each file once. A policy that is stored as one text has the line of that text.
     """

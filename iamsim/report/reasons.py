@@ -27,12 +27,12 @@ LEDGER: Mapping[str, Reason] = MappingProxyType(
     {
         "X1": Reason("whether `*` and `?` in the resource part of an ARN cross colons is disputed", _TEST),
         "X2": Reason(
-            "a resource pattern with fewer than six segments fits only if AWS completes it with `*`, which is documented "
-            "for identity policies alone",
+            "a resource pattern with fewer than six segments fits only if AWS completes it with `*`, which is "
+            "documented for identity policies alone",
             "write the pattern with all six segments",
         ),
         "X3": Reason(
-            "whether an ARN pattern covers an action that takes no resource is contradicted by the documentation itself",
+            "whether an ARN pattern covers an action that takes no resource is documented in two ways",
             'write `"Resource": "*"` for such actions',
         ),
         "X4": Reason(
@@ -47,8 +47,8 @@ LEDGER: Mapping[str, Reason] = MappingProxyType(
             "drop the default, or use a single-valued key",
         ),
         "X8": Reason(
-            "a multivalued key is present under an operator without ForAllValues or ForAnyValue, whose result AWS leaves "
-            "undefined",
+            "a multivalued key is present under an operator without ForAllValues or ForAnyValue, whose result "
+            "AWS leaves undefined",
             "add ForAllValues or ForAnyValue to the operator",
         ),
         "X9": Reason(
@@ -59,7 +59,8 @@ LEDGER: Mapping[str, Reason] = MappingProxyType(
             "whether an empty text counts as absent is documented in two ways", "state a value that is not empty"
         ),
         "X11": Reason(
-            "a bare number in a date condition may be a year or seconds since 1970", "write the date as `2030-01-01T00:00:00Z`"
+            "a bare number in a date condition may be a year or seconds since 1970",
+            "write the date as `2030-01-01T00:00:00Z`",
         ),
         "X12": Reason("whether an IPv4 block holds IPv4-mapped IPv6 addresses is undocumented", _STATE),
         "X13": Reason(
@@ -67,7 +68,8 @@ LEDGER: Mapping[str, Reason] = MappingProxyType(
             "write an ARN pattern with six segments, such as `arn:*:*:*:*:*`",
         ),
         "X14": Reason(
-            "a Federated principal outside a trust policy is documented nowhere", "name the role instead of the provider"
+            "a Federated principal outside a trust policy is documented nowhere",
+            "name the role instead of the provider",
         ),
         "X15": Reason(
             "whether aws:MultiFactorAuthPresent is absent or false in role sessions is documented in two ways",
@@ -95,12 +97,12 @@ LEDGER: Mapping[str, Reason] = MappingProxyType(
         ),
         "X21": Reason("whether a session policy limits a grant to the session itself is disputed", _TEST),
         "X22": Reason(
-            "whether a KMS grant passes boundaries, session policies and silent identity policies of another account is "
-            "not documented",
+            "whether a KMS grant passes boundaries, session policies and silent identity policies of another "
+            "account is not documented",
             "allow the action in the policies as well",
         ),
         "X23": Reason(
-            "which address aws:SourceIp holds when a service calls with the caller's identity is documented in two ways",
+            "which address aws:SourceIp holds when a service calls with the caller's identity is told in two ways",
             "except such calls with aws:ViaAWSService",
         ),
         "X24": Reason("how an Allow in an SCP with conditions or resources acts is documented in two ways", _TEST),
@@ -109,7 +111,7 @@ LEDGER: Mapping[str, Reason] = MappingProxyType(
             "allow it in the identity policy and the trust policy",
         ),
         "X26": Reason(
-            "whether this service sends aws:SourceArn and aws:SourceAccount with this call is not documented as a whole",
+            "whether this service sends aws:SourceArn and aws:SourceAccount with this call is not fully documented",
             "state them with --context aws:SourceArn=ARN or `KEY=null`",
         ),
         "X27": Reason(
@@ -141,8 +143,8 @@ LEDGER: Mapping[str, Reason] = MappingProxyType(
             "name the provider as Federated principal",
         ),
         "X42": Reason(
-            "it is allowed only when an AWS service calls with the caller's identity, and which services do that for this "
-            "action is not documented as a whole",
+            "it is allowed only when an AWS service calls with the caller's identity, and which services do that for "
+            "this action is not documented as a whole",
             "state it with --context aws:ViaAWSService=true and aws:CalledVia=SERVICE",
         ),
         "X43": Reason(
@@ -188,7 +190,9 @@ def explain(code: str) -> Reason:
         case "unsupported":
             return Reason(f"iamsim cannot decide this: {rest}", _TEST)
         case "budget":
-            return Reason(f"the budget was used up: {rest}", "ask about one action and one resource, or state more keys")
+            return Reason(
+                f"the budget was used up: {rest}", "ask about one action and one resource, or state more keys"
+            )
         case _:
             return Reason(code, "the warnings about the snapshot name the place")
 

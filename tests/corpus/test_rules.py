@@ -128,7 +128,7 @@ def test_a_page_is_right(path, scenario, asked, engine):
     if engine == "replay" and q.ever:
         # the independent evaluator decides concrete requests: a NO must hold for the one without any free key
         found = answer(environment(path, scenario.title), asked, "auto")
-        if found.verdict == "no" and q.when == TRUE:
+        if found.verdict == "no" and q.when == TRUE and not any("*" in t for t in (q.caller, q.action, q.resource)):
             concrete = replace(asked, question=replace(q, ever=False))
             assert answer(environment(path, scenario.title), concrete, "replay").verdict != "yes"
         return

@@ -1,0 +1,208 @@
+"""A question made ready: what is given, whom and what it means, and the checks that it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from iamsim.aws.actions import action_info, data_date, expand, known_services, nearest
+from iamsim.diagnostics import Diagnostic, Origin, Severity
+from iamsim.env.applicable import NO_DOCUMENTS, Documents
+from iamsim.errors import InputError, QueryError
+from iamsim.ir import term as terms
+from iamsim.ir.term import TRUE, Term
+from iamsim.judge.answer import Question
+from iamsim.judge.callers import read_callers
+from iamsim.judge.candidates import targets
+from iamsim.judge.judge import Ask
+from iamsim.model.policy import PolicyKind
+from iamsim.model.read_policy import read_policy
+from iamsim.query.actions import possible_actions
+from iamsim.smt.types import Limits
+
+if TYPE_CHECKING:
+    from iamsim.env.types import Environment
+    from iamsim.judge.candidates import Target
+    from iamsim.model.caller import Caller
+    from iamsim.model.policy import Policy
+
+Given = Mapping[str, str | Sequence[str] | None]
+VIA = ("direct", "roles")
+MISSING = ("assume", "strict", "closed")
+Run = tuple["Caller", str, tuple["Target", ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options of a question, named as on the command line; see `can`."""
+
+    context: Given | None = None
+    when: Term | str | Mapping[str, str] | None = None
+    via: str = "roles"
+    strict: bool = False
+    missing: str = "assume"
+    any_resource: bool = False
+    resource_account: str | None = None
+    session_policy: Any = None
+    endpoint_policy: Any = None
+    engine: str = "auto"
+    limits: Limits | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A question ready to be decided: what its checks share, and one run per caller and action."""
+
+    ask: Ask
+    question: Question
+    runs: tuple[Run, ...]
+    notes: tuple[str, ...]
+    warnings: tuple[Diagnostic, ...]
+
+
+def prepare(env: Environment, principal: str, action: str, resource: str, options: Options) -> Prepared:
+    """The checks that a question comes to. Raises QueryError if it cannot be asked, InputError for a bad document."""
+    given = _given(options.context)
+    question = _question(principal, action, resource, options, given)
+    ask = Ask(
+        env=env,
+        given=given,
+        when=_when(options.when),
+        ever=not options.strict,
+        missing=options.missing,
+        documents=_documents(options.session_policy, options.endpoint_policy),
+        limits=options.limits or Limits(),
+        engine=options.engine,
+    )
+    callers = read_callers(env, principal)
+    actions, warnings = _actions(action)
+    runs: list[Run] = []
+    notes: dict[str, None] = {}
+    unfit: QueryError | None = None
+    for caller in callers:
+        for name in possible_actions(env, caller, actions):
+            try:
+                found = _targets(ask, name, resource, caller, options)
+            except QueryError as error:
+                unfit = error
+                continue
+            notes.update((t.note, None) for t in found if t.note)
+            runs.append((caller, name, found))
+    if not runs and unfit is not None:
+        raise unfit
+    return Prepared(ask, question, tuple(runs), tuple(notes), warnings)
+
+
+def _targets(ask: Ask, name: str, resource: str, caller: Caller, options: Options) -> tuple[Target, ...]:
+    return targets(
+        ask.env,
+        name,
+        resource,
+        caller.account,
+        any_resource=options.any_resource,
+        owner=options.resource_account,
+        closed=ask.missing == "closed",
+    )
+
+
+def _question(
+    principal: str, action: str, resource: str, options: Options, given: Mapping[str, tuple[str, ...]]
+) -> Question:
+    if options.via not in VIA:
+        raise QueryError(f"`{options.via}` is no way to follow", "--via takes direct or roles")
+    if options.missing not in MISSING:
+        raise QueryError(
+            f"`{options.missing}` is no way to read missing facts", "--missing takes assume, strict or closed"
+        )
+    return Question(
+        principal=principal,
+        action=action,
+        resource=resource,
+        via=options.via,
+        strict=options.strict,
+        missing=options.missing,
+        context=given,
+        when=options.when if isinstance(options.when, str) else None,
+    )
+
+
+def _given(context: Given | None) -> dict[str, tuple[str, ...]]:
+    out: dict[str, tuple[str, ...]] = {}
+    for key, value in (context or {}).items():
+        if value is None:
+            out[key.lower()] = ()
+        elif isinstance(value, str | bool | int | float):
+            out[key.lower()] = (_text(value),)
+        else:
+            out[key.lower()] = tuple(_text(v) for v in value)
+    return out
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _when(when: Term | str | Mapping[str, str] | None) -> Term:
+    if when is None:
+        return TRUE
+    if isinstance(when, str):
+        from iamsim.query.language import parse_condition
+
+        return parse_condition(when)
+    if isinstance(when, Mapping):
+        from iamsim.model.pattern import plain
+
+        return terms.all_of(terms.Like(k.lower(), plain(v)) for k, v in when.items())
+    return when
+
+
+def _documents(session: Any, endpoint: Any) -> Documents:
+    if session is None and endpoint is None:
+        return NO_DOCUMENTS
+    listed = session if isinstance(session, list) else [session]
+    sessions = None if session is None else tuple(_policy(s, PolicyKind.SESSION, "session policy") for s in listed)
+    many = [] if endpoint is None else endpoint if isinstance(endpoint, list) else [endpoint]
+    return Documents(sessions, tuple(_endpoint(e) for e in many))
+
+
+def _endpoint(value: Any) -> tuple[str, Policy]:
+    kind = "interface"
+    if isinstance(value, Mapping) and "Policy" in value and "Statement" not in value:
+        kind = str(value.get("Type", "interface")).lower()
+        value = value["Policy"]
+    return kind, _policy(value, PolicyKind.ENDPOINT, "endpoint policy")
+
+
+def _policy(value: Any, kind: PolicyKind, name: str) -> Policy:
+    policy, diagnostics = read_policy(value, kind, "of the question", Origin(f"<{name}>"))
+    if policy.malformed is not None:
+        raise InputError(f"the {name} is no policy: {policy.malformed.reason}", diagnostics, "give a policy document")
+    return policy
+
+
+def _actions(text: str) -> tuple[tuple[str, ...], tuple[Diagnostic, ...]]:
+    """The actions that the question means, and a warning if the data does not know the action."""
+    service, colon, name = text.partition(":")
+    if text != "*" and (not colon or not service or not name or any(c.isspace() for c in text)):
+        near = nearest(text)
+        raise QueryError(f"`{text}` is no action", f"did you mean `{near}`?" if near else "write service:Action")
+    if "*" in text or "?" in text:
+        found = expand(text)
+        if not found:
+            raise QueryError(f"no known action matches `{text}`", f"known services are in the data of {data_date()}")
+        return found, ()
+    info = action_info(text)
+    if info is not None:
+        return (info.name,), ()
+    near = nearest(text)
+    known = service.lower() in known_services()
+    what = "action" if known else "service"
+    warning = Diagnostic(
+        id="action-unknown",
+        message=f"the data of {data_date()} does not know the {what} of `{text}`",
+        origin=Origin("<question>"),
+        severity=Severity.WARNING,
+        help=f"did you mean `{near}`?" if near else "the question is answered all the same",
+    )
+    return (text,), (warning,)
