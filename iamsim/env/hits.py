@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from iamsim.diagnostics import Origin
@@ -10,8 +11,9 @@ from iamsim.ir.decide import Hit, ResourceSide, Side
 from iamsim.ir.lower import action_term, conditions_term, resource_term
 from iamsim.ir.principals import Classes, match_principal, unknown
 from iamsim.ir.reduce import reduce
-from iamsim.ir.term import FALSE, TRUE, Label, LabelKind, Opaque, all_of, malformed
-from iamsim.model.policy import Effect, PolicyKind
+from iamsim.ir.term import FALSE, TRUE, Label, LabelKind, Opaque, all_of, any_of, malformed
+from iamsim.model.pattern import Pattern
+from iamsim.model.policy import Effect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,18 +21,22 @@ if TYPE_CHECKING:
     from iamsim.env.facts import Facts
     from iamsim.ir.bindings import Lookup
     from iamsim.ir.term import Term
-    from iamsim.model.policy import Policy, Statement
-
-Sliced = tuple[tuple["Statement", "Term"], ...]
+    from iamsim.model.policy import Match, Policy, Statement
 
 
-def named_statement(facts: Facts, policy: Policy, statement: Statement) -> Label:
-    """`label_of`, made once."""
-    key = ("label", id(policy), statement.index)
-    found: Label | None = facts.env.memo.get(key)
-    if found is None:
-        found = facts.env.memo[key] = label_of(policy, statement)
-    return found
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A statement that speaks of an action: its label, the term of its action element, and that of its conditions.
+
+    `certain` is its hit if it matches every resource in every context, else None.
+    """
+
+    statement: Statement
+    policy: Policy
+    label: Label
+    action: Term
+    conditions: Term
+    certain: Hit | None
 
 
 def label_of(policy: Policy, statement: Statement) -> Label:
@@ -45,20 +51,32 @@ def label_of(policy: Policy, statement: Statement) -> Label:
     return Label(LabelKind.STATEMENT, f"{policy.kind} {policy.name}, {name}", place)
 
 
-def slice_policy(facts: Facts, policy: Policy) -> Sliced:
-    """The statements of `policy` that speak of the asked action, with the term of their action element."""
+def slice_policy(facts: Facts, policy: Policy) -> tuple[Row, ...]:
+    """The statements of `policy` that speak of the asked action; made once for a policy and an action."""
     memo = facts.env.memo
     key = (id(policy), facts.action)
     found = memo.get(key)
     if found is None:
-        rows = []
-        for statement in policy.statements:
-            term = _action(statement, facts.action)
-            if term is not FALSE:
-                rows.append((statement, term))
-        found = memo[key] = (tuple(rows), policy)
-    sliced: Sliced = found[0]
-    return sliced
+        made = [_row(policy, statement, _action(statement, facts.action)) for statement in policy.statements]
+        # the policy is kept with its rows, so that its id stays its own
+        found = memo[key] = (tuple(r for r in made if r is not None), policy)
+    rows: tuple[Row, ...] = found[0]
+    return rows
+
+
+def _row(policy: Policy, statement: Statement, action: Term) -> Row | None:
+    if action is FALSE:
+        return None
+    label = label_of(policy, statement)
+    certain = action is TRUE and not statement.conditions and _everything(statement.resource)
+    conditions = conditions_term(statement, variables=policy.variables)
+    return Row(statement, policy, label, action, conditions, Hit(label, TRUE) if certain else None)
+
+
+def _everything(resource: Match | None) -> bool:
+    if resource is None:
+        return True
+    return not resource.negated and any(isinstance(p, Pattern) and p.text == "*" for p in resource.patterns)
 
 
 def _action(statement: Statement, action: str | None) -> Term:
@@ -68,33 +86,27 @@ def _action(statement: Statement, action: str | None) -> Term:
     return term if statement.malformed is None else all_of((malformed(statement.malformed.reason), term))
 
 
-def _body(facts: Facts, lookup: Lookup, policy: Policy, statement: Statement, action: Term) -> Term:
+def _body(facts: Facts, lookup: Lookup, row: Row) -> Term:
     """The term of action, resource and conditions of a statement in this check."""
+    if row.certain is not None:
+        return TRUE
+    statement, action = row.statement, row.action
     if action is not TRUE and facts.action is None:
         action = reduce(action, lookup)
     resource: Term = TRUE
     if statement.resource is not None:
         service = (facts.action or "").partition(":")[0]
-        resource = resource_term(statement.resource, policy.kind, facts.resource, service)
+        resource = resource_term(statement.resource, row.policy.kind, facts.resource, service)
         if resource is FALSE:
             return FALSE
         if resource is not TRUE:
             resource = reduce(resource, lookup)
             if resource is FALSE:
                 return FALSE
-    if not statement.conditions:
-        return all_of((action, resource))
-    return all_of((action, resource, reduce(_conditions(facts, policy, statement), lookup)))
-
-
-def _conditions(facts: Facts, policy: Policy, statement: Statement) -> Term:
-    memo = facts.env.memo
-    key = ("conditions", id(statement))
-    found = memo.get(key)
-    if found is None:
-        found = memo[key] = (conditions_term(statement, variables=policy.variables), statement)
-    term: Term = found[0]
-    return term
+    if row.conditions is TRUE:
+        return action if resource is TRUE else all_of((action, resource))
+    held = reduce(row.conditions, lookup)
+    return held if resource is TRUE and action is TRUE else all_of((action, resource, held))
 
 
 def side(
@@ -111,32 +123,27 @@ def side(
         if policy.malformed is not None:
             lost.append(malformed(policy.malformed.reason))
             continue
-        for statement, action in slice_policy(facts, policy):
-            if deny_only and statement.effect is Effect.ALLOW:
+        for row in slice_policy(facts, policy):
+            if deny_only and row.statement.effect is Effect.ALLOW:
                 continue
-            term = _body(facts, lookup, policy, statement, action)
-            if term is FALSE:
-                continue
-            _add(allow, deny, statement, named_statement(facts, policy, statement), term)
-    return Side(label, tuple(allow), tuple(deny), unknown=_lost(lost))
+            term = _body(facts, lookup, row)
+            if term is not FALSE:
+                _add(allow, deny, row, term)
+    return Side(label, tuple(allow), tuple(deny), _lost(lost))
 
 
 def _lost(lost: list[Term]) -> Term:
-    return lost[0] if len(lost) == 1 else FALSE if not lost else _any(lost)
+    return lost[0] if len(lost) == 1 else FALSE if not lost else any_of(lost)
 
 
-def _any(terms: list[Term]) -> Term:
-    from iamsim.ir.term import any_of
-
-    return any_of(terms)
-
-
-def _add(allow: list[Hit], deny: list[Hit], statement: Statement, label: Label, term: Term) -> None:
-    match statement.effect:
+def _add(allow: list[Hit], deny: list[Hit], row: Row, term: Term) -> None:
+    label = row.label
+    hit = row.certain if term is TRUE and row.certain is not None else Hit(label, term)
+    match row.statement.effect:
         case Effect.ALLOW:
-            allow.append(Hit(label, term))
+            allow.append(hit)
         case Effect.DENY:
-            deny.append(Hit(label, term))
+            deny.append(hit)
         case Effect.BOTH:
             unsure = all_of((Opaque("malformed:Effect"), term))
             allow.append(Hit(label, unsure))
@@ -156,14 +163,15 @@ def resource_side(
         return ResourceSide(Side(label, unknown=malformed(policy.malformed.reason)))
     by_class: dict[str, list[Hit]] = {"direct": [], "via": [], "account": []}
     deny: list[Hit] = []
-    for statement, action in slice_policy(facts, policy):
+    for row in slice_policy(facts, policy):
+        statement = row.statement
         classes = principal_classes(facts, statement, entities)
         if classes.some is FALSE:
             continue
-        term = _body(facts, lookup, policy, statement, action)
+        term = _body(facts, lookup, row)
         if term is FALSE:
             continue
-        name = named_statement(facts, policy, statement)
+        name = row.label
         if statement.effect is not Effect.ALLOW:
             hit = all_of((term, reduce(classes.some, lookup)))
             deny.append(Hit(name, _unsure(statement, hit)))
@@ -206,14 +214,15 @@ def endpoint_side(
         return Side(label, unknown=malformed(policy.malformed.reason))
     allow: list[Hit] = []
     deny: list[Hit] = []
-    for statement, action in slice_policy(facts, policy):
+    for row in slice_policy(facts, policy):
+        statement = row.statement
         classes = principal_classes(facts, statement, entities)
         who = _gateway(statement, classes) if gateway else classes.some
         if who is FALSE:
             continue
-        term = all_of((_body(facts, lookup, policy, statement, action), reduce(who, lookup)))
+        term = all_of((_body(facts, lookup, row), reduce(who, lookup)))
         if term is not FALSE:
-            _add(allow, deny, statement, named_statement(facts, policy, statement), term)
+            _add(allow, deny, row, term)
     return Side(label, tuple(allow), tuple(deny))
 
 
@@ -227,6 +236,3 @@ def _gateway(statement: Statement, classes: Classes) -> Term:
     if any(":user/" in e.value or ":role/" in e.value or ":assumed-role/" in e.value for e in entries):  # type: ignore[union-attr]
         return Opaque("malformed:principal of a gateway endpoint policy")
     return classes.direct
-
-
-__all__ = ["PolicyKind", "endpoint_side", "label_of", "principal_classes", "resource_side", "side", "slice_policy"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from iamsim.env.hits import label_of, principal_classes, slice_policy
+from iamsim.env.hits import principal_classes, slice_policy
 from iamsim.env.types import MissingPolicy
 from iamsim.ir.bounds import may
 from iamsim.ir.lower import condition_term, resource_term
@@ -41,11 +41,12 @@ def near_misses(check: Check, role: str) -> tuple[str, ...]:
 
 
 def _policy(check: Check, policy: Policy) -> Iterable[str]:
-    for statement, _ in slice_policy(check.facts, policy):
+    for row in slice_policy(check.facts, policy):
+        statement = row.statement
         if statement.effect is Effect.ALLOW and statement.malformed is None:
             why = _why_not(check, policy, statement)
             if why:
-                yield f"{label_of(policy, statement).text}: {why}"
+                yield f"{row.label.text}: {why}"
 
 
 def _why_not(check: Check, policy: Policy, statement: Statement) -> str:

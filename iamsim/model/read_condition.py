@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from iamsim.diagnostics import Origin
 from iamsim.findings import diagnostic, printable
 from iamsim.model.json_text import DUPLICATE
 from iamsim.model.policy import Condition, Malformed, Quantifier
 
 if TYPE_CHECKING:
-    from iamsim.diagnostics import Diagnostic, Origin
+    from iamsim.diagnostics import Diagnostic
 
 OPERATORS: tuple[str, ...] = (
     "StringEquals",
@@ -98,13 +99,18 @@ def read_conditions(value: Any, origin: Origin, out: list[Diagnostic]) -> tuple[
         return (_malformed("", "", "a condition is an object of operators", origin, out),)
     found: list[Condition] = []
     for name, keys in value.items():
-        here = origin.child(name)
+        here = _child(origin, name)
         if not isinstance(keys, dict):
             reason = f"operator `{printable(name)}` takes an object of condition keys"
             found.append(_malformed(name, "", reason, here, out))
             continue
         found += _operator(name, keys, here, out)
     return tuple(found)
+
+
+def _child(origin: Origin, name: str) -> Origin:
+    """`origin.child(name)`, at the price of one call for a plain name."""
+    return origin.child(name) if "/" in name or "~" in name else Origin(origin.source, f"{origin.pointer}/{name}")
 
 
 def _operator(name: str, keys: dict[str, Any], origin: Origin, out: list[Diagnostic]) -> list[Condition]:
@@ -128,7 +134,7 @@ def _leaf(
     op: OperatorName, key: str, raw: Any, origin: Origin, out: list[Diagnostic], *, malformed: Malformed | None
 ) -> Condition:
     values: tuple[str, ...] = ()
-    here = origin.child(key)
+    here = _child(origin, key)
     reason = None
     if isinstance(raw, str):
         values = (raw,)
@@ -161,14 +167,8 @@ def _leaf(
 
 def _literals(base: str, values: tuple[str, ...], origin: Origin, out: list[Diagnostic]) -> str | None:
     """Reports values that the operator cannot read; a reason iff they spoil the whole leaf (`Null` only)."""
-    family = _FAMILY.search(base)
-    shape = _LITERALS.get(family[0]) if family else None
     for value in values:
-        if shape is None:
-            bad = base.startswith("Arn") and "${" not in value and value.count(":") < 5
-        else:
-            bad = shape.fullmatch(value) is None
-        if bad:
+        if not _readable(base, value):
             reason = f"`{base}` cannot read the value `{printable(value)}`"
             out.append(diagnostic("policy-value", origin, reason))
             if base == "Null":
@@ -176,6 +176,15 @@ def _literals(base: str, values: tuple[str, ...], origin: Origin, out: list[Diag
         elif not value.isprintable():
             odd_characters(value, origin, out)
     return None
+
+
+@lru_cache(maxsize=65536)
+def _readable(base: str, value: str) -> bool:
+    """True iff `value` has the form that the operator `base` compares."""
+    family = _FAMILY.search(base)
+    if family is None:
+        return not base.startswith("Arn") or "${" in value or value.count(":") >= 5
+    return _LITERALS[family[0]].fullmatch(value) is not None
 
 
 def odd_characters(text: str, origin: Origin, out: list[Diagnostic]) -> None:

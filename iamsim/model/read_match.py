@@ -97,11 +97,17 @@ def principal_entry(type: str, text: str) -> PrincipalEntry | Malformed:  # noqa
 
 def read_actions(negated: bool, value: Any, origin: Origin, out: list[Diagnostic]) -> Match:
     """The Action (or, if `negated`, NotAction) element `value` of the statement at `origin`."""
+    clean = _clean_match(value, _clean_action, negated)
+    if clean is not None:
+        return clean
     return Match(negated, _patterns(value, action_pattern, _Place("policy-action", "Action", negated, origin), out))
 
 
 def read_resources(negated: bool, value: Any, variables: bool, origin: Origin, out: list[Diagnostic]) -> Match:
     """The Resource (or, if `negated`, NotResource) element `value` of the statement at `origin`."""
+    clean = _clean_match(value, _clean_with_variables if variables else _clean_without_variables, negated)
+    if clean is not None:
+        return clean
     read = _with_variables if variables else _without_variables
     return Match(negated, _patterns(value, read, _Place("policy-resource", "Resource", negated, origin), out))
 
@@ -112,6 +118,42 @@ def _with_variables(text: str) -> Pattern | Malformed:
 
 def _without_variables(text: str) -> Pattern | Malformed:
     return resource_pattern(text, False)
+
+
+def _clean_match(value: Any, clean: Callable[[Any], Match | None], negated: bool) -> Match | None:
+    """The element `value` if there is nothing to remark on it, else None."""
+    if isinstance(value, str):
+        found = clean(value)
+        return found if found is None or not negated else Match(True, found.patterns)
+    try:
+        every = list(map(clean, value)) if isinstance(value, list) else None
+    except TypeError:  # an entry that has no hash is no string
+        return None
+    if not every:
+        return None
+    patterns = [m.patterns[0] for m in every if m is not None]
+    return Match(negated, tuple(patterns)) if len(patterns) == len(every) else None
+
+
+@lru_cache(maxsize=65536)
+def _clean_action(text: Any) -> Match | None:
+    return _clean(text, action_pattern)
+
+
+@lru_cache(maxsize=65536)
+def _clean_with_variables(text: Any) -> Match | None:
+    return _clean(text, _with_variables)
+
+
+@lru_cache(maxsize=65536)
+def _clean_without_variables(text: Any) -> Match | None:
+    return _clean(text, _without_variables)
+
+
+def _clean(text: Any, read: Callable[[str], Pattern | Malformed]) -> Match | None:
+    """The match of the one entry `text` if there is nothing to remark on it, else None."""
+    pattern = read(text) if isinstance(text, str) and text.isascii() and text.isprintable() else None
+    return Match(False, (pattern,)) if isinstance(pattern, Pattern) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,14 +192,14 @@ def read_principals(negated: bool, value: Any, origin: Origin, out: list[Diagnos
         return PrincipalMatch(negated, (_bad("a principal is `*` or an object of principal types", origin, out),))
     found: list[PrincipalEntry | Malformed] = []
     for kind, texts in value.items():
-        here = origin.child(kind)
         many = isinstance(texts, list)
         if texts == []:
-            found.append(_bad(f"no principal of type `{printable(kind)}` is named", here, out))
+            found.append(_bad(f"no principal of type `{printable(kind)}` is named", origin.child(kind), out))
         for i, text in enumerate(texts if many else (texts,)):
             entry = principal_entry(kind, text) if isinstance(text, str) else Malformed("a principal is not a string")
             if isinstance(entry, Malformed):
-                out.append(diagnostic("policy-principal", here.child(i) if many else here, entry.reason))
+                here = origin.child(kind, i) if many else origin.child(kind)
+                out.append(diagnostic("policy-principal", here, entry.reason))
             found.append(entry)
     if not found:
         found.append(_bad("no principal is named", origin, out))

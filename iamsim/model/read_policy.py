@@ -41,10 +41,10 @@ ELEMENTS = frozenset(
 _FOLDED = {name.lower(): name for name in ELEMENTS}
 _MEMBERS = {"version": "Version", "id": "Id", "statement": "Statement"}
 _VERSIONS = ("2012-10-17", "2008-10-17")
+_PLAIN_MEMBERS = frozenset(("Version", "Statement"))
 _WITH_PRINCIPAL = frozenset((PolicyKind.RESOURCE, PolicyKind.TRUST, PolicyKind.RCP, PolicyKind.ENDPOINT))
 _WITHOUT_ID = frozenset((PolicyKind.IDENTITY, PolicyKind.BOUNDARY, PolicyKind.SESSION))
 _STRICT_SID = frozenset((PolicyKind.IDENTITY, PolicyKind.BOUNDARY, PolicyKind.SESSION, PolicyKind.TRUST))
-_SID = re.compile(r"[A-Za-z0-9]*")
 _SPACE = re.compile(r"\s+")
 _EFFECTS = {"Allow": Effect.ALLOW, "Deny": Effect.DENY}
 
@@ -69,7 +69,8 @@ def document_size(value: Any) -> int:
     """
     import json
 
-    return len(_SPACE.sub("", value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))))
+    text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return len(_SPACE.sub("", text))
 
 
 def read_policy(
@@ -105,9 +106,11 @@ def read_policy(
     place = Origin(origin.source, f"{origin.pointer}/Statement")
     allowed_to_all = kind is PolicyKind.RCP and name == "RCPFullAWSAccess"
     statements = tuple(
-        _statement(item, rules, i, Origin(place.source, f"{place.pointer}/{i}") if many else place, out)
-        for i, item in enumerate(raw if many else (raw,))
-        if not (allowed_to_all and isinstance(item, dict) and item.get("Effect") == "Allow")
+        [
+            _statement(item, rules, i, Origin(place.source, f"{place.pointer}/{i}") if many else place, out)
+            for i, item in enumerate(raw if many else (raw,))
+            if not (allowed_to_all and isinstance(item, dict) and item.get("Effect") == "Allow")
+        ]
     )
     repeated = duplicate_of(body) if out else None
     if repeated is not None:
@@ -149,6 +152,8 @@ def _members(
     body: dict[str, Any] = {}
     if not isinstance(value, dict):
         return body, ("policy-not-object", "the policy is not an object")
+    if value.keys() <= _PLAIN_MEMBERS and value.get("Version") in _VERSIONS and value.get("Statement") is not None:
+        return value, None
     for name, item in value.items():
         known = name if name in ("Version", "Statement", "Id") else _MEMBERS.get(name.lower())
         if name == DUPLICATE:
@@ -269,7 +274,7 @@ def _effect(parts: dict[str, Any], notes: _Notes) -> Effect:
 
 def _both(name: str, parts: dict[str, Any], notes: _Notes) -> tuple[bool, bool]:
     """Whether the statement has element `name` or its negation, and which; both is reported."""
-    negated = "Not" + name in parts
+    negated = f"Not{name}" in parts
     if name in parts and negated:
         notes.bad("policy-both", f"`{name}` and `Not{name}` in one statement")
         return True, False
@@ -373,6 +378,6 @@ def _sids(statements: tuple[Statement, ...], kind: PolicyKind, out: list[Diagnos
             message = f"`Sid` `{printable(sid)}` occurs twice"
             out.append(diagnostic("policy-sid", statement.origin.child("Sid"), message))
         seen.add(sid)
-        if kind in _STRICT_SID and _SID.fullmatch(sid) is None:
+        if kind in _STRICT_SID and not (sid.isascii() and sid.isalnum()):
             message = f"`Sid` `{printable(sid)}` has a character that IAM does not accept"
             out.append(diagnostic("policy-sid", statement.origin.child("Sid"), message))

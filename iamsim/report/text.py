@@ -126,7 +126,7 @@ def _path(answer: Answer, place: Place, *, verbose: bool) -> Iterator[Line]:
     numbered = len(witnesses) > 1
     for number, witness in enumerate(witnesses, 1):
         yield line("")
-        yield _step(witness.request, f"{number}. " if numbered else "")
+        yield _step(witness.request, f"{number}." if numbered else "")
         if number <= len(answer.path):
             yield line(f"→ a session of {printable(answer.path[number - 1].target, _TEXT)}", indent=5)
             if answer.path[number - 1].checks:
@@ -137,9 +137,9 @@ def _path(answer: Answer, place: Place, *, verbose: bool) -> Iterator[Line]:
 
 def _step(request: Request, number: str) -> Line:
     resource = printable(request.resource, _TEXT)
+    caller = printable(request.caller, _TEXT)
     spans = (
-        Span(number, Style.HEAD),
-        Span(printable(request.caller, _TEXT), Style.HEAD),
+        Span(f"{number} {caller}" if number else caller, Style.HEAD),
         Span(f" does {printable(request.action)} on {resource}"),
     )
     return Line(spans, indent=2, hang=3)
@@ -162,7 +162,7 @@ def _witness(witness: Witness, place: Place, *, verbose: bool) -> Iterator[Line]
 def _cited(cited: Cited, lead: str, where: str, indent: int) -> Iterator[Line]:
     spans = [Span(f"- {lead}{printable(cited.text, _TEXT)}")]
     if where:
-        spans.append(Span(f" at {where}", Style.PLACE))
+        spans.append(Span(f" ({where})", Style.PLACE))
     yield Line(tuple(spans), indent=indent)
     for detail in cited.details:
         yield line(f"· {printable(detail, _TEXT)}", indent=indent + 4)

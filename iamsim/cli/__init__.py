@@ -1,0 +1,1 @@
+"""The command line: parse, call a query, call a report, exit."""

@@ -1,0 +1,119 @@
+"""The commands: each parses its options, calls a query and a report, and returns the exit status."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from iamsim.cli.options import Engine, Expect, Format, Missing, OnUnknown, Via, given_keys, json_file, snapshots
+from iamsim.cli.output import Loud, Status, environment, remarks, unread, unread_notes
+from iamsim.errors import InputError, QueryError
+
+if TYPE_CHECKING:
+    from iamsim.env.types import Environment
+    from iamsim.judge.answer import Answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanOptions:
+    """What `iamsim can` was given beside the question."""
+
+    snapshot: list[str]
+    context: list[str]
+    context_file: str | None
+    when: str | None
+    session_policy: str | None
+    endpoint_policy: str | None
+    resource_account: str | None
+    strict: bool
+    missing: Missing
+    any_resource: bool
+    expect: Expect
+    unknown: OnUnknown | None
+    via: Via
+    engine: Engine
+    smtlib: str | None
+    format: Format
+    loud: Loud
+
+
+def can_command(principal: str, action: str, resource: str, options: CanOptions) -> int:
+    """Asks one question, prints the answer, and returns the status that `--expect` and `--unknown` make of it."""
+    try:
+        arguments = _arguments(options)
+        env = environment(snapshots(options.snapshot), options.loud)
+        if options.smtlib is not None:
+            _write_smtlib(env, (principal, action, resource), arguments, options.smtlib)
+            if options.smtlib == "-":
+                return Status.INPUT if unread(env) else Status.AS_EXPECTED
+        from iamsim.query.can import can
+
+        answer = can(env, principal, action, resource, **arguments)
+    except (InputError, QueryError) as error:
+        if options.format is Format.JSON:
+            from iamsim.report.json import error_json, json_line
+
+            sys.stdout.write(json_line(error_json(error)) + "\n")
+        raise
+    remarks(answer.warnings, options.loud)
+    _print(answer, env, options)
+    return Status.INPUT if unread(env) else _status(answer, options)
+
+
+def _arguments(options: CanOptions) -> dict[str, Any]:
+    """The options of the question, as `can` and `smtlib` take them."""
+    arguments: dict[str, Any] = {
+        "context": given_keys(options.context, options.context_file),
+        "when": options.when,
+        "via": options.via.value,
+        "strict": options.strict,
+        "missing": options.missing.value,
+        "any_resource": options.any_resource,
+        "resource_account": options.resource_account,
+        "engine": options.engine.value,
+    }
+    if options.session_policy is not None:
+        arguments["session_policy"] = json_file(options.session_policy, "one policy document")
+    if options.endpoint_policy is not None:
+        arguments["endpoint_policy"] = json_file(options.endpoint_policy, "one policy document or a list of them")
+    return arguments
+
+
+def _write_smtlib(env: Environment, asked: tuple[str, str, str], arguments: dict[str, Any], file: str) -> None:
+    from iamsim.query.can import smtlib
+
+    text = smtlib(env, *asked, **arguments)
+    if file == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        with open(file, "w", encoding="utf-8") as stream:  # noqa: PTH123 - a path that is none is reported
+            stream.write(text)
+    except (OSError, ValueError) as error:
+        raise InputError(f"`{file}` cannot be written: {error}", (), "give another file, or -") from error
+
+
+def _print(answer: Answer, env: Environment, options: CanOptions) -> None:
+    if options.format is Format.JSON:
+        from iamsim.report.json import answer_json, json_line
+
+        sys.stdout.write(json_line(answer_json(answer, more_notes=unread_notes(env))) + "\n")
+        return
+    from iamsim.report.text import print_answer
+
+    print_answer(answer, verbose=options.loud is Loud.VERBOSE)
+
+
+def _status(answer: Answer, options: CanOptions) -> Status:
+    if answer.verdict.value == options.expect.value:
+        return Status.AS_EXPECTED
+    if answer.verdict.value != "unknown":
+        return Status.NOT_EXPECTED
+    match options.unknown:
+        case OnUnknown.PASS:
+            return Status.AS_EXPECTED
+        case OnUnknown.FAIL:
+            return Status.NOT_EXPECTED
+        case None:
+            return Status.UNKNOWN

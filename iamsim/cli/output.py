@@ -1,0 +1,159 @@
+"""What the commands share: reading a snapshot, remarks on standard error, exit statuses, and errors without tracebacks."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from iamsim.errors import InputError, InternalError, QueryError
+from iamsim.findings import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from iamsim.diagnostics import Diagnostic
+    from iamsim.env.types import Environment
+
+_SHOWN = 10
+_LONG = 1000
+
+
+class Status(IntEnum):
+    """The exit statuses."""
+
+    AS_EXPECTED = 0
+    NOT_EXPECTED = 1
+    INPUT = 2
+    UNKNOWN = 3
+    INTERNAL = 70
+    INTERRUPTED = 130
+    BROKEN_PIPE = 141
+
+
+class Loud(IntEnum):
+    """How much is said on standard error: nothing but errors, errors and warnings, or everything."""
+
+    QUIET = 0
+    NORMAL = 1
+    VERBOSE = 2
+
+
+def say(text: str) -> None:
+    """Prints one line on standard error; what it cannot encode is escaped."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def say_error(error: Exception) -> None:
+    """Prints an error as one line with place and remedy, after the remarks that belong to it."""
+    found: tuple[Diagnostic, ...] = error.diagnostics if isinstance(error, InputError) else ()
+    own = [d for d in found if d.message == str(error)]
+    remarks([*own, *(d for d in found if d not in own and d.severity == "error")], Loud.NORMAL)
+    if own:
+        return
+    remedy = getattr(error, "help", "")
+    if "\n" in remedy or "\n" in str(error):
+        say("error: " + _many(str(error)))
+        say("  " + _many(remedy).replace("\n", "\n  "))
+    else:
+        say(f"error: {printable(str(error), _LONG)}" + (f"; help: {printable(remedy, _LONG)}" if remedy else ""))
+
+
+def _many(text: str) -> str:
+    return "\n".join(printable(row, _LONG) for row in text.split("\n"))
+
+
+def remarks(diagnostics: Iterable[Diagnostic], loud: Loud) -> None:
+    """Prints the first of the diagnostics that are asked for, one line each, and how many more there are."""
+    if loud is Loud.QUIET:
+        return
+    listed = [d for d in diagnostics if loud is Loud.VERBOSE or d.severity != "info"]
+    if not listed:
+        return
+    from iamsim.report.places import diagnostic_text, places
+
+    place = places()
+    order = {"error": 0, "warning": 1, "info": 2}
+    listed.sort(key=lambda d: order[d.severity.value])
+    shown = len(listed) if loud is Loud.VERBOSE else _SHOWN
+    for diagnostic in listed[:shown]:
+        say(diagnostic_text(diagnostic, place))
+    if len(listed) > shown:
+        say(f"and {len(listed) - shown} more (-v shows all)")
+
+
+def environment(paths: tuple[str, ...], loud: Loud) -> Environment:
+    """The environment of the paths; what was not understood is said."""
+    from iamsim.env.build import load
+
+    progress = _progress() if loud is not Loud.QUIET and sys.stderr.isatty() else None
+    try:
+        found = load(*paths, progress=progress)
+    finally:
+        if progress is not None:
+            sys.stderr.write("\r\x1b[K")
+    remarks(found.diagnostics, loud)
+    broken = unread(found)
+    if broken and loud is not Loud.QUIET:
+        say(f"note: {_parts(len(broken))} of the input could not be read; the answer counts what was read")
+    return found
+
+
+def _parts(count: int) -> str:
+    return "1 part" if count == 1 else f"{count} parts"
+
+
+def unread(env: Environment) -> tuple[Diagnostic, ...]:
+    """The errors that mean that some input could not be read as a whole."""
+    return tuple(d for d in env.diagnostics if d.severity == "error" and d.id.startswith("input-"))
+
+
+def unread_notes(env: Environment) -> tuple[str, ...]:
+    """One sentence for each input that could not be read as a whole."""
+    return tuple(f"{d.origin} could not be read whole: {d.message}" for d in unread(env))
+
+
+def _progress() -> Callable[[str, int, int], None]:
+    started = time.monotonic()
+
+    def progress(path: str, number: int, count: int) -> None:
+        if time.monotonic() - started > 0.5:
+            sys.stderr.write(f"\r\x1b[Kreading {number} of {count}: {printable(path, 60)}")
+            sys.stderr.flush()
+
+    return progress
+
+
+def guarded(run: Callable[[], int]) -> int:
+    """The status that `run` returns, or that of the error which it raises, after saying it; tracebacks only for debugging."""
+    try:
+        status = run()
+        sys.stdout.flush()
+    except (InputError, QueryError) as error:
+        say_error(error)
+        return Status.INPUT
+    except KeyboardInterrupt:
+        say("interrupted")
+        return Status.INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return Status.BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001 - the last resort: users never see a traceback
+        say_internal(error)
+        return Status.INTERNAL
+    return status
+
+
+def say_internal(error: Exception) -> None:
+    """Prints an error of ours; with IAMSIM_DEBUG=1 the traceback and the problem as well."""
+    if os.environ.get("IAMSIM_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+        if isinstance(error, InternalError):
+            say(f"problem: {error.problem!r}")
+    name = "" if isinstance(error, InternalError) else f"{type(error).__name__}: "
+    say(f"internal error: {printable(name + str(error), _LONG)}; help: set IAMSIM_DEBUG=1 to see where, and report it")
