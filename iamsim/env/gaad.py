@@ -12,13 +12,14 @@ from iamsim.env.records import (
     Records,
     arn_of,
     objects,
-    policy_of,
     shape,
     size_warning,
+    sized_policy_of,
     tags_of,
     text,
 )
-from iamsim.env.types import MissingPolicy, PrincipalKind
+from iamsim.env.resources import client_ids
+from iamsim.env.types import MissingPolicy, PrincipalKind, Provider
 from iamsim.findings import printable
 from iamsim.model.policy import Policy, PolicyKind
 
@@ -28,21 +29,22 @@ if TYPE_CHECKING:
     from iamsim.diagnostics import Origin
 
 _KINDS: dict[str, PrincipalKind | None] = {"User": PrincipalKind.USER, "Role": PrincipalKind.ROLE, "Group": None}
+_PROVIDERS = {"OpenIDConnectProviders": "oidc-provider/", "SAMLProviders": "saml-provider/"}
 _INLINE_LIMIT = {"User": 2048, "Group": 5120, "Role": 10240}
 
 
 def read_gaad(value: dict[str, Any], origin: Origin, reading: Reading) -> Records:
-    """The users, groups, roles and managed policies of one page of account details.
+    """The users, groups, roles and managed policies of one page of account details, and the identity providers that
+    people add as `OpenIDConnectProviders` and `SAMLProviders`.
 
     Source: IAM API Reference, "GetAccountAuthorizationDetails".
     """
-    identities: list[Identity] = []
-    for what in _KINDS:
-        member = f"{what}DetailList"
-        for record, here in objects(value, member, origin, reading):
-            found = _identity(record, what, here, reading)
-            if found is not None:
-                identities.append(found)
+    identities = [
+        found
+        for what in _KINDS
+        for record, here in objects(value, f"{what}DetailList", origin, reading)
+        if (found := _identity(record, what, here, reading)) is not None
+    ]
     managed = [
         policy
         for record, here in objects(value, "Policies", origin, reading)
@@ -51,31 +53,54 @@ def read_gaad(value: dict[str, Any], origin: Origin, reading: Reading) -> Record
     accounts = {i.account for i in identities} | {m.arn.split(":", 5)[4] for m in managed}
     accounts = {a for a in accounts if a.isdigit()}
     truncated = value.get("IsTruncated") in (True, "true")
+    providers, complete = _providers(value, origin, reading)
+    owners = accounts or {p.account for p in providers}
     return Records(
         identities=tuple(identities),
         managed=tuple(managed),
         pages=tuple(Page(account=a, truncated=truncated, origin=origin) for a in sorted(accounts or {""})),
+        providers=tuple(providers),
+        providers_known=tuple(owners) if complete and len(owners) == 1 else (),
         accounts=tuple(sorted(accounts)),
     )
+
+
+def _providers(value: dict[str, Any], origin: Origin, reading: Reading) -> tuple[list[Provider], bool]:
+    """The identity providers that a page lists, and whether they are all of them: both kinds, every entry readable.
+
+    Source: IAM API Reference, "ListOpenIDConnectProviders", "ListSAMLProviders".
+    """
+    found: list[Provider] = []
+    before = len(reading.out)
+    for member, kind in _PROVIDERS.items():
+        for item, here in objects(value, member, origin, reading):
+            fields = arn_of(item, "Arn", here, reading)
+            if fields is None:
+                continue
+            if fields[2] != "iam" or not fields[5].startswith(kind):
+                shape(here.child("Arn"), f"`{printable(item['Arn'])}` is not the ARN of an identity provider", reading)
+                continue
+            found.append(Provider(arn=item["Arn"], account=fields[4], client_ids=client_ids(item), origin=here))
+    listed = all(isinstance(value.get(member), list) for member in _PROVIDERS)
+    return found, listed and len(reading.out) == before
 
 
 def _identity(record: dict[str, Any], what: str, origin: Origin, reading: Reading) -> Identity | None:
     fields = arn_of(record, "Arn", origin, reading)
     if fields is None:
         return None
-    arn, account = record["Arn"], fields[4]
+    arn, account, is_role = record["Arn"], fields[4], what == "Role"
     if not (account.isdigit() and len(account) == 12 and fields[5].startswith(f"{what.lower()}/")):
         shape(origin.child("Arn"), f"`{printable(arn)}` is not the ARN of a {what.lower()}", reading)
         return None
     name = text(record, f"{what}Name") or fields[5].rsplit("/", 1)[1]
-    boundary = record.get("PermissionsBoundary")
+    boundary, last_used = record.get("PermissionsBoundary"), record.get("RoleLastUsed")
     before = len(reading.out)
     inline = _inline(record, what, origin, reading)
     attached = _arns(record, "AttachedManagedPolicies", "PolicyArn", origin, reading)
     groups = _groups(record.get("GroupList"), origin, reading) if what == "User" else ()
-    if any(d.id == "input-shape" for d in reading.out[before:]):
+    if len(reading.out) > before and any(d.id == "input-shape" for d in reading.out[before:]):
         attached = (*attached, f"unreadable policies of {arn}")
-    last_used = record.get("RoleLastUsed")
     return Identity(
         arn=arn,
         kind=_KINDS[what],
@@ -87,17 +112,16 @@ def _identity(record: dict[str, Any], what: str, origin: Origin, reading: Readin
         attached=attached,
         groups=groups,
         boundary=None if boundary is None else _boundary(boundary, origin, reading),
-        trust=_trust(record, arn, name, origin, reading) if what == "Role" else None,
+        trust=_trust(record, arn, name, origin, reading) if is_role else None,
         tags=tags_of(record["Tags"], origin.child("Tags"), reading) if "Tags" in record else (),
-        instance_profiles=_arns(record, "InstanceProfileList", "Arn", origin, reading) if what == "Role" else (),
+        instance_profiles=_arns(record, "InstanceProfileList", "Arn", origin, reading) if is_role else (),
         last_used=text(last_used, "LastUsedDate") if isinstance(last_used, dict) else None,
         origin=origin,
     )
 
 
 def _inline(record: dict[str, Any], what: str, origin: Origin, reading: Reading) -> tuple[Policy, ...]:
-    member = f"{what}PolicyList"
-    items = list(objects(record, member, origin, reading))
+    items = objects(record, f"{what}PolicyList", origin, reading)
     return inline_policies(items, _INLINE_LIMIT[what], reading) if items else ()
 
 
@@ -105,25 +129,42 @@ def inline_policies(items: Iterable[tuple[dict[str, Any], Origin]], limit: int, 
     """The inline policies in objects of `PolicyName` and `PolicyDocument`, sorted by name."""
     found: list[Policy] = []
     documents: list[Any] = []
+    about = 0
     for item, here in items:
         name = text(item, "PolicyName")
         if name is None:
             shape(here, "an inline policy has no `PolicyName`", reading)
-        document = item.get("PolicyDocument")
+        document, place = item.get("PolicyDocument"), here.child("PolicyDocument")
+        policy, size = sized_policy_of(reading, document, PolicyKind.IDENTITY, name or "", place)
         documents.append(document)
-        found.append(policy_of(reading, document, PolicyKind.IDENTITY, name or "", here.child("PolicyDocument")))
+        found.append(policy)
+        about += size
     if documents:
-        size_warning(documents, limit, "the sum of the inline policies", found[0].origin, reading)
-        found.sort(key=lambda p: p.name)
+        what = "the sum of the inline policies"
+        size_warning(documents, limit, what, found[0].origin, reading, about=about)
+        found.sort(key=_name)
     return tuple(found)
+
+
+def _name(policy: Policy) -> str:
+    return policy.name
 
 
 def _arns(record: dict[str, Any], member: str, name: str, origin: Origin, reading: Reading) -> tuple[str, ...]:
     """The ARNs in member `name` of the objects in the list `member`, sorted."""
-    if not record.get(member) and record.get(member, []) == []:
+    value = record.get(member)
+    if value is None or value == []:
         return ()
+    if isinstance(value, list):
+        found = [a for item in value if isinstance(item, dict) and _is_iam_arn(a := item.get(name))]
+        if len(found) == len(value):
+            return (found[0],) if len(found) == 1 else tuple(sorted(set(found)))
     items = objects(record, member, origin, reading)
     return tuple(sorted({item[name] for item, here in items if arn_of(item, name, here, reading) is not None}))
+
+
+def _is_iam_arn(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("arn:aws:iam:") and value.count(":") > 4
 
 
 def _groups(value: Any, origin: Origin, reading: Reading) -> tuple[str, ...]:
@@ -151,8 +192,10 @@ def _trust(record: dict[str, Any], arn: str, name: str, origin: Origin, reading:
         shape(origin, f"role `{printable(name)}` has no `AssumeRolePolicyDocument`", reading)
         return MissingPolicy(f"trust policy of {arn}", origin)
     here = origin.child("AssumeRolePolicyDocument")
-    size_warning([document], 4096, f"the trust policy of `{printable(name)}`", here, reading)
-    return policy_of(reading, document, PolicyKind.TRUST, name, here, arn=arn)
+    policy, size = sized_policy_of(reading, document, PolicyKind.TRUST, name, here, arn=arn)
+    if 2 * size > 4096:
+        size_warning([document], 4096, f"the trust policy of `{printable(name)}`", here, reading, about=size)
+    return policy
 
 
 def _managed(record: dict[str, Any], origin: Origin, reading: Reading) -> Managed | None:
@@ -170,9 +213,9 @@ def _managed(record: dict[str, Any], origin: Origin, reading: Reading) -> Manage
 
 def managed_policy_record(arn: str, name: str, document: Any, origin: Origin, reading: Reading) -> Managed:
     """The record of a managed policy with the `document` that is in force."""
+    policy, size = sized_policy_of(reading, document, PolicyKind.IDENTITY, name, origin, arn=arn)
     if ":iam::aws:" not in arn:
-        size_warning([document], 6144, f"the policy `{printable(name)}`", origin, reading)
-    policy = policy_of(reading, document, PolicyKind.IDENTITY, name, origin, arn=arn)
+        size_warning([document], 6144, f"the policy `{printable(name)}`", origin, reading, about=size)
     return Managed(arn=arn, policy=policy, document=document, origin=origin)
 
 
@@ -183,7 +226,7 @@ def _default_version(record: dict[str, Any], origin: Origin, reading: Reading) -
         return None
     here = origin.child("PolicyVersionList")
     wanted = record.get("DefaultVersionId")
-    listed = list(objects(record, "PolicyVersionList", origin, reading))
+    listed = objects(record, "PolicyVersionList", origin, reading)
     default = [v for v in listed if v[0].get("IsDefaultVersion") is True]
     default = default or [v for v in listed if wanted is not None and v[0].get("VersionId") == wanted]
     if len(default) != 1 or "Document" not in default[0][0]:

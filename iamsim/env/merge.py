@@ -39,9 +39,9 @@ def conflict(what: str, records: Sequence[Any], out: list[Diagnostic]) -> None:
 
 def merged_identity(records: list[Identity], out: list[Diagnostic]) -> tuple[Identity, tuple[MissingPolicy, ...]]:
     """One identity from several records of it, and a missing policy for whatever only some of them have."""
-    first = min(records, key=lambda r: str(r.origin))
     if len(records) == 1:
-        return first, ()
+        return records[0], ()
+    first = min(records, key=lambda r: str(r.origin))
     arn = first.arn
     missing = [MissingPolicy(f"contradictory policies of {arn}", first.origin)] if _differ(records) else []
     inline = tuple(p for p in first.inline if all(p in r.inline for r in records))
@@ -105,9 +105,9 @@ def _one(values: Iterable[T | None], what: str, records: Sequence[Any], out: lis
 
 def merged_resource(records: list[Resource], out: list[Diagnostic]) -> Resource:
     """One resource from several records of it."""
-    first = min(records, key=lambda r: str(r.origin))
     if len(records) == 1:
-        return first
+        return records[0]
+    first = min(records, key=lambda r: str(r.origin))
     name = printable(first.arn)
     telling = [r for r in records if r.policy_known]
     policies = _distinct(r.policy for r in telling)
@@ -134,9 +134,9 @@ def merged_resource(records: list[Resource], out: list[Diagnostic]) -> Resource:
 
 def merged_endpoint(records: list[Endpoint], out: list[Diagnostic]) -> Endpoint:
     """One VPC endpoint from several records of it."""
-    first = min(records, key=lambda r: str(r.origin))
     if len(records) == 1:
-        return first
+        return records[0]
+    first = min(records, key=lambda r: str(r.origin))
     what = f"the VPC endpoint `{printable(first.id)}`"
     telling = [r for r in records if r.policy_known]
     policies = _distinct(r.policy for r in telling)
@@ -156,9 +156,9 @@ def merged_endpoint(records: list[Endpoint], out: list[Diagnostic]) -> Endpoint:
 
 def merged_provider(records: list[Provider], out: list[Diagnostic]) -> Provider:
     """One identity provider from several records of it."""
-    first = min(records, key=lambda r: str(r.origin))
     if len(records) == 1:
-        return first
+        return records[0]
+    first = min(records, key=lambda r: str(r.origin))
     what = f"the client ids of `{printable(first.arn)}`"
     return replace(first, client_ids=_one((r.client_ids for r in records), what, records, out))
 

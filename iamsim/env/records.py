@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from iamsim.diagnostics import Diagnostic, Origin
 from iamsim.findings import diagnostic, printable
-from iamsim.model.policy import Malformed, Policy, PolicyKind, Statement
+from iamsim.model.policy import Policy, PolicyKind
 from iamsim.model.read_policy import document_size, is_kms_key, lacks_resource, read_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from iamsim.env.types import (
         Endpoint,
@@ -24,9 +24,13 @@ if TYPE_CHECKING:
         Tags,
     )
 
-Parsed = tuple[str, tuple[Statement, ...], Malformed | None, tuple[Diagnostic, ...], Origin, Any]
+Parsed = tuple[Policy, tuple[Diagnostic, ...], int]
 Cache = dict[Any, Parsed]
-"""Documents that were read once: (kind, what the place changes, bytes of the value) → what was read."""
+"""Documents that were read once: (kind, what the place changes, bytes of the value) → what was read, what there was to
+say, and what the document takes in bytes."""
+
+
+_UNKNOWN_SIZE = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ class Records:
     resources: tuple[Resource, ...] = ()
     organizations: tuple[Organization, ...] = ()
     providers: tuple[Provider, ...] = ()
+    providers_known: tuple[str, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
     restrict_public_buckets: tuple[tuple[str, bool], ...] = ()
     bare_policies: tuple[Policy, ...] = ()
@@ -113,31 +118,45 @@ def policy_of(
     reading: Reading, value: Any, kind: PolicyKind, name: str, origin: Origin, *, arn: str | None = None
 ) -> Policy:
     """`read_policy` with each distinct document read once; its statements are shared and keep their first origin."""
-    place = (is_kms_key(arn), lacks_resource(arn)) if kind is PolicyKind.RESOURCE else name == "RCPFullAWSAccess"
+    return sized_policy_of(reading, value, kind, name, origin, arn=arn)[0]
+
+
+def sized_policy_of(
+    reading: Reading, value: Any, kind: PolicyKind, name: str, origin: Origin, *, arn: str | None = None
+) -> tuple[Policy, int]:
+    """`policy_of`, and about how many bytes the document takes: at least half of the characters that AWS counts."""
+    place: object = None
+    if kind is PolicyKind.RESOURCE:
+        place = (is_kms_key(arn), lacks_resource(arn))
+    elif kind is PolicyKind.RCP:
+        place = name == "RCPFullAWSAccess"
     try:
-        key = (kind, place, marshal.dumps(value, 0))
+        key = (kind, place, marshal.dumps(value, 4))
     except ValueError:
         policy, said = read_policy(value, kind, name, origin, arn=arn)
         reading.out.extend(said)
-        return policy
+        return policy, _UNKNOWN_SIZE
     known = reading.cache.get(key)
     if known is None:
         policy, said = read_policy(value, kind, name, origin, arn=arn)
-        reading.cache[key] = (policy.version, policy.statements, policy.malformed, said, origin, policy.document)
+        size = len(marshal.dumps(value, 0))
+        reading.cache[key] = (policy, said, size)
         reading.out.extend(said)
-        return policy
-    version, statements, malformed, said, first, document = known
-    reading.out.extend(_moved(d, first, origin) for d in said)
-    return Policy(
+        return policy, size
+    first, said, size = known
+    if said:
+        reading.out.extend(_moved(d, first.origin, origin) for d in said)
+    policy = Policy(
         kind=kind,
         name=name,
         arn=arn,
-        version=version,
-        statements=statements,
-        malformed=malformed,
+        version=first.version,
+        statements=first.statements,
+        malformed=first.malformed,
         origin=origin,
-        document=document,
+        document=first.document,
     )
+    return policy, size
 
 
 def _moved(d: Diagnostic, first: Origin, now: Origin) -> Diagnostic:
@@ -145,14 +164,17 @@ def _moved(d: Diagnostic, first: Origin, now: Origin) -> Diagnostic:
     return Diagnostic(id=d.id, message=d.message, origin=origin, severity=d.severity, span=d.span, help=d.help)
 
 
-def size_warning(documents: list[Any], limit: int, what: str, origin: Origin, reading: Reading) -> None:
-    """Warns if `documents` together have more characters than `limit`, white space not counted.
+def size_warning(
+    documents: list[Any], limit: int, what: str, origin: Origin, reading: Reading, *, about: int = _UNKNOWN_SIZE
+) -> None:
+    """Warns if `documents`, `about` so large by `sized_policy_of`, together have more characters than `limit`, white
+    space not counted.
 
     Source: IAM User Guide, "IAM and AWS STS quotas".
     """
+    if 2 * about <= limit:
+        return
     try:
-        if 2 * sum(len(marshal.dumps(d, 0)) for d in documents) <= limit:
-            return
         size = sum(document_size(d) for d in documents)
     except (ValueError, TypeError, RecursionError):
         return
@@ -169,26 +191,28 @@ def shape(origin: Origin, message: str, reading: Reading) -> None:
 
 def objects(
     record: dict[str, Any], member: str, origin: Origin, reading: Reading
-) -> Iterator[tuple[dict[str, Any], Origin]]:
+) -> list[tuple[dict[str, Any], Origin]]:
     """The objects in the list `member` of `record`, each with its place; all else but an absent list is reported."""
     value = record.get(member)
     if value:
-        yield from entries(value, origin.child(member), f"`{member}`", reading)
-    elif value is not None and value != []:
+        return entries(value, origin.child(member), f"`{member}`", reading)
+    if value is not None and value != []:
         shape(origin.child(member), f"`{member}` is not a list", reading)
+    return []
 
 
-def entries(value: Any, origin: Origin, what: str, reading: Reading) -> Iterator[tuple[dict[str, Any], Origin]]:
+def entries(value: Any, origin: Origin, what: str, reading: Reading) -> list[tuple[dict[str, Any], Origin]]:
     """The objects in the list `value`, each with its place; all else is reported."""
     if not isinstance(value, list):
         shape(origin, f"{what} is not a list", reading)
-        return
-    source, base = origin.source, origin.pointer
-    for i, item in enumerate(value):
-        if isinstance(item, dict):
-            yield item, Origin(source, f"{base}/{i}")
-        else:
-            shape(origin.child(i), f"an entry of {what} is not an object", reading)
+        return []
+    source, base = origin.source, f"{origin.pointer}/"
+    found = [(item, Origin(source, base + str(i))) for i, item in enumerate(value) if isinstance(item, dict)]
+    if len(found) < len(value):
+        for i, item in enumerate(value):
+            if not isinstance(item, dict):
+                shape(origin.child(i), f"an entry of {what} is not an object", reading)
+    return found
 
 
 def text(record: dict[str, Any], name: str) -> str | None:
@@ -217,10 +241,13 @@ def tags_of(value: Any, origin: Origin, reading: Reading) -> Tags:
             shape(origin, "a tag is not a string", reading)
         return tuple(sorted(pairs))
     found: list[tuple[str, str]] = []
-    for item, here in entries(value, origin, "the tags", reading):
-        key, tag = item.get("Key"), item.get("Value", "")
-        if isinstance(key, str) and isinstance(tag, str):
-            found.append((key, tag))
-        else:
-            shape(here, "a tag needs `Key` and `Value`", reading)
+    for i, item in enumerate(value if isinstance(value, list) else ()):
+        if isinstance(item, dict):
+            key, tag = item.get("Key"), item.get("Value", "")
+            if isinstance(key, str) and isinstance(tag, str):
+                found.append((key, tag))
+            else:
+                shape(origin.child(i), "a tag needs `Key` and `Value`", reading)
+    if not isinstance(value, list) or len(found) < len(value):
+        entries(value, origin, "the tags", reading)
     return tuple(sorted(found))

@@ -69,6 +69,7 @@ def build(records: Records, *, sources: Iterable[str] = (), reading: Reading | N
         managed_policies=MappingProxyType({k: v for k, v in sorted(found.identity.items()) if isinstance(v, Policy)}),
         organizations=tuple(merged_organization(v, out) for v in organizations.values()),
         providers=MappingProxyType({k: merged_provider(v, out) for k, v in providers.items()}),
+        providers_known=frozenset(records.providers_known),
         endpoints=MappingProxyType({k: merged_endpoint(v, out) for k, v in endpoints.items()}),
         restrict_public_buckets=MappingProxyType(settings),
         bare_policies=records.bare_policies,
@@ -98,8 +99,8 @@ def _within(origin: Origin, places: set[tuple[str, str]]) -> bool:
 def _managed(records: Records, reading: Reading, out: list[Diagnostic]) -> _Found:
     found = _Found(Reading(reading.cache, []), {}, {}, {}, out)
     for arn, same in grouped(records.managed, lambda m: m.arn).items():
-        first = min(same, key=lambda m: str(m.origin))
-        if len({m.policy.statements for m in same}) > 1 or any(m.policy != first.policy for m in same):
+        first = same[0] if len(same) == 1 else min(same, key=lambda m: str(m.origin))
+        if len(same) > 1 and any(m.policy != first.policy for m in same):
             conflict(f"the policy `{printable(arn)}`", same, out)
             found.identity[arn] = found.boundary[arn] = MissingPolicy(arn, first.origin)
         else:

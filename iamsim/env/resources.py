@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from iamsim.env.records import Reading, Records, arn_of, entries, policy_of, shape, size_warning, tags_of, text
+from iamsim.env.records import Reading, Records, arn_of, entries, shape, size_warning, sized_policy_of, tags_of, text
 from iamsim.env.types import Endpoint, KmsGrant, MissingPolicy, Provider, Resource, Tags
 from iamsim.findings import diagnostic, printable
 from iamsim.model.policy import Policy, PolicyKind
@@ -88,9 +88,11 @@ def _policy(item: dict[str, Any], arn: str, kind: PolicyKind, origin: Origin, re
 def resource_policy(document: Any, arn: str, kind: PolicyKind, origin: Origin, reading: Reading) -> Policy:
     """The policy `document` attached to the resource `arn`."""
     service = arn.split(":", 3)[2]
+    policy, size = sized_policy_of(reading, document, kind, arn, origin, arn=arn)
     if service in _LIMITS:
-        size_warning([document], _LIMITS[service], f"the policy of `{printable(arn)}`", origin, reading)
-    return policy_of(reading, document, kind, arn, origin, arn=arn)
+        what = f"the policy of `{printable(arn)}`"
+        size_warning([document], _LIMITS[service], what, origin, reading, about=size)
+    return policy
 
 
 def endpoint(

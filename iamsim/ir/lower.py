@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 from ipaddress import ip_network
+from itertools import product
+from math import prod
 from typing import TYPE_CHECKING
 
 from iamsim.aws.keys import Listing, key_row
@@ -368,9 +370,16 @@ def _text(row: OperatorRow, key: Var, value: str, *, variables: bool) -> Term:
 
 
 def _fold_unsure(key: Var, value: str, folded: Term) -> Term:
-    """Letters outside ASCII that differ in case: undocumented whether they are equal (semantics 3.3)."""
-    ascii_fold = Pattern(value, tuple(plain(value).parts))
-    return any_of((Like(key, ascii_fold), all_of((Opaque("case:non-ascii"), folded))))
+    """Letters outside ASCII that differ in case only: it is not documented whether they are equal (semantics 3.3)."""
+    forms = [sorted({c, *(o for o in (c.lower(), c.upper()) if len(o) == 1)}) for c in value if not c.isascii()]
+    if prod(len(f) for f in forms) > 64:
+        return any_of((folded, Opaque("case:non-ascii")))
+    others = []
+    for chosen in product(*forms):
+        letters = iter(chosen)
+        text = "".join(c if c.isascii() else next(letters) for c in value)
+        others.append(Like(key, plain(text), fold_case=True))
+    return any_of((folded, all_of((Opaque("case:non-ascii"), any_of(others)))))
 
 
 def _defaults_only(pattern: Pattern, found: Term) -> Term:

@@ -34,7 +34,7 @@ from iamsim.ir.term import (
     not_,
     some,
 )
-from iamsim.model.pattern import Literal, Pattern, Variable, folded, join
+from iamsim.model.pattern import Literal, Pattern, Variable, fold, folded, join
 
 if TYPE_CHECKING:
     from iamsim.ir.bindings import Binding, Lookup
@@ -266,7 +266,7 @@ def _like_constant(atom: Like, text: str) -> Term:
     A single variable between fixed parts is turned round into a match on that variable.
     """
     pattern = folded(atom.pattern) if atom.fold_case else atom.pattern
-    value = text.lower() if atom.fold_case else text
+    value = fold(text) if atom.fold_case else text
     if len(pattern.variables) == 1:
         found = _solve_single(pattern, value, fold_case=atom.fold_case)
         if found is not None:
@@ -291,7 +291,7 @@ def _solve_single(pattern: Pattern, value: str, *, fold_case: bool) -> Term | No
     test = FALSE if middle is None else Like(var.key, join(middle, [Literal(middle)]), fold_case)
     if var.default is None or middle is None:
         return test
-    default = var.default.lower() if fold_case else var.default
+    default = fold(var.default) if fold_case else var.default
     return any_of((test, all_of((not_(Present(var.key)), const(default == middle)))))
 
 

@@ -150,7 +150,7 @@ def substitute(pattern: Pattern, values: dict[str, str]) -> Pattern:
 def match(pattern: Pattern, text: str, *, fold_case: bool = False) -> bool:
     """True iff the whole of `text` matches `pattern`, which must have no variables left."""
     if fold_case:
-        pattern, text = folded(pattern), text.lower()
+        pattern, text = folded(pattern), fold(text)
     parts = pattern.parts
     if not parts:
         return not text
@@ -168,11 +168,19 @@ def match(pattern: Pattern, text: str, *, fold_case: bool = False) -> bool:
     return _glob(parts, text)
 
 
+_ASCII = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
+
+
+def fold(text: str) -> str:
+    """`text` with its ASCII letters in lower case; AWS does not say how it compares the case of others."""
+    return text.lower() if text.isascii() else text.translate(_ASCII)
+
+
 @lru_cache(maxsize=65536)
 def folded(pattern: Pattern) -> Pattern:
     """`pattern` with its literals lower-cased (ASCII patterns of names that ignore case)."""
     return Pattern(
-        pattern.text, tuple(Literal(p.text.lower()) if isinstance(p, Literal) else p for p in pattern.parts)
+        pattern.text, tuple(Literal(fold(p.text)) if isinstance(p, Literal) else p for p in pattern.parts)
     )
 
 

@@ -14,7 +14,7 @@ from iamsim.report.controls import control_of
 from iamsim.report.lines import Line, Span, Style, line, plain_text, print_styled
 from iamsim.report.places import places
 from iamsim.report.reasons import explain
-from iamsim.report.term_text import term_text
+from iamsim.report.term_text import spelling, term_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,7 +96,7 @@ def question_text(question: Question, verb: str = "can do") -> str:
 
 
 def _given(key: str, values: tuple[str, ...] | None) -> str:
-    return f"{key} = {values_text(values)}" if values else f"no {key}"
+    return f"{spelling(key)} = {values_text(values)}" if values else f"no {spelling(key)}"
 
 
 def values_text(values: tuple[str, ...]) -> str:

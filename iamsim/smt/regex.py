@@ -75,8 +75,6 @@ def _of(part: Part, *, fold_case: bool) -> list[str] | None:
         return None
     if not fold_case:
         return [f"(str.to_re {quoted(part.text)})"]
-    if any(len(c.lower()) != 1 or c in "\u03a3\u03c3\u03c2" for c in part.text):
-        return None
     return [one_of("".join(automaton(plain(c), fold_case=True).literals)) for c in part.text]
 
 

@@ -6,7 +6,7 @@ import heapq
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from iamsim.model.pattern import Literal, Pattern, Star, match
+from iamsim.model.pattern import Literal, Pattern, Star, fold, match
 from iamsim.theory.product import (
     GlobAtom,
     Member,
@@ -143,7 +143,7 @@ def derivative(pattern: Pattern, prefix: str, *, fold_case: bool = False) -> tup
         state = ((state & advance) << 1) | (state & loop)
     star = (state & one.loop_free).bit_length() - 1
     live = [p for p in range(one.size + 1) if state >> p & 1 and p >= star]
-    return tuple(tail_after(pattern, position, fold_case=fold_case) for position in live)
+    return tuple(tail_after(pattern, position) for position in live)
 
 
 def instances(
@@ -254,7 +254,7 @@ def _affixes(pattern: Pattern, *, fold_case: bool) -> tuple[str, str]:
     first, last = pattern.parts[0], pattern.parts[-1]
     head = first.text if isinstance(first, Literal) else ""
     tail = last.text if isinstance(last, Literal) else ""
-    return (head.lower(), tail.lower()) if fold_case else (head, tail)
+    return (fold(head), fold(tail)) if fold_case else (head, tail)
 
 
 def _affixes_disjoint(a: tuple[str, str], b: tuple[str, str]) -> bool:

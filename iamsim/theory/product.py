@@ -22,8 +22,6 @@ from iamsim.model.pattern import AnyChar, Literal, Pattern, Star, join
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-OTHER_CASES = {"k": "\u212a", "å": "\u212b", "θ": "\u03f4", "ω": "\u2126", "ß": "\u1e9e"}
-
 
 @dataclass(frozen=True, slots=True)
 class GlobAtom:
@@ -75,14 +73,12 @@ class Product:
     others: str
 
 
-def _flat(pattern: Pattern, *, fold_case: bool) -> list[Literal | Star | AnyChar]:
+def _flat(pattern: Pattern) -> list[Literal | Star | AnyChar]:
     """The parts with one character per literal."""
     out: list[Literal | Star | AnyChar] = []
     for part in pattern.parts:
         if isinstance(part, Literal):
-            lower = part.text.lower()
-            text = lower if fold_case and (len(lower) != len(part.text) or "\u03a3" in part.text) else part.text
-            out.extend(map(Literal, text))
+            out.extend(map(Literal, part.text))
         elif isinstance(part, Star | AnyChar):
             out.append(part)
         else:
@@ -90,9 +86,9 @@ def _flat(pattern: Pattern, *, fold_case: bool) -> list[Literal | Star | AnyChar
     return out
 
 
-def tail_after(pattern: Pattern, position: int, *, fold_case: bool) -> Pattern:
+def tail_after(pattern: Pattern, position: int) -> Pattern:
     """What remains of `pattern` after `position` characters of it."""
-    flat = _flat(pattern, fold_case=fold_case)
+    flat = _flat(pattern)
     index = 0
     while position:
         position -= not isinstance(flat[index], Star)
@@ -104,10 +100,9 @@ def tail_after(pattern: Pattern, position: int, *, fold_case: bool) -> Pattern:
 
 @lru_cache(maxsize=4096)
 def _cases(char: str) -> str:
-    """The characters whose lower case is that of `char`, the plausible ones first."""
-    lower = char.lower()
-    options = (char, lower, lower.upper(), lower.title(), OTHER_CASES.get(lower, ""))
-    return "".join(dict.fromkeys(o for o in options if len(o) == 1 and o.lower() == lower and o != "\u03a3"))
+    """The characters that `fold` does not tell from `char`, itself first."""
+    other = char.swapcase() if char.isascii() else char
+    return char if other == char else char + other
 
 
 @lru_cache(maxsize=65536)
@@ -116,7 +111,7 @@ def automaton(pattern: Pattern, *, fold_case: bool) -> Automaton:
     literals: dict[str, int] = {}
     any_free = any_field = loop_free = loop_field = 0
     bit = 1
-    for part in _flat(pattern, fold_case=fold_case):
+    for part in _flat(pattern):
         match part:
             case Literal(char):
                 for case in _cases(char) if fold_case else char:
