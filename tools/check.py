@@ -1,7 +1,7 @@
 """Format, lint, types and tests, in this order: `python -m tools.check [--fast] [pytest arguments]`.
 
 Every step runs even if an earlier one failed; the status is 0 iff all of them passed. `--fast` leaves out the tests.
-"""
+"""  # noqa: INP001 - a script, no package
 
 from __future__ import annotations
 

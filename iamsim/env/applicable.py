@@ -88,8 +88,8 @@ def _endpoint_matters(facts: Facts, documents: Documents) -> bool:
     return bool(documents.endpoints) or ("aws:sourcevpce" in facts.given and bool(facts.given["aws:sourcevpce"]))
 
 
-def _layer(text: str) -> Label:
-    return Label(LabelKind.LAYER, text)
+def _layer(text: str, origin: Origin | None = None) -> Label:
+    return Label(LabelKind.LAYER, text, origin)
 
 
 def _scope(facts: Facts, assumed: list[str]) -> Scope | None:
@@ -168,7 +168,7 @@ def _identity(facts: Facts, lookup: Lookup) -> Side:
         if facts.missing == "closed":
             return Side(label)
         return unknown_side(label, f"missing:{arn} is not in the snapshot")
-    return side(facts, lookup, label, _identity_policies(facts, principal))
+    return side(facts, lookup, replace(label, origin=principal.origin), _identity_policies(facts, principal))
 
 
 def _identity_policies(facts: Facts, principal: Principal) -> tuple[Policy | MissingPolicy, ...]:
@@ -206,7 +206,7 @@ def _boundary(facts: Facts, lookup: Lookup) -> Side | None:
     principal = _entity(facts)
     if principal is None or principal.boundary is None:
         return None
-    label = _layer(f"permissions boundary of {short(principal.arn)}")
+    label = _layer(f"permissions boundary of {short(principal.arn)}", principal.boundary.origin)
     return side(facts, lookup, label, (principal.boundary,))
 
 
@@ -214,7 +214,10 @@ def _session(facts: Facts, lookup: Lookup, documents: Documents, assumed: list[s
     caller = facts.caller
     label = _layer("session policy")
     if documents.session is not None:
-        return side(facts, lookup, label, documents.session)
+        if caller.kind in (CallerKind.ROLE_SESSION, CallerKind.FEDERATED_USER) or caller.assumed_root:
+            return side(facts, lookup, label, documents.session)
+        assumed.append("the session policy of the question is not read: only sessions have one")
+        return None
     match caller.kind:
         case CallerKind.FEDERATED_USER:
             return Side(_layer("session policy (none was passed, so a federated user has no permissions by it)"))
@@ -262,7 +265,7 @@ def _resource(facts: Facts, lookup: Lookup, assumed: list[str]) -> ResourceSide 
     holder = holder_of(facts)
     policy = holder.policy if holder is not None else None
     if holder is not None and policy is not None:
-        label = _layer(f"resource policy of {holder.arn}")
+        label = _layer(f"resource policy of {holder.arn}", policy.origin)
         if isinstance(policy, MissingPolicy):
             return ResourceSide(unknown_side(label, f"missing:policy of {holder.arn}"))
         grants = kms_grants(facts, lookup, holder)
@@ -291,7 +294,7 @@ def _trust(facts: Facts, lookup: Lookup, resource: str) -> ResourceSide:
         if facts.missing == "closed":
             return ResourceSide(Side(label))
         return ResourceSide(unknown_side(label, f"missing:trust policy of {resource}"))
-    return resource_side(facts, lookup, label, role.trust, entities(facts.env))
+    return resource_side(facts, lookup, replace(label, origin=role.trust.origin), role.trust, entities(facts.env))
 
 
 def _owner_root(facts: Facts, resource: ResourceSide | None) -> ResourceSide | None:

@@ -123,18 +123,35 @@ def _downloads(values: Mapping[str, tuple[Any, ...]]) -> tuple[dict[str, dict[st
 
 
 def _read_file(source: str, content: tuple[Any, ...], reading: Reading) -> list[Records]:
+    """The records of the values of one file; those of unknown shape are reported once, with their number."""
     origin = Origin(source)
-    if len(content) == 1:
-        value = content[0]
-        inside = pages(value)
-        if inside is None:
-            return [_read(value, origin, reading)]
-        content = inside
-    return [_read(value, origin.child(i), reading) for i, value in enumerate(content)]
+    places = [origin] if len(content) == 1 else [origin.child(i) for i in range(len(content))]
+    if len(content) == 1 and (inside := pages(content[0])) is not None:
+        content, places = inside, [origin.child(i) for i in range(len(inside))]
+    found: list[Records] = []
+    unknown: list[tuple[Origin, str]] = []
+    for value, place in zip(content, places, strict=True):
+        kind, reason = recognised(value)
+        if kind is InputKind.UNKNOWN:
+            unknown.append((place, reason))
+        else:
+            found.append(_read(kind, value, place, reading))
+    if unknown:
+        place, reason = unknown[0]
+        shown = printable(source)
+        if len(content) == 1:
+            message = f"`{shown}` is not read: {reason}"
+        elif len(unknown) == len(content):
+            place = origin
+            message = f"none of the {len(content)} values in `{shown}` is read; of the first: {reason}"
+        else:
+            message = f"{len(unknown)} of the {len(content)} values in `{shown}` are not read; of the first: {reason}"
+        reading.out.append(diagnostic("input-unknown-shape", place, message))
+    return found
 
 
-def _read(value: Any, origin: Origin, reading: Reading) -> Records:
-    kind, reason = recognised(value)
+def _read(kind: InputKind, value: Any, origin: Origin, reading: Reading) -> Records:
+    """The records of `value`, which is of a known `kind`."""
     match kind:
         case InputKind.GAAD:
             return read_gaad(value, origin, reading)
@@ -145,6 +162,4 @@ def _read(value: Any, origin: Origin, reading: Reading) -> Records:
         case InputKind.POLICY:
             return read_document(value, origin, reading)
         case InputKind.UNKNOWN:
-            message = f"`{printable(origin.source)}` is not read: {reason}"
-            reading.out.append(diagnostic("input-unknown-shape", origin, message))
             return Records()

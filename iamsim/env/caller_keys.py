@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from iamsim.aws.services import TRUST_ACTIONS
 from iamsim.ir.bindings import ABSENT, Alias, Ambivalent, Cases, Known, Prefixed, Unknowable
 from iamsim.ir.principals import SESSION
 from iamsim.ir.term import Present
@@ -44,6 +45,8 @@ def caller_binding(facts: Facts, var: str, row: KeyRow) -> Binding | None:
     Source: IAM User Guide, "AWS global condition context keys", properties of the principal and of a role session.
     """
     caller = facts.caller
+    if (facts.action or "").startswith(TRUST_ACTIONS) and (passed := _passed(facts, var)) is not None:
+        return passed
     match var:
         case "aws:principalarn":
             return _principal_arn(caller)
@@ -82,6 +85,48 @@ def caller_binding(facts: Facts, var: str, row: KeyRow) -> Binding | None:
     if row.present in ("instance", "function", "service-session"):
         return _issued(facts, var)
     return None
+
+
+# Issuers whose tokens can carry neither session tags nor a source identity: their claims are fixed.
+_PLAIN_TOKENS = ("token.actions.githubusercontent.com", "oidc.eks.", "accounts.google.com", "www.amazon.com", "graph.facebook.com")  # fmt: skip
+_POD_TAGS = frozenset({
+    "eks-cluster-arn", "eks-cluster-name", "kubernetes-namespace", "kubernetes-service-account", "kubernetes-pod-name",
+    "kubernetes-pod-uid",
+})  # fmt: skip
+_PASSED = ("aws:tagkeys", "sts:transitivetagkeys", "sts:sourceidentity")
+
+
+def _passed(facts: Facts, var: str) -> Binding | None:
+    """The binding of what the call that obtains a role passes, where the token or the service fixes it.
+
+    The session name is in every such call, so that of a hop is free where other keys are absent.
+    Source: IAM User Guide, "Pass session tags in AWS STS"; Amazon EKS User Guide, "Grant Pods access to AWS resources
+    based on tags"; IAM Roles Anywhere User Guide, "Trust model".
+    """
+    caller = facts.caller
+    if var == "sts:rolesessionname" and facts.hop:
+        return Alias(facts.hop + var)
+    tag = var.startswith("aws:requesttag/")
+    if not (tag or var in _PASSED):
+        return None
+    if caller.kind is CallerKind.SERVICE:
+        return None if _service_passes(caller.services, var) else ABSENT
+    if caller.kind not in _FEDERATION:
+        return None
+    claims = dict(caller.claims)
+    if var in claims:
+        return Known(claims[var])
+    if var == "aws:tagkeys" and not facts.ever:
+        return Known(tuple(k.partition("/")[2] for k in claims if k.startswith("aws:requesttag/")))
+    host = (caller.provider or "").partition("oidc-provider/")[2] or caller.provider or ""
+    return ABSENT if caller.kind is CallerKind.WEB_IDENTITY and host.lower().startswith(_PLAIN_TOKENS) else None
+
+
+def _service_passes(services: tuple[str, ...], var: str) -> bool:
+    name = var.partition("/")[2]
+    if "pods.eks.amazonaws.com" in services:
+        return var != "sts:sourceidentity" and (not name or name in _POD_TAGS)
+    return "rolesanywhere.amazonaws.com" in services and (not name or name.startswith("x509"))
 
 
 def _unclear(caller: Caller) -> Binding | None:

@@ -48,7 +48,7 @@ def scp_sides(facts: Facts, lookup: Lookup, assumed: list[str]) -> tuple[Side, .
         return ()
     out: list[Side] = []
     for node in nodes:
-        label = _layer(f"SCPs of {_where(node)}")
+        label = Label(LabelKind.LAYER, f"SCPs of {_where(node)}", node.origin)
         if node.scps:
             out.append(side(facts, lookup, label, node.scps))
         elif facts.missing == "closed":

@@ -83,16 +83,23 @@ def free(facts: Facts, var: str, row: KeyRow | None = None) -> Binding:
     return ABSENT
 
 
+def _free_of_resource(facts: Facts, var: str) -> Binding:
+    """As `free`, for a key about the resource, of which each check of an operation has its own."""
+    return Alias(f"{facts.part}{facts.hop}{var}") if facts.ever and facts.part else free(facts, var)
+
+
 def _resource_binding(facts: Facts, var: str, row: KeyRow) -> Binding | None:
     if row.got == "absent":
         return ABSENT
     match row.present:
         case "resource":
             if facts.owner is None or not facts.owner.isdigit():
-                return free(facts, var)
+                return _free_of_resource(facts, var)
             return Known((facts.owner,)) if var.endswith("account") else organization_binding(facts, facts.owner, var)
         case "resource-organization":
-            return free(facts, var) if facts.owner is None else organization_binding(facts, facts.owner, var)
+            return (
+                _free_of_resource(facts, var) if facts.owner is None else organization_binding(facts, facts.owner, var)
+            )
         case "resource-tag":
             return _tag_binding(facts, var)
         case _:
@@ -116,7 +123,7 @@ def _tag_binding(facts: Facts, var: str) -> Binding:
         return Unknowable("X27")
     tags = resource_tags(facts.env, facts.resource, facts.holder)
     if tags is None:
-        return ABSENT if facts.missing == "closed" else free(facts, var)
+        return ABSENT if facts.missing == "closed" else _free_of_resource(facts, var)
     name = var.partition("/")[2]
     own: Binding = next((Known((v,)) for k, v in tags if k.lower() == name), ABSENT)
     return _inherited(facts, name, own)

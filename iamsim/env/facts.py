@@ -26,6 +26,7 @@ class Facts:
     `owner` is the account of the resource, None if not known. `given` holds the keys that the question fixes, in lower
     case; None or () means absent. `ever`: keys that are neither derived nor given are free; else they are absent.
     `holder` is the loaded resource whose policy governs a symbolic `resource`.
+    `part` tells the checks of one operation apart: each has its own resource.
     `hop` is put before the names of free variables (`"1|"`). `carried` binds keys that an earlier hop fixed, `carried_tags`
     the principal tags, `carried_transitive` tells which of them are transitive.
     """
@@ -39,6 +40,7 @@ class Facts:
     ever: bool = True
     missing: str = "assume"
     hop: str = ""
+    part: str = ""
     session: str | None = None
     holder: Resource | None = None
     carried: Mapping[str, Binding] = field(default_factory=lambda: EMPTY)

@@ -42,14 +42,14 @@ def decode(data: bytes, source: str) -> Decoded:
     if isinstance(text, Diagnostic):
         return Decoded(source, (), (text,))
     origin = Origin(source)
-    if not text.strip():
+    if not text or text.isspace():
         return Decoded(source, (), (diagnostic("input-empty", origin, "the file is empty"),))
     if "\x00" in text:
         span = line_column(text, text.index("\x00"))
         return Decoded(source, (), (diagnostic("input-null-byte", origin, "the text has a null byte", span=span),))
     repeated: list[str] = []
     values, problem = _values(text, origin, repeated)
-    if problem is None and (repeated or _ESCAPED_SURROGATE.search(text)):
+    if problem is None and (repeated or ("\\u" in text and _ESCAPED_SURROGATE.search(text))):
         try:
             return Decoded(source, *_cleaned(values, origin))
         except RecursionError:

@@ -11,11 +11,12 @@ from iamsim.env.records import (
     Reading,
     Records,
     arn_of,
+    member_of,
     objects,
     shape,
     size_warning,
     sized_policy_of,
-    tags_of,
+    tags_in,
     text,
 )
 from iamsim.env.resources import client_ids
@@ -113,7 +114,7 @@ def _identity(record: dict[str, Any], what: str, origin: Origin, reading: Readin
         groups=groups,
         boundary=None if boundary is None else _boundary(boundary, origin, reading),
         trust=_trust(record, arn, name, origin, reading) if is_role else None,
-        tags=tags_of(record["Tags"], origin.child("Tags"), reading) if "Tags" in record else (),
+        tags=tags_in(record, origin, reading),
         instance_profiles=_arns(record, "InstanceProfileList", "Arn", origin, reading) if is_role else (),
         last_used=text(last_used, "LastUsedDate") if isinstance(last_used, dict) else None,
         origin=origin,
@@ -134,7 +135,7 @@ def inline_policies(items: Iterable[tuple[dict[str, Any], Origin]], limit: int, 
         name = text(item, "PolicyName")
         if name is None:
             shape(here, "an inline policy has no `PolicyName`", reading)
-        document, place = item.get("PolicyDocument"), here.child("PolicyDocument")
+        document, place = item.get("PolicyDocument"), member_of(here, "PolicyDocument")
         policy, size = sized_policy_of(reading, document, PolicyKind.IDENTITY, name or "", place)
         documents.append(document)
         found.append(policy)
@@ -170,7 +171,7 @@ def _is_iam_arn(value: Any) -> bool:
 def _groups(value: Any, origin: Origin, reading: Reading) -> tuple[str, ...]:
     if value is None:
         return ()
-    if not isinstance(value, list) or not all(isinstance(g, str) for g in value):
+    if not isinstance(value, list) or not all([isinstance(g, str) for g in value]):
         shape(origin.child("GroupList"), "`GroupList` is not a list of names", reading)
         return ()
     return tuple(sorted(set(value)))
@@ -191,7 +192,7 @@ def _trust(record: dict[str, Any], arn: str, name: str, origin: Origin, reading:
     if document is None:
         shape(origin, f"role `{printable(name)}` has no `AssumeRolePolicyDocument`", reading)
         return MissingPolicy(f"trust policy of {arn}", origin)
-    here = origin.child("AssumeRolePolicyDocument")
+    here = member_of(origin, "AssumeRolePolicyDocument")
     policy, size = sized_policy_of(reading, document, PolicyKind.TRUST, name, here, arn=arn)
     if 2 * size > 4096:
         size_warning([document], 4096, f"the trust policy of `{printable(name)}`", here, reading, about=size)
@@ -224,12 +225,11 @@ def _default_version(record: dict[str, Any], origin: Origin, reading: Reading) -
     versions = record.get("PolicyVersionList")
     if versions is None:
         return None
-    here = origin.child("PolicyVersionList")
     wanted = record.get("DefaultVersionId")
     listed = objects(record, "PolicyVersionList", origin, reading)
     default = [v for v in listed if v[0].get("IsDefaultVersion") is True]
     default = default or [v for v in listed if wanted is not None and v[0].get("VersionId") == wanted]
     if len(default) != 1 or "Document" not in default[0][0]:
-        shape(here, "no single default version has a `Document`", reading)
+        shape(origin.child("PolicyVersionList"), "no single default version has a `Document`", reading)
         return None
-    return default[0][0]["Document"], default[0][1].child("Document")
+    return default[0][0]["Document"], member_of(default[0][1], "Document")

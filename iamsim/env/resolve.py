@@ -148,7 +148,10 @@ def _boundary(arn: str, found: _Found, origin: Origin) -> Policy | MissingPolicy
 def _policies(
     identity: Identity, missing: tuple[MissingPolicy, ...], found: _Found
 ) -> tuple[Policy | MissingPolicy, ...]:
-    attached = [_attached(arn, found, identity.origin) for arn in identity.attached]
+    if not identity.attached:
+        return identity.inline + missing
+    known = found.identity
+    attached = [known.get(arn) or _attached(arn, found, identity.origin) for arn in identity.attached]
     return (*identity.inline, *attached, *missing)
 
 
@@ -180,7 +183,7 @@ def _principal(
         path=identity.path,
         unique_id=identity.unique_id,
         policies=_policies(identity, missing, found),
-        groups=tuple(sorted({_group_arn(g, identity, names, groups, found.out) for g in identity.groups})),
+        groups=_group_arns(identity, names, groups, found.out) if identity.groups else (),
         boundary=None if boundary is None else _boundary(boundary, found, identity.origin),
         trust=identity.trust,
         tags=identity.tags or (),
@@ -189,6 +192,12 @@ def _principal(
         last_used=identity.last_used,
         origin=identity.origin,
     )
+
+
+def _group_arns(
+    identity: Identity, names: dict[tuple[str, str], str], groups: dict[str, Group], out: list[Diagnostic]
+) -> tuple[str, ...]:
+    return tuple(sorted({_group_arn(g, identity, names, groups, out) for g in identity.groups}))
 
 
 def _group_arn(

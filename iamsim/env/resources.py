@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from iamsim.env.records import Reading, Records, arn_of, entries, shape, size_warning, sized_policy_of, tags_of, text
+from iamsim.env.records import Reading, Records, arn_of, entries, shape, size_warning, sized_policy_of, tags_in, tags_of, text
 from iamsim.env.types import Endpoint, KmsGrant, MissingPolicy, Provider, Resource, Tags
 from iamsim.findings import diagnostic, printable
 from iamsim.model.policy import Policy, PolicyKind
@@ -70,7 +70,7 @@ def _record(
         arn=arn,
         account=account,
         policy=_policy(item, arn, PolicyKind.RESOURCE, origin, reading),
-        tags=tags_of(item["Tags"], origin.child("Tags"), reading) if "Tags" in item else (),
+        tags=tags_in(item, origin, reading),
         tags_known="Tags" in item,
         restrict_public_buckets=_restricted(item, origin, reading),
         kms_grants=None if grants is None else _grants(grants, origin.child("KmsGrants"), reading),

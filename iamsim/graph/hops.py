@@ -6,8 +6,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from iamsim.env.applicable import NO_DOCUMENTS, Documents
 from iamsim.env.facts import Facts
-from iamsim.graph.sessions import carried, presence, source_identity, tag, transitive
+from iamsim.graph.given import given_for, when_for
+from iamsim.graph.sessions import HELD_TRANSITIVE, carried, may_hold_transitive, presence, tag, transitive
+from iamsim.ir.bindings import ABSENT, Known
+from iamsim.ir.reduce import reduce
 from iamsim.ir.term import (
     FALSE,
     TRUE,
@@ -21,41 +25,37 @@ from iamsim.ir.term import (
     any_of,
     implies,
     not_,
+    subterms,
     variables,
 )
 from iamsim.judge.callers import localized
 from iamsim.judge.check import Check, check_of
 from iamsim.model.caller import CallerKind
-from iamsim.model.pattern import plain
+from iamsim.model.pattern import AnyChar, Literal, Star, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from iamsim.env.types import Principal
     from iamsim.graph.sessions import Session
     from iamsim.judge.judge import Ask
     from iamsim.model.caller import Caller
-
-# Keys of the network, transport and time: given ones hold for every request of a path.
-_AROUND = (
-    "aws:sourceip", "aws:vpcsourceip", "aws:sourcevpc", "aws:sourcevpce", "aws:sourcevpcarn", "aws:vpceaccount",
-    "aws:vpceorgid", "aws:vpceorgpaths", "aws:securetransport", "aws:currenttime", "aws:epochtime", "aws:useragent",
-)  # fmt: skip
-# Keys of the caller: given ones describe the caller of the question, who makes the first request.
-_CALLER = (
-    "aws:principal", "aws:userid", "aws:username", "aws:multifactorauth", "aws:tokenissuetime", "aws:sourceidentity",
-    "aws:federatedprovider", "aws:assumedroot", "ec2:sourceinstancearn", "ec2:roledelivery", "aws:ec2instance",
-    "lambda:sourcefunctionarn",
-)  # fmt: skip
+    from iamsim.model.pattern import Pattern
 
 
 @dataclass(frozen=True, slots=True)
 class HopCheck:
-    """A hop: its main check, and the further checks that count only if tags or a source identity are in play."""
+    """A hop: its main check, and the further checks that count only if tags or a source identity are in play.
+
+    `when` is what the question demands of the call.
+    """
 
     check: Check
     tags: Check | None
     identity: Check | None
     session: Session
     role: Principal
+    when: Term = TRUE
 
 
 def action_of(caller: Caller) -> str:
@@ -65,37 +65,27 @@ def action_of(caller: Caller) -> str:
     return "sts:assumerolewithsaml" if caller.kind is CallerKind.SAML else "sts:assumerole"
 
 
-def given_for(given: dict[str, tuple[str, ...]], *, first: bool, last: bool) -> dict[str, tuple[str, ...]]:
-    """The given keys that speak of one request of a path: the network's of all, the caller's of the first, else the last's."""
-    if first and last:
-        return given
-    return {
-        k: v
-        for k, v in given.items()
-        if k.startswith(_AROUND) or (k.startswith(_CALLER) if first else last and not k.startswith(_CALLER))
-    }
-
-
-def hop_facts(ask: Ask, session: Session, role: Principal, number: int) -> Facts:
-    """The facts of the call with which `session` obtains `role` as hop `number`."""
-    caller = localized(session.caller, role.account)
+def hop_facts(ask: Ask, session: Session, role: Principal, number: int, action: str) -> Facts:
+    """The facts of the call with which `session` obtains `role` as hop `number` of a path to a request of `action`."""
+    caller = localized(session.caller, role.account, role.arn.split(":", 2)[1])
     return Facts(
         env=ask.env,
         caller=caller,
         action=action_of(caller),
         resource=role.arn,
         owner=role.account,
-        given=given_for(dict(ask.given), first=number == 1, last=False),
+        given=given_for(ask.given, action, caller, first=number == 1, last=False),
         ever=ask.ever,
         missing=ask.missing,
         hop=f"{number}|",
-        **_of_session(session),
+        **_of_session(session),  # type: ignore[arg-type]
     )
 
 
 def _of_session(session: Session) -> dict[str, object]:
     if session.hop == 0:
-        return {"session": "0|session"}
+        held = {"carried_transitive": partial(transitive, session)} if may_hold_transitive(session) else {}
+        return {"session": "0|session", **held}
     return {
         "session": session.name_var,
         "carried": carried(session),
@@ -104,92 +94,188 @@ def _of_session(session: Session) -> dict[str, object]:
     }
 
 
-def last_facts(facts: Facts, session: Session, given: dict[str, tuple[str, ...]]) -> Facts:
-    """The facts of the question's own request, made with `session`."""
+def last_facts(facts: Facts, session: Session, ask: Ask, start: Caller) -> Facts:
+    """The facts of the question's own request, made with `session` after the hops of `start`."""
     return replace(
         facts,
         caller=session.caller,
         hop="",
-        given=given_for(given, first=False, last=True),
+        given=given_for(ask.given, facts.action or "", start, first=False, last=True),
         **_of_session(session),  # type: ignore[arg-type]
     )
 
 
-def hop_check(ask: Ask, session: Session, role: Principal, number: int) -> HopCheck:
+def documents_for(documents: Documents, start: Caller, *, last: bool) -> Documents:
+    """The documents of the question that bind the first or the last of several requests.
+
+    A session policy is one of the credentials that the question names; where these have none, of those that make the
+    last request. An endpoint policy is that of the endpoint through which the last request goes.
+    """
+    if documents == NO_DOCUMENTS:
+        return documents
+    own = start.kind in (CallerKind.ROLE_SESSION, CallerKind.FEDERATED_USER, CallerKind.ROOT)
+    if last:
+        return Documents(None if own else documents.session, documents.endpoints)
+    return Documents(documents.session if own else None)
+
+
+def hop_check(ask: Ask, session: Session, role: Principal, number: int, action: str) -> HopCheck:
     """The checks of one hop: AssumeRole, and TagSession and SetSourceIdentity in the same context."""
-    facts = hop_facts(ask, session, role, number)
-    check = check_of(facts)
+    facts = hop_facts(ask, session, role, number, action)
+    documents = documents_for(ask.documents, session.caller, last=False) if number == 1 else NO_DOCUMENTS
+    check = check_of(facts, documents)
     if check.authorization.allowed is FALSE:
         return HopCheck(check, None, None, session, role)
+    when = when_for(ask.when, action, session.caller, first=number == 1, last=False)
     return HopCheck(
         check,
-        check_of(replace(facts, action="sts:tagsession")),
-        check_of(replace(facts, action="sts:setsourceidentity")),
+        check_of(replace(facts, action="sts:tagsession"), documents),
+        check_of(replace(facts, action="sts:setsourceidentity"), documents),
         session,
         role,
+        when if when is TRUE else reduce(when, check.lookup),
     )
 
 
-def hop_term(hop: HopCheck, read: frozenset[str]) -> Term:
-    """What the hop demands; `read` are the variables of the whole path, of which only those in play need rules.
+def main_term(hop: HopCheck) -> Term:
+    """What the hop demands whatever is passed."""
+    return all_of((hop.check.authorization.allowed, hop.when))
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What the formulas of a path read: their variables, and the keys of tags (lower case) that any of them may mean."""
+
+    variables: frozenset[str]
+    names: tuple[str, ...]
+
+
+def read_of(hops: tuple[HopCheck, ...], terms: Iterable[Term]) -> Read:
+    """What the formulas of a path read, those of the permissions to tag and to set a source identity included."""
+    terms = [*terms, *(main_term(h) for h in hops)]
+    extra: list[Term] = []
+    while True:
+        read = frozenset(v for t in (*terms, *extra) for v in variables(t))
+        more = [t for h in hops for t in _permissions(h, read)]
+        if len(more) == len(extra):
+            break
+        extra = more
+    names = {v.partition("/")[2] for v in read if "aws:requesttag/" in v or "aws:principaltag/" in v}
+    names.update(n for t in (*terms, *extra) for n in _listed(t))
+    for hop in hops[:1]:
+        names.update(k.lower() for k in hop.session.caller.transitive)
+        names.update(_claimed(hop))
+    return Read(read, tuple(sorted(names)))
+
+
+def _permissions(hop: HopCheck, read: frozenset[str]) -> list[Term]:
+    if hop.tags is None or hop.identity is None:
+        return []
+    tags = [hop.tags.authorization.allowed] if _touched(hop, read) else []
+    return [*tags, hop.identity.authorization.allowed] if hop.check.facts.hop + "sts:sourceidentity" in read else tags
+
+
+def _touched(hop: HopCheck, read: frozenset[str]) -> bool:
+    n = hop.check.facts.hop
+    return any(v.startswith((n + "aws:requesttag/", n + "aws:tagkeys", n + "sts:transitivetagkeys")) for v in read)
+
+
+def _listed(term: Term) -> Iterable[str]:
+    """Keys of tags that conditions on `aws:TagKeys` and `sts:TransitiveTagKeys` name; an example for each pattern."""
+    for t in subterms(term):
+        if isinstance(t, Like) and t.var.endswith("tagkeys") and not t.pattern.variables:
+            yield _example(t.pattern).lower()
+
+
+def _example(pattern: Pattern) -> str:
+    out = []
+    for part in pattern.parts:
+        match part:
+            case Literal(text):
+                out.append(text)
+            case Star() | AnyChar():
+                out.append("x")
+            case _:
+                pass
+    return "".join(out) or "x"
+
+
+def _claimed(hop: HopCheck) -> list[str]:
+    """The keys of tags that the token of a federation call is said to carry."""
+    head = "aws:requesttag/"
+    return [k.removeprefix(head) for k, _ in hop.session.caller.claims if k.startswith(head)]
+
+
+def hop_term(hop: HopCheck, read: Read) -> Term:
+    """What the hop demands, given what the formulas of the whole path read.
 
     Source: AWS STS API Reference, "AssumeRole"; IAM User Guide, "Pass session tags in AWS STS".
     """
-    parts = [hop.check.authorization.allowed]
-    number = hop.check.facts.hop
+    parts = [main_term(hop)]
     if hop.tags is None or hop.identity is None:
         return parts[0]
-    parts += _tag_rules(hop, number, read)
-    parts += _identity_rules(hop, number, read)
+    parts += _tag_rules(hop, read)
+    parts += _identity_rules(hop, read.variables)
     return all_of(parts)
 
 
-def _tag_rules(hop: HopCheck, number: str, read: frozenset[str]) -> list[Term]:
+def _tag_rules(hop: HopCheck, read: Read) -> list[Term]:
     assert hop.tags is not None
-    keys = number + "aws:tagkeys"
-    names = sorted({v.partition("/")[2] for v in read if "aws:requesttag/" in v or "aws:principaltag/" in v} | _fixed(hop.session))
-    touched = any(v.startswith((number + "aws:requesttag/", keys, number + "sts:transitivetagkeys")) for v in read)
     allowed = hop.tags.authorization.allowed
     parts: list[Term] = []
-    if touched and hop.check.facts.ever:
-        parts.append(implies(Present(keys), allowed))
-        passes = number + "sts:transitivetagkeys"
-        for name in names:
-            word = plain(name)
-            listed = Some(keys, Like(keys, word, fold_case=True))
-            tagged = Present(f"{number}aws:requesttag/{name}")
-            parts += [implies(tagged, listed), implies(listed, tagged)]
-            parts.append(implies(Some(passes, Like(passes, word, fold_case=True)), listed))
-            parts.append(not_(all_of((tagged, transitive(hop.session, name)))))
-        known = any_of(Like(passes, plain(n), fold_case=True) for n in names)
-        parts.append(Each(passes, known))
-    inherited = any_of(transitive(hop.session, n) for n in names)
+    claimed = _claimed(hop)
+    if claimed:
+        parts.append(allowed)
+    if hop.check.facts.ever and (claimed or _touched(hop, read.variables)):
+        parts += _passing(hop, read, claimed)
+    parts += _held(hop, read)
+    inherited = any_of(transitive(hop.session, n) for n in read.names)
     if inherited is not FALSE:
         parts.append(implies(inherited, any_of((allowed, Opaque("X25")))))
     return parts
 
 
-def _fixed(session: Session) -> set[str]:
-    """The transitive tags that the caller of the question is said to have."""
-    while session.parent is not None:
-        session = session.parent
-    return {k.lower() for k in session.caller.transitive}
-
-
-def _identity_rules(hop: HopCheck, number: str, read: frozenset[str]) -> list[Term]:
-    assert hop.identity is not None
-    var = number + "sts:sourceidentity"
-    allowed = hop.identity.authorization.allowed
-    parts: list[Term] = []
-    if var in read:
-        parts.append(implies(Present(var), allowed))
-    before = presence(source_identity(hop.session))
-    if before is not FALSE:
-        parts.append(implies(before, any_of((allowed, Opaque("X25")))))
-        parts.append(implies(before, not_(Present(var))) if var in read else TRUE)
+def _passing(hop: HopCheck, read: Read, claimed: list[str]) -> list[Term]:
+    """How the tags, tag keys and transitive keys of one call hang together, where they are free."""
+    assert hop.tags is not None
+    number = hop.check.facts.hop
+    keys, passes = number + "aws:tagkeys", number + "sts:transitivetagkeys"
+    if hop.check.lookup("aws:tagkeys") == ABSENT:
+        return []
+    parts: list[Term] = [implies(Present(keys), hop.tags.authorization.allowed)]
+    for name in read.names:
+        listed = Some(keys, Like(keys, plain(name), fold_case=True))
+        tagged: Term = TRUE if name in claimed else Present(f"{number}aws:requesttag/{name}")
+        parts += [implies(tagged, listed), implies(listed, tagged)]
+        parts.append(implies(Some(passes, Like(passes, plain(name), fold_case=True)), listed))
+        parts.append(not_(all_of((tagged, transitive(hop.session, name)))))
+    parts.append(Each(passes, any_of(Like(passes, plain(n), fold_case=True) for n in read.names)))
     return parts
 
 
-def read_by(terms: list[Term]) -> frozenset[str]:
-    """The variables of a path's formulas."""
-    return frozenset(v for t in terms for v in variables(t))
+def _held(hop: HopCheck, read: Read) -> list[Term]:
+    """The transitive tags with which the caller of the question may have come are tags of its session."""
+    if not may_hold_transitive(hop.session):
+        return []
+    out = []
+    for name in read.names:
+        key = f"aws:principaltag/{name}"
+        has = presence(Known(hop.check.facts.given[key])) if key in hop.check.facts.given else Present(f"1|{key}")
+        out.append(implies(Some(HELD_TRANSITIVE, Like(HELD_TRANSITIVE, plain(name), fold_case=True)), has))
+    return out
+
+
+def _identity_rules(hop: HopCheck, read: frozenset[str]) -> list[Term]:
+    assert hop.identity is not None
+    allowed = hop.identity.authorization.allowed
+    parts: list[Term] = []
+    binding = hop.check.lookup("sts:sourceidentity")
+    passed = presence(binding)
+    free = hop.check.facts.hop + "sts:sourceidentity"
+    if passed != Present(free) or free in read:
+        parts.append(implies(passed, allowed))
+    before = presence(hop.check.lookup("aws:sourceidentity"))
+    if before is not FALSE and hop.session.caller.kind in (CallerKind.USER, CallerKind.ROLE_SESSION):
+        parts.append(implies(before, any_of((allowed, Opaque("X25")))))
+        parts.append(implies(before, not_(passed)) if passed != Present(free) or free in read else TRUE)
+    return parts

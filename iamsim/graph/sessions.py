@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from iamsim.ir.bindings import ABSENT, Alias, Cases, Known
+from iamsim.env.context import lookup_of
+from iamsim.ir.bindings import ABSENT, Alias, Ambivalent, Cases, Known
 from iamsim.ir.term import FALSE, TRUE, Like, Present, Some, Term, all_of, any_of, const, not_
 from iamsim.judge.callers import caller_of
 from iamsim.model.caller import CallerKind
@@ -16,21 +17,29 @@ if TYPE_CHECKING:
 
     from iamsim.env.facts import Facts
     from iamsim.env.types import Environment, Principal
-    from iamsim.ir.bindings import Binding
+    from iamsim.ir.bindings import Binding, Lookup
     from iamsim.model.caller import Caller
+
+HELD_TRANSITIVE = "0|sts:transitivetagkeys"
+"""The variable of the transitive tag keys with which the caller of the question may have come."""
+
+_PROVIDER_KEYS = {"www.amazon.com": ("app_id", "user_id"), "graph.facebook.com": ("app_id", "id")}
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
     """A caller somewhere on a path. `hop` is the number of the call that created it, 0 for the caller of the question.
 
-    `parent` is the session that made that call, `parent_facts` the facts of the call.
+    `parent` is the session that made that call, `call` the facts of the call and `passed` its context. `ever` is false
+    where keys that are not given are absent.
     """
 
     caller: Caller
     hop: int = 0
     parent: Session | None = None
     call: Facts | None = None
+    passed: Lookup | None = None
+    ever: bool = True
 
     @property
     def name_var(self) -> str | None:
@@ -39,85 +48,60 @@ class Session:
 
 
 def assumed(env: Environment, role: Principal, parent: Session, call: Facts, hop: int) -> Session:
-    """The session of `role` that the call `call` of `parent` creates."""
+    """The session of `role` that the call `call` of `parent` creates.
+
+    Credentials that a service issues carry that service's keys.
+    """
+    passed = lookup_of(call)
+    name = passed("sts:rolesessionname")
     caller = replace(
         caller_of(env, role),
-        session=None,
+        session=name.values[0] if isinstance(name, Known) and name.values else None,
         open_tags=False,
         open_source_identity=False,
         open_provider=False,
-        open_services=(),
+        open_services=parent.caller.services if parent.caller.kind is CallerKind.SERVICE else (),
     )
-    return Session(caller, hop, parent, call)
+    return Session(caller, hop, parent, call, passed, call.ever)
 
 
 def possible(env: Environment, role: Principal) -> Caller:
     """Some session of `role` whatever created it: its name, tags and source identity are free. Contains every session
-    that a path can create.
-    """
-    return replace(
-        caller_of(env, role), session=None, open_tags=True, open_source_identity=True, open_provider=True
-    )
+    that a path can create."""
+    return replace(caller_of(env, role), session=None, open_tags=True, open_source_identity=True, open_provider=True)
 
 
 def carried(session: Session) -> Mapping[str, Binding]:
-    """The bindings of the keys that the session brings into every request it makes, tags excepted."""
-    if session.hop == 0 or session.call is None:
+    """The bindings of the keys that the session brings into every request it makes, tags excepted.
+
+    Source: IAM User Guide, "Available keys for AWS web identity federation" and "Available keys for SAML-based AWS STS
+    federation".
+    """
+    if session.call is None or session.passed is None:
         return {}
     out: dict[str, Binding] = {"aws:sourceidentity": source_identity(session)}
     caller = session.call.caller
     if caller.kind is CallerKind.WEB_IDENTITY and caller.provider:
         out["aws:federatedprovider"] = Known((caller.provider,))
-        issuer = caller.provider.partition("oidc-provider/")[2] or caller.provider
-        claims = dict(caller.claims)
-        for claim in ("aud", "sub", "amr"):
-            key = f"{issuer.lower()}:{claim}"
-            known = claims.get(key) or session.call.given.get(key)
-            out[key] = Known(known) if known else Alias(f"{session.hop}|{key}")
-    elif caller.kind is CallerKind.SAML:
-        claims = dict(caller.claims)
-        for key in ("saml:sub", "saml:sub_type", "saml:namequalifier"):
-            out[key] = Known(claims[key]) if key in claims else Alias(f"{session.hop}|{key}")
+        issuer = (caller.provider.partition("oidc-provider/")[2] or caller.provider).lower()
+        keys = [f"{issuer}:{claim}" for claim in _PROVIDER_KEYS.get(issuer, ("aud", "sub", "amr"))]
+        out.update((k, session.passed(k)) for k in keys)
+    elif caller.kind is CallerKind.SAML and caller.provider:
+        out["aws:federatedprovider"] = Ambivalent(ABSENT, Known((caller.provider,)), "X18")
+        out.update((k, session.passed(k)) for k in ("saml:sub", "saml:sub_type", "saml:namequalifier"))
     return out
 
 
 def source_identity(session: Session) -> Binding:
-    """The source identity of the session: inherited if the calling session has one, else as set in the call.
+    """The source identity of an assumed session: inherited if the calling session has one, else as set in the call.
 
     Source: IAM User Guide, "Monitor and control actions taken with assumed roles".
     """
-    if session.hop == 0 or session.parent is None or session.call is None:
-        caller = session.caller
-        if caller.source_identity is not None:
-            return Known((caller.source_identity,))
-        if caller.open_source_identity and session.hop == 0 and caller.kind is CallerKind.ROLE_SESSION:
-            return Alias("aws:sourceidentity")
-        return ABSENT
-    before = source_identity(session.parent)
-    passed = _passed(session, "sts:sourceidentity")
+    assert session.passed is not None
+    before, set_now = session.passed("aws:sourceidentity"), session.passed("sts:sourceidentity")
     if before == ABSENT:
-        return passed
-    return Cases(presence(before), before, passed)
-
-
-def _passed(session: Session, key: str) -> Binding:
-    assert session.call is not None
-    if key in session.call.given:
-        return Known(session.call.given[key])
-    if not session.call.ever:
-        return ABSENT
-    if session.call.caller.kind is CallerKind.WEB_IDENTITY and not _tags_in_tokens(session.call.caller):
-        claims = dict(session.call.caller.claims)
-        return Known(claims[key]) if key in claims else ABSENT
-    return Alias(f"{session.hop}|{key}")
-
-
-def _tags_in_tokens(caller: Caller) -> bool:
-    """Whether tokens of the issuer can carry session tags or a source identity; those of GitHub Actions do not.
-
-    Source: GitHub Docs, "OpenID Connect reference"; IAM User Guide, "Pass session tags in AWS STS".
-    """
-    return "token.actions.githubusercontent.com" not in (caller.provider or "")
+        return set_now
+    return before if isinstance(before, Known) else Cases(presence(before), before, set_now)
 
 
 def presence(binding: Binding) -> Term:
@@ -134,30 +118,39 @@ def presence(binding: Binding) -> Term:
 
 
 def tag(session: Session, name: str) -> Binding:
-    """The principal tag `name` (lower case) of the session: transitive inherited, else passed, else the role's.
+    """The principal tag `name` (lower case) of an assumed session: transitive inherited, else passed, else the role's.
 
     Source: IAM User Guide, "Pass session tags in AWS STS".
     """
-    own = next((Known((v,)) for k, v in session.caller.tags if k.lower() == name), ABSENT)
-    if session.hop == 0 or session.parent is None:
-        if session.caller.open_tags and session.caller.kind is CallerKind.ROLE_SESSION:
-            free = f"aws:principaltag/{name}"
-            return Cases(Present(free), Alias(free), own) if own is not ABSENT else Alias(free)
-        return own
-    passed = _passed(session, f"aws:requesttag/{name}")
+    assert session.passed is not None
+    assert session.parent is not None
+    own: Binding = next((Known((v,)) for k, v in session.caller.tags if k.lower() == name), ABSENT)
+    passed = session.passed(f"aws:requesttag/{name}")
     mine = own if passed == ABSENT else Cases(presence(passed), passed, own)
     inherited = transitive(session.parent, name)
-    if inherited is FALSE:
-        return mine
-    return Cases(inherited, tag(session.parent, name), mine)
+    return mine if inherited is FALSE else Cases(inherited, session.passed(f"aws:principaltag/{name}"), mine)
 
 
 def transitive(session: Session, name: str) -> Term:
-    """Whether the session has a transitive tag `name`, which every session that it creates inherits."""
-    if session.hop == 0 or session.parent is None or session.call is None:
-        return const(name in {k.lower() for k in session.caller.transitive})
+    """Whether the session has a transitive tag `name` (lower case), which every session that it creates inherits."""
+    if session.parent is None or session.passed is None:
+        held = const(name in {k.lower() for k in session.caller.transitive})
+        return any_of((held, _some(HELD_TRANSITIVE, name))) if may_hold_transitive(session) else held
     before = transitive(session.parent, name)
-    if not session.call.ever or session.call.caller.kind is CallerKind.WEB_IDENTITY:
-        return before
-    var = f"{session.hop}|sts:transitivetagkeys"
-    return any_of((before, Some(var, Like(var, plain(name), fold_case=True))))
+    match session.passed("sts:transitivetagkeys"):
+        case Known(values):
+            return any_of((before, const(name in {v.lower() for v in values})))
+        case Alias(var):
+            return any_of((before, _some(var, name)))
+        case _:
+            return before
+
+
+def _some(var: str, name: str) -> Term:
+    return Some(var, Like(var, plain(name), fold_case=True))
+
+
+def may_hold_transitive(session: Session) -> bool:
+    """Whether the caller of the question is a session that may have been created with transitive tags of any key."""
+    caller = session.caller
+    return session.hop == 0 and session.ever and caller.open_tags and caller.kind is CallerKind.ROLE_SESSION

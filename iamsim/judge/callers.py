@@ -289,7 +289,7 @@ def _attribute(env: Environment, caller: Caller, name: str, value: str, text: st
         case "instance":
             return replace(caller, instance=value, session=caller.session or value.rpartition("/")[2])
         case "transitive":
-            return replace(caller, transitive=tuple(value.split(",")))
+            return replace(caller, transitive=tuple(value.split(",")), open_tags=False)
         case "assumed-root":
             return replace(caller, assumed_root=value == "true")
         case "task-policy":
@@ -297,7 +297,8 @@ def _attribute(env: Environment, caller: Caller, name: str, value: str, text: st
         case _ if name.startswith("tag."):
             key = name.removeprefix("tag.")
             others = tuple((k, v) for k, v in caller.tags if k.lower() != key.lower())
-            return replace(caller, tags=(*others, (key, value)))
+            # who states tags of a session states all of them
+            return replace(caller, tags=(*others, (key, value)), open_tags=False)
         case _:
             raise QueryError(f"`{name}={value}` in `{text}` is no attribute of a caller", _known())
 

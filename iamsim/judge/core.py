@@ -75,18 +75,20 @@ def _resource_text(check: Check) -> Cited:
     layers = check.layers
     if not layers.resource_policy_possible or layers.resource is None:
         return Cited("the resource is in another account and can have no resource policy", "service")
-    return Cited(layers.resource.side.label.text, "resource")
+    return Cited(layers.resource.side.label.text, "resource", layers.resource.side.label.origin)
 
 
 def _sides(check: Check) -> list[tuple[Cited, Side]]:
     layers = check.layers
-    out: list[tuple[Cited, Side]] = [(Cited(layers.identity.label.text, "identity"), layers.identity)]
+    out: list[tuple[Cited, Side]] = [
+        (Cited(layers.identity.label.text, "identity", layers.identity.label.origin), layers.identity)
+    ]
     if layers.boundary is not None:
-        out.append((Cited(layers.boundary.label.text, "boundary"), layers.boundary))
+        out.append((Cited(layers.boundary.label.text, "boundary", layers.boundary.label.origin), layers.boundary))
     if layers.session is not None:
-        out.append((Cited(layers.session.label.text, "session"), layers.session))
-    out += [(Cited(s.label.text, "scp"), s) for s in layers.scps]
-    out += [(Cited(s.label.text, "endpoint"), s) for s in layers.endpoints]
+        out.append((Cited(layers.session.label.text, "session", layers.session.label.origin), layers.session))
+    out += [(Cited(s.label.text, "scp", s.label.origin), s) for s in layers.scps]
+    out += [(Cited(s.label.text, "endpoint", s.label.origin), s) for s in layers.endpoints]
     return out
 
 
@@ -95,7 +97,7 @@ def _grant_text(check: Check) -> Cited:
     names = [layers.identity.label.text]
     if layers.resource is not None and layers.resource_policy_possible:
         names.append(layers.resource.side.label.text)
-    return Cited(" and ".join(names), "grant")
+    return Cited(" and ".join(names), "grant", layers.identity.label.origin)
 
 
 def core_of(check: Check, when: Term, limits: Limits) -> Core:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.applicable import NO_DOCUMENTS
 from iamsim.env.facts import Facts
 from iamsim.ir.reduce import reduce
 from iamsim.ir.term import TRUE, Term, all_of
+from iamsim.judge.answer import Core, Decision, Witness
 from iamsim.judge.check import Check, check_of, problem_of, reasons_of, settle
 from iamsim.judge.core import core_of, decision_of
 from iamsim.judge.witness import witness_of
@@ -19,12 +20,20 @@ if TYPE_CHECKING:
 
     from iamsim.env.applicable import Documents
     from iamsim.env.types import Environment
-    from iamsim.judge.answer import Core, Decision, Witness
     from iamsim.judge.candidates import Target
     from iamsim.model.caller import Caller
 
 
 DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """A further check of the same operation: its action in lower case, its resource as `normal_arn` gives it, the owner."""
+
+    action: str
+    resource: str
+    owner: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,19 +46,23 @@ class Ask:
     ever: bool = True
     missing: str = "assume"
     documents: Documents = NO_DOCUMENTS
+    also: tuple[Extra, ...] = ()
     limits: Limits = DEFAULT_LIMITS
     engine: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The outcome of one check: a YES has `assignment`, an UNKNOWN `reasons`, a NO neither."""
+    """The outcome of one operation: a YES has `assignment`, an UNKNOWN `reasons`, a NO neither. `more` are its further
+    checks.
+    """
 
     check: Check
     when: Term
     assignment: Mapping[str, tuple[str, ...]] | None
     reasons: tuple[str, ...]
     term: Term
+    more: tuple[Check, ...] = ()
 
     @property
     def yes(self) -> bool:
@@ -77,22 +90,50 @@ def facts_of(ask: Ask, caller: Caller, action: str, target: Target) -> Facts:
     )
 
 
-def decide_check(ask: Ask, facts: Facts, domain: Term = TRUE) -> Found:
-    """The outcome of one check under the question's condition."""
+def operation_of(ask: Ask, facts: Facts, domain: Term = TRUE) -> Found:
+    """The operation of `facts` with the question's further checks and its condition, not decided yet.
+
+    An operation is allowed iff all of its checks are, in one context; each has its own resource, owner and policies.
+    Source: Service Authorization Reference, "Actions, resources, and condition keys", required resource types.
+    """
     check = check_of(facts, ask.documents)
     when = ask.when if domain is TRUE else all_of((ask.when, domain))
     if when is not TRUE:
         when = reduce(when, check.lookup)
+    more = tuple(check_of(_further(facts, e, n), ask.documents) for n, e in enumerate(ask.also, start=2))
     term = problem_of(check) if when is TRUE else all_of((problem_of(check), when))
-    settled = settle(term, (check.facts,), ask.limits, ask.engine)
+    return Found(check, when, None, (), all_of((term, *(problem_of(c) for c in more))) if more else term, more)
+
+
+_OF_RESOURCE = ("aws:resource", "iam:resourcetag/", "s3:resourceaccount")
+
+
+def _further(facts: Facts, extra: Extra, number: int) -> Facts:
+    owner = facts.caller.account if extra.resource == "*" else extra.owner
+    given = {k: v for k, v in facts.given.items() if not k.startswith(_OF_RESOURCE)}
+    return replace(
+        facts, action=extra.action, resource=extra.resource, owner=owner, holder=None, given=given, part=f"@{number}|"
+    )
+
+
+def decide_check(ask: Ask, facts: Facts, domain: Term = TRUE) -> Found:
+    """The outcome of one operation under the question's condition."""
+    asked = operation_of(ask, facts, domain)
+    term = asked.term
+    settled = settle(term, background_of(asked), ask.limits, ask.engine)
     if isinstance(settled.sure, Sat):
-        return Found(check, when, settled.sure.assignment, (), term)
+        return replace(asked, assignment=settled.sure.assignment)
     if not settled.possible:
-        return Found(check, when, None, (), term)
+        return asked
     reasons = reasons_of(term)
     if settled.stuck is not None:
         reasons = tuple(sorted({*reasons, f"budget:{settled.stuck}"}))
-    return Found(check, when, None, reasons or ("budget:solver",), term)
+    return replace(asked, reasons=reasons or ("budget:solver",))
+
+
+def background_of(found: Found) -> tuple[Facts, ...]:
+    """The contexts of an operation, whose constraints hold for its keys."""
+    return (found.check.facts, *(c.facts for c in found.more))
 
 
 def judge(ask: Ask, caller: Caller, action: str, targets: tuple[Target, ...]) -> tuple[Found, ...]:
@@ -107,11 +148,23 @@ def judge(ask: Ask, caller: Caller, action: str, targets: tuple[Target, ...]) ->
 
 
 def proof_of(found: Found) -> Witness:
-    """The witness of a YES, replayed by the independent evaluator."""
+    """The witness of a YES; each of its checks is replayed by the independent evaluator."""
     assert found.assignment is not None
-    return witness_of(found.check, found.assignment)
+    witness = witness_of(found.check, found.assignment)
+    others = [witness_of(check, found.assignment) for check in found.more]
+    cited = dict.fromkeys(c for w in (witness, *others) for c in w.allowed_by)
+    context = {k: v for w in reversed((witness, *others)) for k, v in w.request.context.items()}
+    chosen = tuple(sorted({k for w in (witness, *others) for k in w.request.chosen}))
+    request = replace(witness.request, context=dict(sorted(context.items())), chosen=chosen)
+    return Witness(request=request, allowed_by=tuple(cited))
 
 
 def refutation_of(found: Found, limits: Limits) -> tuple[Core, Decision]:
-    """The core of a NO and its kind."""
-    return core_of(found.check, found.when, limits), decision_of(found.check, found.when, limits)
+    """The core of a NO and its kind: of the first check of the operation that fails by itself, else of the first."""
+    for check in (found.check, *found.more):
+        when = found.when if check is found.check else TRUE
+        if not found.more or not settle(problem_of(check), (check.facts,), limits, extra=when).possible:
+            return core_of(check, when, limits), decision_of(check, when, limits)
+    parts = [core_of(check, found.when, limits) for check in (found.check, *found.more)]
+    items = tuple(dict.fromkeys(i for c in parts for i in c.items))
+    return Core(items, tuple(dict.fromkeys(r for c in parts for r in c.remedy))), Decision.IMPLICIT_DENY

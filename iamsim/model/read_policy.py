@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from iamsim.diagnostics import Origin
@@ -102,12 +103,12 @@ def read_policy(
     if raw == []:
         out.append(diagnostic("policy-empty", origin, "the policy has no statements"))
     needed = kind is not PolicyKind.TRUST and not resource_optional and not lacks_resource(arn)
-    rules = _Rules(kind, version == "2012-10-17", is_kms_key(arn), needed)
-    place = Origin(origin.source, f"{origin.pointer}/Statement")
+    rules = _rules(kind, version == "2012-10-17", is_kms_key(arn), needed)
+    source, place = origin.source, f"{origin.pointer}/Statement"
     allowed_to_all = kind is PolicyKind.RCP and name == "RCPFullAWSAccess"
     statements = tuple(
         [
-            _statement(item, rules, i, Origin(place.source, f"{place.pointer}/{i}") if many else place, out)
+            _statement(item, rules, i, Origin(source, f"{place}/{i}" if many else place), out)
             for i, item in enumerate(raw if many else (raw,))
             if not (allowed_to_all and isinstance(item, dict) and item.get("Effect") == "Allow")
         ]
@@ -191,6 +192,9 @@ class _Rules:
     resource: bool
 
 
+_rules = lru_cache(_Rules)
+
+
 @dataclass(slots=True)
 class _Notes:
     """Collects what is wrong with one statement; `first` is what makes it unknown."""
@@ -224,7 +228,8 @@ def _statement(raw: Any, rules: _Rules, index: int, origin: Origin, out: list[Di
     resource = None if empty else _resource(parts, rules, notes)
     conditions: tuple[Condition, ...] = ()
     if "Condition" in parts:
-        conditions = read_conditions(parts["Condition"], origin.child("Condition"), out)
+        place = Origin(origin.source, f"{origin.pointer}/Condition")
+        conditions = read_conditions(parts["Condition"], place, out)
     return Statement(
         sid=sid,
         effect=effect,
@@ -274,11 +279,12 @@ def _effect(parts: dict[str, Any], notes: _Notes) -> Effect:
 
 def _both(name: str, parts: dict[str, Any], notes: _Notes) -> tuple[bool, bool]:
     """Whether the statement has element `name` or its negation, and which; both is reported."""
-    negated = f"Not{name}" in parts
-    if name in parts and negated:
+    if name not in parts:
+        negated = f"Not{name}" in parts
+        return negated, negated
+    if f"Not{name}" in parts:
         notes.bad("policy-both", f"`{name}` and `Not{name}` in one statement")
-        return True, False
-    return name in parts or negated, negated
+    return True, False
 
 
 def _action(parts: dict[str, Any], rules: _Rules, notes: _Notes) -> Match | None:
@@ -354,7 +360,8 @@ def _principal(parts: dict[str, Any], rules: _Rules, effect: Effect, notes: _Not
     elif negated and effect is not Effect.DENY and rules.kind is PolicyKind.RESOURCE:
         message = "`NotPrincipal` is not supported with `Allow`"
         notes.out.append(diagnostic("policy-not-principal-allow", notes.origin.child(name), message))
-    match = read_principals(negated, parts[name], notes.origin.child(name), notes.out)
+    place = Origin(notes.origin.source, f"{notes.origin.pointer}/{name}")
+    match = read_principals(negated, parts[name], place, notes.out)
     if rules.kind is PolicyKind.RCP:
         if not negated and not all(not isinstance(e, Malformed) and e.value == "*" for e in match.entries):
             notes.bad("policy-prohibited", "the principal of an RCP is `*`", name)

@@ -15,7 +15,7 @@ from iamsim.query.future import future_notes
 from iamsim.query.prepare import Options, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from iamsim.env.types import Environment
     from iamsim.graph.search import Route
@@ -36,6 +36,7 @@ def can(
     via: str = "roles",
     strict: bool = False,
     missing: str = "assume",
+    also: Sequence[tuple[str, str]] = (),
     any_resource: bool = False,
     resource_account: str | None = None,
     session_policy: Any = None,
@@ -47,7 +48,8 @@ def can(
 
     `context` fixes condition keys (None: known to be absent), `when` constrains the others: a condition of the query
     language, a mapping of keys to values, or a term. With `strict` keys that are neither given nor derivable are absent:
-    one concrete request; otherwise they are free. `session_policy` and `endpoint_policy` are documents or lists of them;
+    one concrete request; otherwise they are free. `also` are the further (action, resource) checks of the same operation,
+    all of which must pass in one context. `session_policy` and `endpoint_policy` are documents or lists of them;
     they and most of `context` speak of the last request of a path. `engine` is auto, tableau, z3, z3-strings, cvc5, or
     replay (the independent evaluator, for concrete questions). Raises QueryError for a question that cannot be asked,
     InputError for a session or endpoint policy that is no policy.
@@ -58,6 +60,7 @@ def can(
         via=via,
         strict=strict,
         missing=missing,
+        also=also,
         any_resource=any_resource,
         resource_account=resource_account,
         session_policy=session_policy,

@@ -15,7 +15,7 @@ from iamsim.ir.term import TRUE, Term
 from iamsim.judge.answer import Question
 from iamsim.judge.callers import read_callers
 from iamsim.judge.candidates import targets
-from iamsim.judge.judge import Ask
+from iamsim.judge.judge import Ask, Extra
 from iamsim.model.policy import PolicyKind
 from iamsim.model.read_policy import read_policy
 from iamsim.query.actions import possible_actions
@@ -42,6 +42,7 @@ class Options:
     via: str = "roles"
     strict: bool = False
     missing: str = "assume"
+    also: Sequence[tuple[str, str]] = ()
     any_resource: bool = False
     resource_account: str | None = None
     session_policy: Any = None
@@ -72,6 +73,7 @@ def prepare(env: Environment, principal: str, action: str, resource: str, option
         ever=not options.strict,
         missing=options.missing,
         documents=_documents(options.session_policy, options.endpoint_policy),
+        also=tuple(_also(env, pair, options) for pair in options.also),
         limits=options.limits or Limits(),
         engine=options.engine,
     )
@@ -92,6 +94,18 @@ def prepare(env: Environment, principal: str, action: str, resource: str, option
     if not runs and unfit is not None:
         raise unfit
     return Prepared(ask, question, tuple(runs), tuple(notes), warnings)
+
+
+def _also(env: Environment, pair: tuple[str, str], options: Options) -> Extra:
+    """A further check of the operation, on one resource."""
+    action, resource = pair
+    names, _ = _actions(action)
+    if len(names) != 1 or (resource != "*" and ("*" in resource or "?" in resource)):
+        raise QueryError(f"`{action}` on `{resource}` is no single check", "name one action and one resource in each")
+    found = targets(
+        env, names[0], resource, None, any_resource=options.any_resource, owner=None, closed=options.missing == "closed"
+    )
+    return Extra(names[0].lower(), found[0].resource or resource, found[0].owner)
 
 
 def _targets(ask: Ask, name: str, resource: str, caller: Caller, options: Options) -> tuple[Target, ...]:

@@ -1,0 +1,124 @@
+"""Single hops by themselves: which roles a session may obtain, whatever created it, and what that depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from iamsim.graph.given import given_for
+from iamsim.graph.hops import HopCheck, hop_check, main_term
+from iamsim.graph.sessions import Session, possible
+from iamsim.graph.trusts import roles_for
+from iamsim.ir.bindings import ABSENT
+from iamsim.ir.bounds import may
+from iamsim.ir.term import FALSE, TRUE, Term, variables
+from iamsim.judge.check import settle
+from iamsim.model.caller import CallerKind
+from iamsim.smt.types import Sat
+
+if TYPE_CHECKING:
+    from iamsim.env.types import Principal
+    from iamsim.judge.judge import Ask
+    from iamsim.model.caller import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A hop that may be possible. `sure`: it certainly is, for some session of the role it starts from.
+
+    `read` are the variables of its main check and of the permissions below. `tags` and `identity` tell whether tags and a
+    source identity may be passed or inherited: TRUE, FALSE, or None where that depends on more. `plain`: the main check
+    reads nothing of what the call passes or the session inherits.
+    """
+
+    sure: bool
+    read: frozenset[str]
+    tags: bool | None
+    identity: bool | None
+    plain: bool
+
+
+def possible_session(ask: Ask, start: Caller, role: Principal) -> tuple[Session, bool]:
+    """A session that contains every one which a path from `start` can create of `role`, and whether its keys are free.
+
+    What `start` brings along reaches later sessions also in one concrete request.
+    """
+    ever = ask.ever or brings(ask, start)
+    return Session(possible(ask.env, role), ever=ever), ever
+
+
+def brings(ask: Ask, start: Caller) -> bool:
+    """Whether sessions that `start` obtains may carry what it brought along."""
+    federated = start.kind in (CallerKind.WEB_IDENTITY, CallerKind.SAML, CallerKind.SERVICE)
+    fixed = bool(start.transitive) or start.source_identity is not None
+    return federated or fixed or "aws:sourceidentity" in ask.given or "sts:sourceidentity" in ask.given
+
+
+def edges_from(ask: Ask, start: Caller, node: str, action: str) -> dict[str, Edge]:
+    """The hops that sessions of `node` (ARN of a role, "" for `start` itself) may make, by role, in order of ARN.
+
+    Those between roles depend on the question only as far as it gives keys that speak of every request.
+    """
+    if node == "":
+        return _edges(ask, Session(start, ever=ask.ever), 1, action)
+    session, ever = possible_session(ask, start, ask.env.principals[node])
+    given = given_for(ask.given, action, start, first=False, last=False)
+    mine = replace(ask, ever=ever, given=given, when=TRUE)
+    if given:
+        return _edges(mine, session, 2, "")
+    key = ("edges", node, ask.missing, ever)
+    found: dict[str, Edge] | None = ask.env.memo.get(key)
+    if found is None:
+        found = ask.env.memo[key] = _edges(mine, session, 2, "")
+    return found
+
+
+def _edges(ask: Ask, session: Session, number: int, action: str) -> dict[str, Edge]:
+    out = {}
+    for role in roles_for(ask.env, session.caller):
+        hop = hop_check(ask, session, role, number, action)
+        term = main_term(hop)
+        if term is FALSE or may(term) is FALSE:
+            continue
+        settled = settle(term, (hop.check.facts,), ask.limits)
+        if settled.possible:
+            out[role.arn] = _edge(hop, term, sure=isinstance(settled.sure, Sat))
+    return out
+
+
+def _edge(hop: HopCheck, term: Term, *, sure: bool) -> Edge:
+    assert hop.tags is not None
+    assert hop.identity is not None
+    tags, identity = hop.tags.authorization.allowed, hop.identity.authorization.allowed
+    if hop.check.lookup("aws:tagkeys") == ABSENT:
+        tags = FALSE
+    if hop.check.lookup("sts:sourceidentity") == ABSENT:
+        identity = FALSE
+    main = variables(term)
+    return Edge(
+        sure=sure,
+        read=main | variables(tags) | variables(identity),
+        tags=tags is TRUE if tags in (TRUE, FALSE) else None,
+        identity=identity is TRUE if identity in (TRUE, FALSE) else None,
+        plain=not any(passed_or_inherited(v) for v in main),
+    )
+
+
+def passed_or_inherited(var: str) -> bool:
+    """Whether a variable is about tags or a source identity, of the call or of the session."""
+    name = var.rpartition("|")[2]
+    return name.startswith(("aws:requesttag/", "aws:principaltag/")) or name in (
+        "aws:tagkeys", "sts:transitivetagkeys", "sts:sourceidentity", "aws:sourceidentity",
+    )  # fmt: skip
+
+
+def of_session(var: str) -> bool:
+    """Whether a variable is about the session that makes a request."""
+    name = var.rpartition("|")[2]
+    prefix = name.partition(":")[0]
+    return (
+        name in ("session", "aws:sourceidentity", "aws:federatedprovider", "aws:userid")
+        or name.startswith(("aws:principaltag/", "saml:", "ec2:", "lambda:", "ssm:", "glue:", "codebuild:", "aws:ec2"))
+        or var.startswith("0|")
+        or "." in prefix
+    )
