@@ -85,6 +85,7 @@ class World:
     resource: str
     context: Mapping[str, list[str]]
     multivalued: frozenset[str]
+    given: frozenset[str]
     unknown: frozenset[str]
     wavering: tuple[tuple[str, tuple[tuple[str, ...], ...], str], ...]  # key, its possible values, reason
     entities: Mapping[str, str]
@@ -137,6 +138,7 @@ def _world(problem: dict[str, Any]) -> World:
         resource=problem["resource"],
         context=context,
         multivalued=frozenset(key.lower() for key in problem.get("multivalued", [])),
+        given=frozenset(given),
         unknown=frozenset(key.lower() for key in problem.get("unknown_keys", [])),
         wavering=tuple(wavering),
         entities=facts.get("entities") or {},
@@ -307,7 +309,7 @@ def _key_doubt(key: str, world: World) -> str | None:
         if key in {"aws:sourcearn", "aws:sourceaccount"} and world.kind == "service":
             return "X26"
         return f"missing:{key}"
-    if key == "aws:sourceip" and [text.lower() for text in world.context.get("aws:viaawsservice", [])] == ["true"]:
+    if key == "aws:sourceip" and key not in world.given and [text.lower() for text in world.context.get("aws:viaawsservice", [])] == ["true"]:
         return "X23"
     if world.action.lower() == "iam:passrole" and key.startswith(("iam:resourcetag/", "aws:resourcetag/")):
         return "X27"
@@ -371,7 +373,7 @@ def _order(test: str, wanted: Any, actual: Any) -> bool:
 
 
 def _number(text: str) -> list[Fraction]:
-    return [Fraction(text)] if re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text) else []
+    return [Fraction(text)] if re.fullmatch(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)", text) else []
 
 
 _DATE = re.compile(
@@ -546,7 +548,7 @@ def _pair(operator: str, key: str, raw: Any, world: World, *, variables: bool) -
     parsed, values, name = _split_operator(operator), [_text(value) for value in _listed(raw)], key.lower()
     if parsed is None:
         return _unknown("malformed:operator")
-    if not values:
+    if not values or None in values:
         return _unknown("malformed:condition value")
     if doubt := _key_doubt(name, world):
         return _unknown(doubt)
@@ -624,10 +626,10 @@ def _resource_glyphs(glyphs: Glyphs, world: World, kind: str) -> Truth:
     parts = _components(glyphs)
     padded = glyphs + (("is", ":"), ("star", "")) * (6 - len(parts))
     if world.resource == "*":
-        service = _spell(parts[2]).lower() if len(parts) > 2 else ""
-        rest = _components(padded)[5]
-        whole = bool(rest) and all(glyph == ("star", "") for glyph in rest)
-        return _unknown("X3") if whole and service == world.action.split(":")[0].lower() else F
+        fields = _components(padded)
+        whole = bool(fields[5]) and all(glyph == ("star", "") for glyph in fields[5])
+        own = fields[2] == (("star", ""),) or _spell(fields[2]).lower() == world.action.split(":")[0].lower()
+        return _unknown("X3") if whole and own else F
     subject = _arn_key(world.resource) or ""
     if _glob(_translate(glyphs), subject):
         return T
@@ -1309,15 +1311,21 @@ def _owned(same: Truth, inside: Truth, across: Truth) -> Truth:
 
 
 def _grant(problem: dict[str, Any], world: World, layers: Layers, same: Truth) -> Truth:
+    granted = _grant_by_policy(problem, world, layers, same)
+    document = problem["policies"].get("resource")
+    silent = document is None or (isinstance(document, dict) and "iamsim:missing" in document)
+    if world.action.lower().startswith("elasticfilesystem:client") and silent:
+        return _any([granted, _unknown("missing:EFS without policy")])
+    return granted
+
+
+def _grant_by_policy(problem: dict[str, Any], world: World, layers: Layers, same: Truth) -> Truth:
     grants = _kms_grants(problem, world)
     if world.kind in {"anonymous", "service", *FEDERATION}:
         return _any([layers.resource.direct, grants.direct])
     possible = (problem["policies"].get("resource_kind") or "none") != "none"
     ruled = _owned(same, _grant_same(world, layers), _grant_across(world, layers, possible=possible))
-    granted = _any([ruled, _grant_by_kms(grants, layers, same)])
-    if world.action.lower().startswith("elasticfilesystem:client") and problem["policies"].get("resource") is None:
-        return _any([granted, _unknown("missing:EFS without policy")])
-    return granted
+    return _any([ruled, _grant_by_kms(grants, layers, same)])
 
 
 def _same_account(problem: dict[str, Any], world: World) -> Truth:

@@ -1,8 +1,8 @@
 """What the documentation shows is what happens.
 
-A fence `console` holds commands behind `$ `, each followed by exactly what it prints; a line `…` stands for lines that
-are left out, and `$ echo $?` shows the exit status of the command before. Commands of iamsim are run, others are not. A
-fence `pycon` holds doctests; a fence `python` is run from top to bottom in one namespace per page.
+A fence `console` holds commands behind `$ `, each followed by exactly what it prints to standard output; a line `…`
+stands for lines that are left out, and `$ echo $?` shows the exit status of the command before. Commands of iamsim are
+run, others are not. A fence `pycon` holds doctests; a fence `python` is run from top to bottom in one namespace per page.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def run_iamsim(words, monkeypatch):
     monkeypatch.chdir(ROOT)
     for name in [n for n in os.environ if n.startswith("IAMSIM_")]:
         monkeypatch.delenv(name)
-    result = CliRunner().invoke(app, words, env={"COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb"})
-    return result.output.rstrip("\n"), result.exit_code
+    result = CliRunner().invoke(app, words, env={"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"})
+    return result.stdout.rstrip("\n"), result.exit_code
 
 
 @pytest.mark.parametrize(("page", "body"), [*fences("console")])

@@ -71,6 +71,10 @@ def can(
     session_policy: Annotated[str | None, typer.Option(metavar="FILE", help="Session policy that was passed.")] = None,
     endpoint_policy: Annotated[str | None, typer.Option(metavar="FILE", help="Policy of the VPC endpoint.")] = None,
     resource_account: Annotated[str | None, typer.Option(metavar="ID", help="Account that owns the resource.")] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ACTION=RESOURCE", help="Further check of the same operation (repeatable)."),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Keys neither given nor derivable are absent.")] = False,
     missing: Annotated[
         Missing, typer.Option(help="What is assumed of facts that the snapshot lacks.")
@@ -102,6 +106,7 @@ def can(
             session_policy=session_policy,
             endpoint_policy=endpoint_policy,
             resource_account=resource_account,
+            also=also or [],
             strict=strict,
             missing=missing,
             any_resource=any_resource,

@@ -21,7 +21,7 @@ _TEXTS = ("principal", "action", "resource")
 _OPTIONAL = ("when", "via", "missing", "resource_account")
 _FLAGS = ("strict", "any_resource")
 _DOCUMENTS = ("session_policy", "endpoint_policy")
-_KNOWN = frozenset({"id", "snapshot", "context", *_TEXTS, *_OPTIONAL, *_FLAGS, *_DOCUMENTS})
+_KNOWN = frozenset({"id", "snapshot", "context", "also", *_TEXTS, *_OPTIONAL, *_FLAGS, *_DOCUMENTS})
 _DUPLICATE = "\x00duplicate"
 
 Cache = dict[tuple[str, ...], "Environment | InputError"]
@@ -103,9 +103,19 @@ def _answered(asked: dict[str, Any], where: str, given: list[str], cache: Cache,
             options[name] = asked[name]
     if asked.get("context") is not None:
         options["context"] = context_values(asked["context"], where)
+    if asked.get("also") is not None:
+        options["also"] = _also(asked["also"], where)
     env = _environment(_paths(asked, where, given), cache, loud)
     answer = can(env, *texts, **options)
     return answer_json(answer, asked.get("id"), more_notes=(*notes, *unread_notes(env)))
+
+
+def _also(value: Any, where: str) -> list[tuple[str, str]]:
+    """The further checks of an operation: a list of objects with an action and a resource."""
+    items = value if isinstance(value, list) else [value]
+    if not all(isinstance(i, dict) and isinstance(i.get("action"), str) and isinstance(i.get("resource"), str) for i in items):
+        raise QueryError(f"{where}: `also` is no list of checks", 'write [{"action": "…", "resource": "…"}]')
+    return [(i["action"], i["resource"]) for i in items]
 
 
 def _strange(asked: dict[str, Any], where: str) -> tuple[str, ...]:

@@ -6,7 +6,18 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from iamsim.cli.options import Engine, Expect, Format, Missing, OnUnknown, Via, given_keys, json_file, snapshots
+from iamsim.cli.options import (
+    Engine,
+    Expect,
+    Format,
+    Missing,
+    OnUnknown,
+    Via,
+    further_checks,
+    given_keys,
+    json_file,
+    snapshots,
+)
 from iamsim.cli.output import Loud, Status, environment, remarks, unread, unread_notes
 from iamsim.errors import InputError, QueryError
 
@@ -26,6 +37,7 @@ class CanOptions:
     session_policy: str | None
     endpoint_policy: str | None
     resource_account: str | None
+    also: list[str]
     strict: bool
     missing: Missing
     any_resource: bool
@@ -71,6 +83,7 @@ def _arguments(options: CanOptions) -> dict[str, Any]:
         "missing": options.missing.value,
         "any_resource": options.any_resource,
         "resource_account": options.resource_account,
+        "also": further_checks(options.also),
         "engine": options.engine.value,
     }
     if options.session_policy is not None:

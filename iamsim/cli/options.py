@@ -81,6 +81,17 @@ def given_keys(pairs: list[str], file: str | None) -> Given:
     return given
 
 
+def further_checks(pairs: list[str]) -> list[tuple[str, str]]:
+    """The (action, resource) pairs of `--also ACTION=RESOURCE`."""
+    out = []
+    for pair in pairs:
+        action, equals, resource = pair.partition("=")
+        if not equals or not action.strip() or not resource.strip():
+            raise QueryError(f"`--also {printable(pair)}` is no ACTION=RESOURCE", "write --also iam:PassRole=ROLE-ARN")
+        out.append((action.strip(), resource.strip()))
+    return out
+
+
 def context_values(value: Any, where: str) -> Given:
     """The condition keys of a JSON object: texts, numbers, booleans, lists of these, or null for absent."""
     if not isinstance(value, dict):

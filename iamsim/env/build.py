@@ -124,29 +124,28 @@ def _downloads(values: Mapping[str, tuple[Any, ...]]) -> tuple[dict[str, dict[st
 
 def _read_file(source: str, content: tuple[Any, ...], reading: Reading) -> list[Records]:
     """The records of the values of one file; those of unknown shape are reported once, with their number."""
-    origin = Origin(source)
-    places = [origin] if len(content) == 1 else [origin.child(i) for i in range(len(content))]
-    if len(content) == 1 and (inside := pages(content[0])) is not None:
-        content, places = inside, [origin.child(i) for i in range(len(inside))]
+    origin, nested = Origin(source), len(content) > 1
+    if not nested and (inside := pages(content[0])) is not None:
+        content, nested = inside, True
     found: list[Records] = []
-    unknown: list[tuple[Origin, str]] = []
-    for value, place in zip(content, places, strict=True):
+    unknown: list[tuple[int, str]] = []
+    for i, value in enumerate(content):
         kind, reason = recognised(value)
         if kind is InputKind.UNKNOWN:
-            unknown.append((place, reason))
+            unknown.append((i, reason))
         else:
-            found.append(_read(kind, value, place, reading))
+            found.append(_read(kind, value, origin.child(i) if nested else origin, reading))
     if unknown:
-        place, reason = unknown[0]
-        shown = printable(source)
-        if len(content) == 1:
+        first, reason = unknown[0]
+        shown, count = printable(source), len(content)
+        if count == 1:
             message = f"`{shown}` is not read: {reason}"
-        elif len(unknown) == len(content):
-            place = origin
-            message = f"none of the {len(content)} values in `{shown}` is read; of the first: {reason}"
+        elif len(unknown) == count:
+            message = f"none of the {count} values in `{shown}` is read; of the first: {reason}"
         else:
-            message = f"{len(unknown)} of the {len(content)} values in `{shown}` are not read; of the first: {reason}"
-        reading.out.append(diagnostic("input-unknown-shape", place, message))
+            origin = origin.child(first)
+            message = f"{len(unknown)} of the {count} values in `{shown}` cannot be read; of the first of them: {reason}"
+        reading.out.append(diagnostic("input-unknown-shape", origin, message))
     return found
 
 

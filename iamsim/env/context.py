@@ -8,6 +8,7 @@ from iamsim.aws.keys import ALWAYS_PRESENT, Listing, key_row
 from iamsim.aws.resource_policies import region_of
 from iamsim.env.caller_keys import caller_binding
 from iamsim.env.facts import org_path, place, principal_at, resource_tags
+from iamsim.ir import values
 from iamsim.ir.bindings import ABSENT, Alias, Ambivalent, Cases, Known, Unknowable
 from iamsim.ir.lower import ACTION, RESOURCE
 from iamsim.ir.principals import SESSION
@@ -57,10 +58,10 @@ def _derived(facts: Facts, var: str) -> Binding:
     if var in ("aws:calledviafirst", "aws:calledvialast") and facts.given.get("aws:calledvia"):
         via = facts.given["aws:calledvia"]
         return Known((via[0 if var.endswith("first") else -1],))
-    if var == "aws:epochtime" and "aws:currenttime" in facts.given:
-        return Known(facts.given["aws:currenttime"])
-    if var == "aws:currenttime" and "aws:epochtime" in facts.given:
-        return Known(facts.given["aws:epochtime"])
+    clock = _CLOCKS.get(var)
+    if clock is not None and (clock in facts.given or (facts.ever and var == "aws:epochtime")):
+        told = facts.given.get(clock)
+        return Alias(facts.hop + clock) if told is None else Known(tuple(clock_text(var, t) for t in told))
     row = key_row(var, facts.action)
     found = caller_binding(facts, var, row)
     if found is not None:
@@ -69,6 +70,20 @@ def _derived(facts: Facts, var: str) -> Binding:
     if found is not None:
         return found
     return _request_binding(facts, var, row)
+
+
+_CLOCKS = {"aws:epochtime": "aws:currenttime", "aws:currenttime": "aws:epochtime"}
+
+
+def clock_text(var: str, text: str) -> str:
+    """The instant `text` in the notation of `var`, one of the two keys of the present time.
+
+    Source: IAM User Guide, "AWS global condition context keys", aws:CurrentTime and aws:EpochTime.
+    """
+    instant = values.date(text)
+    if instant is None:
+        return text
+    return values.number_text(instant) if var == "aws:epochtime" else values.date_text(instant)
 
 
 def free(facts: Facts, var: str, row: KeyRow | None = None) -> Binding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from iamsim.env.records import (
     Identity,
@@ -164,7 +164,7 @@ def _arns(record: dict[str, Any], member: str, name: str, origin: Origin, readin
     return tuple(sorted({item[name] for item, here in items if arn_of(item, name, here, reading) is not None}))
 
 
-def _is_iam_arn(value: Any) -> bool:
+def _is_iam_arn(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and value.startswith("arn:aws:iam:") and value.count(":") > 4
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from iamsim.diagnostics import Origin
@@ -12,8 +13,9 @@ from iamsim.ir.lower import action_term, conditions_term, resource_term
 from iamsim.ir.principals import Classes, match_principal, unknown
 from iamsim.ir.reduce import reduce
 from iamsim.ir.term import FALSE, TRUE, Label, LabelKind, Opaque, all_of, any_of, malformed
+from iamsim.model.caller import CallerKind
 from iamsim.model.pattern import Pattern
-from iamsim.model.policy import Effect
+from iamsim.model.policy import Effect, Malformed, PolicyKind, PrincipalEntry, PrincipalMatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
     from iamsim.env.facts import Facts
     from iamsim.ir.bindings import Lookup
     from iamsim.ir.term import Term
+    from iamsim.model.caller import Caller
     from iamsim.model.policy import Match, Policy, Statement
+
+_ACCOUNT = re.compile(r"\d{12}|arn:[\w-]+:iam::\d{12}:root", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +170,7 @@ def resource_side(
     deny: list[Hit] = []
     for row in slice_policy(facts, policy):
         statement = row.statement
-        classes = principal_classes(facts, statement, entities)
+        classes = principal_classes(facts, statement, entities, trust=policy.kind is PolicyKind.TRUST)
         if classes.some is FALSE:
             continue
         term = _body(facts, lookup, row)
@@ -196,11 +201,13 @@ def _unsure(statement: Statement, term: Term) -> Term:
     return all_of((Opaque("malformed:Effect"), term)) if statement.effect is Effect.BOTH else term
 
 
-def principal_classes(facts: Facts, statement: Statement, entities: Mapping[str, str]) -> Classes:
+def principal_classes(
+    facts: Facts, statement: Statement, entities: Mapping[str, str], *, trust: bool = False
+) -> Classes:
     """The classes of a statement's principal element for the caller; a malformed statement is U in all of them."""
-    if statement.principal is None:
+    if statement.principal is None or (statement.malformed is not None and statement.principal.negated):
         return unknown(f"malformed:{statement.malformed.reason if statement.malformed else 'no Principal'}")
-    return match_principal(statement.principal, facts.caller, entities, statement.effect)
+    return match_principal(statement.principal, facts.caller, entities, statement.effect, trust=trust)
 
 
 def endpoint_side(
@@ -216,8 +223,9 @@ def endpoint_side(
     deny: list[Hit] = []
     for row in slice_policy(facts, policy):
         statement = row.statement
-        classes = principal_classes(facts, statement, entities)
-        who = _gateway(statement, classes) if gateway else classes.some
+        if gateway and statement.principal is not None:
+            statement = replace(statement, principal=_gateway(statement.principal, facts.caller))
+        who = principal_classes(facts, statement, entities).some
         if who is FALSE:
             continue
         term = all_of((_body(facts, lookup, row), reduce(who, lookup)))
@@ -226,13 +234,14 @@ def endpoint_side(
     return Side(label, tuple(allow), tuple(deny))
 
 
-def _gateway(statement: Statement, classes: Classes) -> Term:
-    """On a gateway endpoint an account means its root user, and user or role ARNs are not valid."""
-    if statement.principal is None:
-        return classes.some
-    entries = [e for e in statement.principal.entries if hasattr(e, "type")]
-    if all(e.type == "*" or e.value == "*" for e in entries):  # type: ignore[union-attr]
-        return classes.some
-    if any(":user/" in e.value or ":role/" in e.value or ":assumed-role/" in e.value for e in entries):  # type: ignore[union-attr]
-        return Opaque("malformed:principal of a gateway endpoint policy")
-    return classes.direct
+def _gateway(match: PrincipalMatch, caller: Caller) -> PrincipalMatch:
+    """`match` as a gateway endpoint reads it: an account means its root user, and other names than `*` are not valid."""
+    out: list[PrincipalEntry | Malformed] = []
+    for e in match.entries:
+        if isinstance(e, Malformed) or e.value == "*":
+            out.append(e)
+        elif e.type != "AWS" or not _ACCOUNT.fullmatch(e.value):
+            out.append(Malformed("principal of a gateway endpoint policy"))
+        elif caller.kind is CallerKind.ROOT:
+            out.append(e)
+    return PrincipalMatch(match.negated, tuple(out))

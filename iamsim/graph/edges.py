@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from iamsim.graph.given import given_for
+from iamsim.env.applicable import NO_DOCUMENTS
+from iamsim.graph.given import given_for, when_for
 from iamsim.graph.hops import HopCheck, hop_check, main_term
 from iamsim.graph.sessions import Session, possible
 from iamsim.graph.trusts import roles_for
@@ -60,16 +61,21 @@ def edges_from(ask: Ask, start: Caller, node: str, action: str) -> dict[str, Edg
     Those between roles depend on the question only as far as it gives keys that speak of every request.
     """
     if node == "":
-        return _edges(ask, Session(start, ever=ask.ever), 1, action)
-    session, ever = possible_session(ask, start, ask.env.principals[node])
-    given = given_for(ask.given, action, start, first=False, last=False)
-    mine = replace(ask, ever=ever, given=given, when=TRUE)
-    if given:
-        return _edges(mine, session, 2, "")
-    key = ("edges", node, ask.missing, ever)
-    found: dict[str, Edge] | None = ask.env.memo.get(key)
+        session, number, mine = Session(start, ever=ask.ever), 1, ask
+        when = when_for(ask.when, action, start, first=True, last=False)
+        given = given_for(ask.given, action, start, first=True, last=False)
+        alone = when is TRUE and not given and ask.documents == NO_DOCUMENTS
+        key: object = ("edges", start, ask.missing, ask.ever)
+    else:
+        (session, ever), number = possible_session(ask, start, ask.env.principals[node]), 2
+        given = given_for(ask.given, action, start, first=False, last=False)
+        mine, alone = replace(ask, ever=ever), not given
+        key = ("edges", node, ask.missing, ever)
+    found: dict[str, Edge] | None = ask.env.memo.get(key) if alone else None
     if found is None:
-        found = ask.env.memo[key] = _edges(mine, session, 2, "")
+        found = _edges(mine, session, number, action)
+        if alone:
+            ask.env.memo[key] = found
     return found
 
 

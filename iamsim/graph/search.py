@@ -18,7 +18,7 @@ from iamsim.model.caller import CallerKind
 from iamsim.smt.types import Sat
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from iamsim.env.types import Principal
     from iamsim.ir.term import Term
@@ -54,9 +54,10 @@ class Searched:
 
 @dataclass(frozen=True, slots=True)
 class _Goal:
-    """A role of which some session may be allowed the request, the targets that may be, and the variables they read."""
+    """A role of which some session may be allowed the request: the targets that may be, each with whether one certainly
+    is, and the variables that they read."""
 
-    targets: tuple[Target, ...]
+    targets: tuple[tuple[Target, bool], ...]
     read: frozenset[str]
 
 
@@ -69,22 +70,33 @@ def search(ask: Ask, caller: Caller, action: str, targets: tuple[Target, ...]) -
     goals, refuted = _goals(ask, caller, reached, action, targets)
     if not goals:
         return Searched(None, (), reached, tuple(refuted))
-    unknown: set[str] = set()
     graph = Graph(_bringing(ask, caller), edges, {arn: g.read for arn, g in goals.items()})
+    route, reasons = _along(ask, caller, action, goals, walks(graph, lambda p: _open(ask, caller, p, action)))
+    return Searched(route, reasons, reached, () if route else tuple(refuted))
+
+
+def _along(
+    ask: Ask, caller: Caller, action: str, goals: Mapping[str, _Goal], found: Iterator[tuple[tuple[str, ...], bool] | None]
+) -> tuple[Route | None, tuple[str, ...]]:
+    """The first route along the walks found; else the reasons why there may be one, of which an example is enough."""
+    unknown: set[str] = set()
+    hope = any(sure for g in goals.values() for _, sure in g.targets)
     count = 0
-    for path in walks(graph, lambda p: _open(ask, caller, p, action)):
-        if path is None:
-            unknown.add(_BUDGET)
-            break
-        for target in goals[path[-1]].targets:
+    for walk in found:
+        if walk is None or count > MAX_WALKS:
+            return None, tuple(sorted({*unknown, _BUDGET}))
+        path, sure_walk = walk
+        for target, sure in goals[path[-1]].targets:
+            if unknown and not (sure and sure_walk):
+                continue  # an UNKNOWN at best, and there is one
             count += 1
-            if count > MAX_WALKS:
-                return Searched(None, tuple(sorted({*unknown, _BUDGET})), reached, tuple(refuted))
-            found = _decide(ask, caller, path, action, target)
-            if isinstance(found, Route):
-                return Searched(found, (), reached)
-            unknown.update(found)
-    return Searched(None, tuple(sorted(unknown)), reached, tuple(refuted))
+            outcome = _decide(ask, caller, path, action, target)
+            if isinstance(outcome, Route):
+                return outcome, ()
+            unknown.update(outcome)
+        if unknown and not hope:
+            break
+    return None, tuple(sorted(unknown))
 
 
 def _bringing(ask: Ask, caller: Caller) -> Caller:
@@ -118,7 +130,7 @@ def _goals(
     given = given_for(ask.given, action, start, first=False, last=True)
     for role in reached:
         session, ever = possible_session(ask, start, ask.env.principals[role])
-        open_: list[Target] = []
+        open_: list[tuple[Target, bool]] = []
         read: set[str] = set()
         for target in targets:
             mine = _at_home(target, session.caller)
@@ -126,8 +138,9 @@ def _goals(
             check = check_of(facts, documents)
             when = _reduced(all_of((demanded, mine.domain)), check)
             term = all_of((problem_of(check), when))
-            if settle(term, (check.facts,), ask.limits).possible:
-                open_.append(mine)
+            settled = settle(term, (check.facts,), ask.limits)
+            if settled.possible:
+                open_.append((mine, isinstance(settled.sure, Sat)))
                 read |= variables(term)
             else:
                 refuted.append(Found(check, when, None, (), term))

@@ -43,8 +43,9 @@ class _Walk:
     sure: bool
 
 
-def walks(graph: Graph, is_open: Callable[[tuple[str, ...]], bool]) -> Iterator[tuple[str, ...] | None]:
-    """Walks to goals as tuples of roles, shortest first, then by ARN; None if there are too many to go on.
+def walks(graph: Graph, is_open: Callable[[tuple[str, ...]], bool]) -> Iterator[tuple[tuple[str, ...], bool] | None]:
+    """Walks to goals as tuples of roles, shortest first, then by ARN, each with whether all hops are sure by themselves;
+    None if there are too many to go on.
 
     Of walks that lead to the same session state only the first is extended. `is_open` tells whether the hops of a walk
     are possible together.
@@ -76,7 +77,7 @@ def walks(graph: Graph, is_open: Callable[[tuple[str, ...]], bool]) -> Iterator[
                     continue
             seen[key] = following.sure
             if role in graph.goals:
-                yield following.path
+                yield following.path, following.sure
             todo.append(following)
 
 

@@ -142,7 +142,7 @@ def parses(text: str, sort: Sort) -> bool:
         case Sort.BINARY:
             return values.binary(text) is not None
         case Sort.ARN:
-            return text.count(":") >= 5
+            return text.startswith("arn:") and text.count(":") >= 5
         case Sort.BOOL:
             return values.boolean(text) is not None
         case Sort.STRING:

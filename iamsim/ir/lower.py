@@ -53,7 +53,7 @@ ACTION: Var = "action"
 # Condition keys whose values AWS's own naming rules keep free of `*` and `?`.
 # Source: IAM and STS API references, patterns of UserName, RoleSessionName, SourceIdentity and Tag.
 _CLEAN = (
-    "aws:username", "aws:userid", "aws:principal", "aws:requesttag/", "aws:resourcetag/", "aws:sourceidentity",
+    "aws:username", "aws:userid", "aws:principalaccount", "aws:principalorg", "aws:principalarn", "aws:principaltype",
     "aws:resourceaccount", "aws:resourceorg", "aws:sourceaccount", "aws:sourceip", "aws:currenttime", "aws:epochtime",
     "aws:federatedprovider", "aws:sourcevpc", "aws:requestedregion", "sts:rolesessionname", "sts:sourceidentity",
 )  # fmt: skip
@@ -322,12 +322,19 @@ def _leaf(condition: Condition, row: OperatorRow, key: Var, *, variables: bool) 
     if not row.negated:
         return found
     sort = _SORTS.get(row.compares.split(" ")[0])
+    if sort is Sort.NUMBER:
+        sort = _number_sort(key)
     unread = _unread(key, sort)
     return all_of((not_(found), unread)) if unread is not TRUE else not_(found)
 
 
 _MAPPED = ip_network("::ffff:0:0/96")
 _SORTS = {"number": Sort.NUMBER, "date": Sort.DATE, "address": Sort.ADDRESS, "arn": Sort.ARN}
+
+
+def _number_sort(key: Var) -> Sort:
+    """`aws:EpochTime` is the instant of `aws:CurrentTime`, so its numbers are read as dates."""
+    return Sort.DATE if key == "aws:epochtime" else Sort.NUMBER
 
 
 def _unread(key: Var, sort: Sort | None) -> Term:
@@ -344,9 +351,7 @@ def _compare(row: OperatorRow, key: Var, value: str, *, variables: bool) -> Term
             return _text(row, key, value, variables=variables)
         case "number":
             wanted = values.number(value)
-            if key == "aws:epochtime" and wanted is not None:
-                return Compare("aws:currenttime", op, wanted, Sort.DATE)
-            return Opaque("malformed:number") if wanted is None else Compare(key, op, wanted, Sort.NUMBER)
+            return Opaque("malformed:number") if wanted is None else Compare(key, op, wanted, _number_sort(key))
         case "date":
             return _date(key, op, value)
         case "bool":
@@ -395,10 +400,9 @@ def _date(key: Var, op: str, value: str) -> Term:
     wanted = values.date(value)
     if wanted is None:
         return Opaque("malformed:date")
-    var = "aws:currenttime" if key == "aws:epochtime" else key
     other = values.ambiguous_date(value)
-    found = _compare_date(var, op, wanted)
-    return found if other is None else agree(found, _compare_date(var, op, other), "X11")
+    found = _compare_date(key, op, wanted)
+    return found if other is None else agree(found, _compare_date(key, op, other), "X11")
 
 
 def _compare_date(key: Var, op: str, wanted: Fraction) -> Term:
@@ -443,7 +447,9 @@ def _arn(key: Var, value: str, *, variables: bool) -> Term:
         return Opaque("X13")
     full = join(value, parts)
     found = Like(key, full)
-    return _dirty(full, found) if full.variables else found
+    held = _dirty(full, found) if full.variables else found
+    # a value that is no ARN matches no pattern, however wide
+    return held if value.startswith("arn:") else all_of((Parses(key, Sort.ARN), held))
 
 
 def conditions_term(statement: Statement, *, variables: bool) -> Term:

@@ -49,25 +49,31 @@ def unknown(reason: str) -> Classes:
     return Classes(Opaque(reason), Opaque(reason), Opaque(reason))
 
 
-def match_principal(match: PrincipalMatch, caller: Caller, entities: Mapping[str, str], effect: Effect) -> Classes:
+def match_principal(
+    match: PrincipalMatch, caller: Caller, entities: Mapping[str, str], effect: Effect, *, trust: bool = False
+) -> Classes:
     """The classes that a Principal or NotPrincipal element gives `caller`; `entities` maps unique ids to ARNs.
+
+    In a trust policy (`trust`) it is unclear whether `*` includes the holders of tokens (semantics X41).
 
     Source: IAM User Guide, "AWS JSON policy elements: Principal" and "NotPrincipal".
     """
     if match.negated:
         return _not_principal(match, caller, entities, effect)
-    found = [_entry(e, caller, entities) for e in match.entries]
+    found = [_entry(e, caller, entities, trust=trust) for e in match.entries]
     if len(found) == 1:
         return found[0]
     return Classes(any_of(f.direct for f in found), any_of(f.via for f in found), any_of(f.account for f in found))
 
 
-def _entry(entry: PrincipalEntry | Malformed, caller: Caller, entities: Mapping[str, str]) -> Classes:
+def _entry(
+    entry: PrincipalEntry | Malformed, caller: Caller, entities: Mapping[str, str], *, trust: bool = False
+) -> Classes:
     if isinstance(entry, Malformed):
         return unknown(f"malformed:{entry.reason}")
     if entry.type == "*" or (entry.type == "AWS" and entry.value == "*"):
         federated = caller.kind in (CallerKind.WEB_IDENTITY, CallerKind.SAML)
-        return unknown("X41") if federated else DIRECT
+        return unknown("X41") if federated and trust else DIRECT
     match entry.type:
         case "AWS":
             return _aws(entry.value, caller, entities)
@@ -77,7 +83,7 @@ def _entry(entry: PrincipalEntry | Malformed, caller: Caller, entities: Mapping[
         case "Federated":
             return DIRECT if _federated(entry.value, caller) else NONE
         case "CanonicalUser":
-            return unknown("missing:canonical user id")
+            return Classes(account=Opaque("missing:canonical user id")) if caller.account else NONE
         case _:
             return unknown(f"malformed:principal type {entry.type}")
 
@@ -99,8 +105,8 @@ def _aws(value: str, caller: Caller, entities: Mapping[str, str]) -> Classes:
     if arn.service == "iam" and arn.resource == "root":
         return _account(arn.account, caller)
     if arn.service == "iam":
-        return _identity(value, caller)
-    return _session(value, caller)
+        return _identity(str(arn), caller)
+    return _session(str(arn), caller)
 
 
 def _account(account: str, caller: Caller) -> Classes:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from iamsim.ir.bindings import Alias, Ambivalent, Cases, Known, Prefixed, Unknowable
-from iamsim.ir.evaluate import atom_value, evaluate
+from iamsim.ir.evaluate import atom_value, compare_values, evaluate
 from iamsim.ir.term import (
     FALSE,
     TRUE,
@@ -24,6 +24,7 @@ from iamsim.ir.term import (
     Parses,
     Present,
     Some,
+    Sort,
     Within,
     agree,
     all_of,
@@ -34,6 +35,7 @@ from iamsim.ir.term import (
     not_,
     some,
 )
+from iamsim.ir.values import ambiguous_date
 from iamsim.model.pattern import Literal, Pattern, Variable, fold, folded, join
 
 if TYPE_CHECKING:
@@ -198,10 +200,21 @@ def _atom(atom: Atom, lookup: Lookup) -> Term:
     if isinstance(atom, Like):
         return _like(atom, binding, lookup)
     if isinstance(binding, Known):
-        return const(atom_value(atom, {atom.var: binding.values}))
+        return _known(atom, binding.values)
     if isinstance(binding, Alias):
         return replace(atom, var=binding.var)
     return TRUE if isinstance(atom, Present) else _prefixed_atom(atom, binding)
+
+
+def _known(atom: Compare | InNetwork | Parses | Present, found: tuple[str, ...]) -> Term:
+    """The atom of a known value; a bare four-digit integer as a date has two readings (semantics X11)."""
+    first = const(atom_value(atom, {atom.var: found}))
+    if not (isinstance(atom, Compare) and atom.sort is Sort.DATE and found):
+        return first
+    seconds = ambiguous_date(found[0])
+    if seconds is None or isinstance(atom.value, bytes):
+        return first
+    return agree(first, const(compare_values(seconds, atom.op, atom.value)), "X11")
 
 
 def _prefixed_atom(atom: Compare | InNetwork | Parses | Present, binding: Prefixed) -> Term:

@@ -93,7 +93,9 @@ def number_text(value: Fraction) -> str:
 
 @lru_cache(maxsize=4096)
 def address(text: str) -> IPv4Address | IPv6Address | None:
-    """The IP address that `text` writes, or None."""
+    """The IP address that `text` writes, or None. A zone (`%eth0`) is no part of an address."""
+    if "%" in text:
+        return None
     try:
         return ip_address(text)
     except ValueError:
@@ -104,7 +106,7 @@ def address(text: str) -> IPv4Address | IPv6Address | None:
 def network(text: str) -> IPv4Network | IPv6Network | None:
     """The CIDR block that `text` writes, host bits masked off; a bare address is a block of one. None if neither."""
     base, slash, bits = text.partition("/")
-    if slash and not re.fullmatch(r"\d{1,3}", bits, re.ASCII):
+    if "%" in text or (slash and not re.fullmatch(r"\d{1,3}", bits, re.ASCII)):
         return None
     try:
         return ip_network(text if slash else base, strict=False)

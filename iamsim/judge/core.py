@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from iamsim.aws.actions import action_info
 from iamsim.aws.limits import Scope
 from iamsim.ir.bounds import may
 from iamsim.ir.term import FALSE, TRUE, Label, LabelKind, Term, all_of, any_of, not_
@@ -151,15 +152,20 @@ def _detailed(check: Check, cited: Cited) -> Cited:
     return Cited(cited.text, cited.role, cited.origin, near_misses(check, cited.role))
 
 
+def _spelled(action: str | None) -> str:
+    info = action_info(action) if action else None
+    return info.name if info is not None else action or "the action"
+
+
 def _remedy(check: Check, item: Cited) -> list[str]:
-    what = f"{check.facts.action} on {check.facts.resource or 'such a resource'}"
+    what = f"{_spelled(check.facts.action)} on {check.facts.resource or 'such a resource'}"
     match item.role:
         case "deny":
             return [f"{item.text} would have to spare this request"]
         case "service":
             return [f"{item.text}: no policy changes that"]
         case "when":
-            return ["the question would have to ask less"]
+            return ["the condition of the question excludes every request that would pass: ask with a wider one"]
         case "grant" | "grants":
             return [f"an Allow of {what} is missing in {item.text}"]
         case _:

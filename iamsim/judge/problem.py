@@ -9,6 +9,7 @@ from iamsim.aws.keys import ALWAYS_PRESENT, key_row
 from iamsim.aws.limits import Scope
 from iamsim.aws.services import TRUST_ACTIONS
 from iamsim.env.applicable import task_policy
+from iamsim.env.context import clock_text
 from iamsim.env.facts import entities, place, principal_at
 from iamsim.env.resource_policy import holder_of, restricts
 from iamsim.env.types import MissingPolicy
@@ -65,6 +66,8 @@ def policies_of(check: Check) -> dict[str, Any]:
 def _session(check: Check) -> list[Policy | MissingPolicy] | None:
     if check.documents.session is not None:
         return list(check.documents.session)
+    if check.facts.caller.kind is CallerKind.ROLE_SESSION and check.facts.missing == "strict":
+        return [MissingPolicy("session policies", _nowhere())]
     if check.facts.caller.assumed_root:
         return [task_policy(check.facts) or MissingPolicy(check.facts.caller.task_policy or "task policy", _nowhere())]
     return None
@@ -88,6 +91,8 @@ def _scps(facts: Facts) -> list[list[Policy | MissingPolicy]] | None:
     if caller.kind in _UNSIGNED or caller.account is None:
         return None
     found = place(facts.env, caller.account)
+    if found is None and facts.missing == "strict":
+        return [[MissingPolicy("organization", _nowhere())]]
     if found is None or not found[0].scps_enabled or found[0].management_account == caller.account:
         return None
     closed = facts.missing == "closed"
@@ -98,6 +103,8 @@ def _rcps(facts: Facts) -> list[list[Policy | MissingPolicy]] | None:
     owner = facts.caller.account if facts.resource == "*" else facts.owner
     service = (facts.action or "").partition(":")[0]
     found = place(facts.env, owner) if owner else None
+    if found is None and facts.missing == "strict" and service in rcp_services():
+        return [[MissingPolicy("organization", _nowhere())]]
     if found is None or service not in rcp_services() or found[0].management_account == owner:
         return None
     return [[p for p in node.rcps if p.name != "RCPFullAWSAccess"] for node in found[1]]
@@ -119,6 +126,9 @@ def _endpoint(check: Check) -> tuple[str, Policy | MissingPolicy] | None:
         return check.documents.endpoints[0]
     passed = check.facts.given.get("aws:sourcevpce")
     endpoint = check.facts.env.endpoints.get(passed[0]) if passed else None
+    if passed and check.facts.missing == "strict" and (endpoint is None or not endpoint.policy_known):
+        unsigned = check.facts.caller.kind is CallerKind.SERVICE
+        return None if unsigned else ("interface", MissingPolicy("endpoint policy", _nowhere()))
     if endpoint is None or endpoint.policy is None:
         return None
     return endpoint.type, endpoint.policy
@@ -196,7 +206,11 @@ def context_of(
         elif found:
             context[key] = found
         elif key in ALWAYS_PRESENT and key not in check.facts.given and isinstance(check.lookup(key), Alias):
-            context[key] = hint_of(key).samples[:1] or ("x",)
+            sample = "aws:currenttime" if key == "aws:epochtime" else key
+            context[key] = hint_of(sample).samples[:1] or ("x",)
+    if "aws:epochtime" in context and "aws:epochtime" not in check.facts.given:
+        now = context["aws:epochtime"] if "aws:currenttime" not in context else context["aws:currenttime"]
+        context["aws:epochtime"] = tuple(clock_text("aws:epochtime", t) for t in now)
     _network(check, wanted, context)
     return context, unknown, ambivalent
 

@@ -14,9 +14,17 @@ def marked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """The object of `pairs`; a repeated name keeps its last value and is noted under `DUPLICATE`."""
     out = dict(pairs)
     if len(out) != len(pairs):
-        names = [name for name, _ in pairs]
-        out[DUPLICATE] = next(name for i, name in enumerate(names) if name in names[:i])
+        out[DUPLICATE] = _first_repeated(pairs)
     return out
+
+
+def _first_repeated(pairs: list[tuple[str, Any]]) -> str:
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            return name
+        seen.add(name)
+    raise ValueError("no name is repeated")
 
 
 def decoder(repeated: list[str]) -> json.JSONDecoder:

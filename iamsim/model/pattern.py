@@ -115,7 +115,8 @@ def tokenize(text: str, *, wildcards: bool = True, variables: bool = True) -> Pa
             i = end + 1
             continue
         if wildcards and c == "*":
-            parts.append(Star())
+            if not text.startswith("*", i + 1):
+                parts.append(Star())
         elif wildcards and c == "?":
             parts.append(AnyChar())
         else:

@@ -312,13 +312,13 @@ def _rcp_action(match: Match, notes: _Notes) -> Match:
     if match.negated:
         notes.bad("policy-prohibited", "an RCP takes no `NotAction`", "NotAction")
         return match
-    if not any(not isinstance(p, Malformed) and p.text == "*" for p in match.patterns):
+    if not any(not isinstance(p, Malformed) and p.text in ("*", "*:*") for p in match.patterns):
         return match
     reason = "an RCP takes no action `*`"
     notes.out.append(diagnostic("policy-action", notes.origin.child("Action"), reason))
     bad = Malformed(reason)
     return Match(
-        match.negated, tuple(bad if not isinstance(p, Malformed) and p.text == "*" else p for p in match.patterns)
+        match.negated, tuple(bad if not isinstance(p, Malformed) and p.text in ("*", "*:*") else p for p in match.patterns)
     )
 
 

@@ -217,7 +217,8 @@ def _no(about: Prepared, refuted: list[Found], reached: set[str]) -> Answer:
         notes.append(f"{len(refuted)} meanings of the question were refuted; the core is that of one of them")
     if reached:
         names = ", ".join(_name(a) for a in sorted(reached)[:5]) + (" …" if len(reached) > 5 else "")
-        notes.append(f"{len(reached)} reachable roles were refuted as well: {names}")
+        what = "1 reachable role was" if len(reached) == 1 else f"{len(reached)} reachable roles were"
+        notes.append(f"{what} refuted as well: {names}")
     return _say(
         about,
         Verdict.NO,

@@ -93,7 +93,7 @@ def _step(witness: Witness, place: Place) -> str:
 
 def _cited(cited: Cited, place: Place, *, role: bool = False) -> str:
     where = place(cited.origin)
-    lead = f"{escape(cited.role)}: " if role else ""
+    lead = f"{escape(printable(cited.role))}: " if role else ""
     at = f" <small>{escape(where)}</small>" if where else ""
     details = _items(escape(printable(d, _TEXT)) for d in cited.details) if cited.details else ""
     return f"{lead}{escape(printable(cited.text, _TEXT))}{at}{details}"

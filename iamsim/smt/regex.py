@@ -24,7 +24,7 @@ NUMBER = (
     f"(re.++ {SIGN} (re.union (re.++ (re.+ {DIGIT}) (re.opt (re.++ {DOT} (re.* {DIGIT}))))"
     f" (re.++ {DOT} (re.+ {DIGIT}))))"
 )
-ARN = "(re.++ " + " ".join([f'(re.* {CHAR}) (str.to_re ":")'] * 5) + f" (re.* {CHAR}))"
+ARN = '(re.++ (str.to_re "arn:") ' + " ".join([f'(re.* {CHAR}) (str.to_re ":")'] * 4) + f" (re.* {CHAR}))"
 
 
 def sayable(text: str) -> bool:

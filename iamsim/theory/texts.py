@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Literal = tuple["Atom", bool]
 
-ARN_COLONS = tokenize("*:*:*:*:*:*")
+ARN_COLONS = tokenize("arn:*:*:*:*:*")
 ARN_SHAPE = globs.GlobAtom(tokenize("arn:aws:*:*:*:*"))
 BOOLEANS = tuple(
     dict.fromkeys(

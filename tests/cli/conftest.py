@@ -14,8 +14,8 @@ def cli(monkeypatch):
     monkeypatch.delenv("IAMSIM_SNAPSHOT", raising=False)
     monkeypatch.delenv("IAMSIM_DEBUG", raising=False)
 
-    def run(*argv, input=None):
-        result = CliRunner().invoke(app, [str(a) for a in argv], input=input)
+    def run(*argv, typed=None):
+        result = CliRunner().invoke(app, [str(a) for a in argv], input=typed)
         assert "Traceback" not in result.output
         return result.exit_code, result.stdout, result.stderr
 

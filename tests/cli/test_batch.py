@@ -28,7 +28,7 @@ MEMBERS = [
 
 def _answers(run, lines, *options):
     text = "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines)
-    status, out, err = run("batch", "-", *options, input=text)
+    status, out, err = run("batch", "-", *options, typed=text)
     return status, [json.loads(row) for row in out.splitlines()], err
 
 
@@ -122,7 +122,12 @@ def test_lines_name_their_snapshot_which_is_read_once(cli, monkeypatch):
     read = []
     real = build.load
     monkeypatch.setattr(build, "load", lambda *paths, progress=None: read.append(paths) or real(*paths))
-    pair = {"principal": "user/bob", "action": "s3:ListBucket", "resource": "arn:aws:s3:::pair-lake", "snapshot": [PAIR]}
+    pair = {
+        "principal": "user/bob",
+        "action": "s3:ListBucket",
+        "resource": "arn:aws:s3:::pair-lake",
+        "snapshot": [PAIR],
+    }
     asked = [{**READ, "snapshot": TINY}, pair, {**READ, "snapshot": [TINY]}, pair, {**READ, "snapshot": "nowhere"}]
     status, answers, _ = _answers(cli, [*asked, asked[-1]])
     assert status == 2

@@ -209,7 +209,7 @@ def test_empty_directory(cli, tmp_path):
         ('{"a:b": {}}', "the value of `a:b` is no text"),
         ('{"a:b": 1, "a:b": 2}', "condition key `a:b` occurs twice"),
         ('{"a:b": 1, "A:B": 2}', "condition key `A:B` occurs twice"),
-        ('{"a:b"', ":1:6: the JSON ends in the middle"),
+        ('{"a:b"', ":1:7: the JSON ends in the middle"),
     ],
 )
 def test_bad_context_file(cli, tmp_path, text, message):
@@ -257,7 +257,7 @@ def test_terminal_escapes_are_shown_harmless(cli, tmp_path):
     text = (Path(TINY) / "account.json").read_text().replace("ReadReports", "Read\\u001b[2JReports\\u202e")
     file = tmp_path / "account.json"
     file.write_text(text)
-    status, out, err = cli(*READ, "-s", file)
+    status, out, err = cli(*READ, "-s", file, "-s", f"{TINY}/resources.json")
     assert status == 0
     assert "Read\\x1b[2JReports\\u202e" in out
     assert "\x1b" not in out + err

@@ -125,6 +125,8 @@ def test_a_page_is_right(path, scenario, asked, engine):
     if scenario is None:
         raise asked
     q = asked.question
+    if engine == "replay" and q.via == "roles":
+        return  # no engine but iamsim's follows hops; the request of each is replayed by the other two runs
     if engine == "replay" and q.ever:
         # the independent evaluator decides concrete requests: a NO must hold for the one without any free key
         found = answer(environment(path, scenario.title), asked, "auto")
