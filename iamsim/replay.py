@@ -1,7 +1,7 @@
 """A second, naive evaluator of one concrete check, straight from policy JSON.
 
 It shares no code with the rest and imports the standard library only, so that a mistake is not made twice. Section
-numbers in comments refer to `semantics.md`.
+numbers in comments refer to `the semantics ledger`.
 """
 
 from __future__ import annotations
@@ -651,8 +651,8 @@ def _resource_leaf(pattern: Any, world: World, kind: str, *, variables: bool) ->
     if len(segments) > 2 and re.search(r"[*?]", segments[2]):
         return _unknown("malformed:resource")
     text = _substitute(pieces, world, wildcards=True)
-    if text.doubt:
-        return Truth("U", text.doubt)
+    if text.doubt:  # only stars match a check without a resource
+        return Truth("U", text.doubt) if world.resource != "*" else F
     if not text.readings:
         return None
     return _agree([_resource_glyphs(glyphs, world, kind) for glyphs in text.readings], ["X7"])
@@ -797,10 +797,9 @@ def _not_principal(element: Any, world: World, kind: str, *, deny: bool) -> Trut
         "user": [listed.direct, listed.account],
         "role-session": [listed.direct, listed.via, listed.account],
         "federated-user": [listed.direct, via, listed.account],
-        "anonymous": [],
     }.get(world.kind, [listed.direct])
     everyone = any(entry == ("AWS", "*") for entry in entries)
-    full = T if everyone else _all(parts) if parts else F
+    full = T if everyone else _all(parts)
     if not deny:
         return F if full == T else _unknown("malformed:NotPrincipal")
     if world.bounded:
@@ -1150,14 +1149,14 @@ def _public_statement(statement: Any) -> Truth:
     if parts.get("Effect") != "Allow" or "Principal" not in parts:
         return _unknown("missing:public status")
     entries = _entries(parts["Principal"])
-    wild = [value for _, value in entries if not isinstance(value, str) or re.search(r"[*?]", value)]
+    wild = [entry for entry in entries if not isinstance(entry[1], str) or re.search(r"[*?]", entry[1])]
     if not wild:
         return F
     condition = parts.get("Condition", {})
     if not isinstance(condition, dict) or not all(isinstance(keys, dict) for keys in condition.values()):
         return _unknown("malformed:condition")
     narrow = _any(_narrows(operator, key, raw) for operator, keys in condition.items() for key, raw in keys.items())
-    return _all([_not(narrow), T if "*" in wild else _unknown("malformed:principal")])
+    return _all([_not(narrow), T if ("AWS", "*") in wild else _unknown("malformed:principal")])
 
 
 def _public(document: Any) -> Truth:
@@ -1243,7 +1242,7 @@ def _cannot_call(problem: dict[str, Any], world: World) -> bool:
     allowed = {"sts:assumerole", "sts:tagsession", "sts:setsourceidentity", "sts:setcontext"}
     if action.startswith("sts:") and credentials in {"session-token", "session-token-mfa"} and action not in allowed:
         return True
-    if action == "sts:getfederationtoken" and kind == "role-session":
+    if action == "sts:getfederationtoken" and kind not in {"user", "root"}:
         return True
     if kind == "anonymous" and action in allowed:
         return True

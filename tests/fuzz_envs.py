@@ -322,3 +322,53 @@ def given(r) -> dict[str, Any]:
     for key in r.sample(list(GIVEN), r.choice([0, 0, 1, 2, 4, 8])):
         out[key] = r.choice(GIVEN[key])
     return out
+
+
+def documents(value, kind="identity"):
+    """(kind, holder, member) of each policy document in input files; the document is `holder[member]`."""
+    if isinstance(value, list):
+        for part in value:
+            yield from documents(part, kind)
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            found = None
+            if name in ("PolicyDocument", "Document"):
+                found = "identity"
+            elif name == "AssumeRolePolicyDocument":
+                found = "trust"
+            elif name == "Content":
+                found = "rcp" if value["Type"].startswith("RESOURCE") else "scp"
+            elif name == "Policy" and "Resource" in value:
+                found = "key" if ":key/" in value["Resource"] else "resource"
+            if found is None:
+                yield from documents(part, kind)
+            elif isinstance(part, dict) and isinstance(part.get("Statement"), (list, dict)):
+                yield found, value, name
+
+
+def with_statement(r, case, effect):
+    """The case with one more statement of `effect` in one of its documents; None if there is none to put it in."""
+    files = json.loads(json.dumps(case.files))
+    fits = [d for d in documents(files) if d[0] != "rcp" or effect == "Deny"]
+    if not fits:
+        return None
+    kind, holder, name = r.choice(fits)
+    old = holder[name]["Statement"]
+    old = old if isinstance(old, list) else [old]
+    new = statement(r, kind, effect=effect, action=case.action, resource=case.resource)
+    if effect == "Allow" and "NotPrincipal" in new:
+        new["Principal"] = new.pop("NotPrincipal")
+    holder[name]["Statement"] = [*old, new] if r.random() < 0.5 else [new, *old]
+    return case.with_files(files)
+
+
+def shuffled(r, case):
+    """The case with the statements of all documents in another order, some of them twice."""
+    files = json.loads(json.dumps(case.files))
+    for _, holder, name in documents(files):
+        old = holder[name]["Statement"]
+        old = list(old) if isinstance(old, list) else [old]
+        more = old + [s for s in old if r.random() < 0.5]
+        r.shuffle(more)
+        holder[name]["Statement"] = more
+    return case.with_files(files)

@@ -227,7 +227,7 @@ def _session(facts: Facts, lookup: Lookup, documents: Documents, assumed: list[s
             made = side(facts, lookup, name, (task or MissingPolicy(caller.task_policy or "task policy", Origin("")),))
             # AWS's task policies only deny what is no part of the task
             return replace(made, allow=(Hit(name, TRUE),)) if task is not None else made
-        case CallerKind.ROLE_SESSION:
+        case CallerKind.ROLE_SESSION if not facts.on_path:
             if facts.missing == "strict":
                 return unknown_side(label, "missing:session policies of the role session")
             assumed.append("no session policy was passed when the role session was created")

@@ -144,7 +144,9 @@ def _read_file(source: str, content: tuple[Any, ...], reading: Reading) -> list[
             message = f"none of the {count} values in `{shown}` is read; of the first: {reason}"
         else:
             origin = origin.child(first)
-            message = f"{len(unknown)} of the {count} values in `{shown}` cannot be read; of the first of them: {reason}"
+            message = (
+                f"{len(unknown)} of the {count} values in `{shown}` cannot be read; of the first of them: {reason}"
+            )
         reading.out.append(diagnostic("input-unknown-shape", origin, message))
     return found
 

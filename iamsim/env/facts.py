@@ -28,7 +28,8 @@ class Facts:
     `holder` is the loaded resource whose policy governs a symbolic `resource`.
     `part` tells the checks of one operation apart: each has its own resource.
     `hop` is put before the names of free variables (`"1|"`). `carried` binds keys that an earlier hop fixed, `carried_tags`
-    the principal tags, `carried_transitive` tells which of them are transitive.
+    the principal tags, `carried_transitive` tells which of them are transitive. `on_path`: the session was created by an
+    earlier hop, which passed no session policy.
     """
 
     env: Environment
@@ -46,6 +47,7 @@ class Facts:
     carried: Mapping[str, Binding] = field(default_factory=lambda: EMPTY)
     carried_tags: Callable[[str], Binding] | None = None
     carried_transitive: Callable[[str], Term] | None = None
+    on_path: bool = False
 
 
 def place(env: Environment, account: str) -> tuple[Organization, tuple[OrgNode, ...]] | None:

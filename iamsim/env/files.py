@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from iamsim.diagnostics import Diagnostic, Origin
 from iamsim.findings import diagnostic, printable
-from iamsim.model.json_text import DUPLICATE, decoder
+from iamsim.model.json_text import DUPLICATE, counting_decoder, decoder, written_members
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,9 +76,16 @@ def text_of(data: bytes, source: str) -> str | Diagnostic:
 
 
 def _values(text: str, origin: Origin, repeated: list[str]) -> tuple[list[Any], Diagnostic | None]:
+    reader, members = counting_decoder()
+    found, problem = _read_all(text, origin, reader)
+    if problem is None and members() != written_members(text):
+        return _read_all(text, origin, decoder(repeated))
+    return found, problem
+
+
+def _read_all(text: str, origin: Origin, reader: json.JSONDecoder) -> tuple[list[Any], Diagnostic | None]:
     found: list[Any] = []
     at = _skip(text, 0)
-    reader = decoder(repeated)
     try:
         while at < len(text):
             value, at = reader.raw_decode(text, at)

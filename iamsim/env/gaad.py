@@ -169,9 +169,9 @@ def _is_iam_arn(value: Any) -> TypeGuard[str]:
 
 
 def _groups(value: Any, origin: Origin, reading: Reading) -> tuple[str, ...]:
-    if value is None:
+    if value is None or value == []:
         return ()
-    if not isinstance(value, list) or not all([isinstance(g, str) for g in value]):
+    if not isinstance(value, list) or not all(isinstance(g, str) for g in value):
         shape(origin.child("GroupList"), "`GroupList` is not a list of names", reading)
         return ()
     return tuple(sorted(set(value)))

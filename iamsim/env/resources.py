@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from iamsim.env.records import Reading, Records, arn_of, entries, shape, size_warning, sized_policy_of, tags_in, tags_of, text
+from iamsim.env.records import (
+    Reading,
+    Records,
+    arn_of,
+    entries,
+    shape,
+    size_warning,
+    sized_policy_of,
+    tags_in,
+    tags_of,
+    text,
+)
 from iamsim.env.types import Endpoint, KmsGrant, MissingPolicy, Provider, Resource, Tags
 from iamsim.findings import diagnostic, printable
 from iamsim.model.policy import Policy, PolicyKind

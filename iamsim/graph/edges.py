@@ -45,7 +45,7 @@ def possible_session(ask: Ask, start: Caller, role: Principal) -> tuple[Session,
     What `start` brings along reaches later sessions also in one concrete request.
     """
     ever = ask.ever or brings(ask, start)
-    return Session(possible(ask.env, role), ever=ever), ever
+    return Session(possible(ask.env, role), ever=ever, made=True), ever
 
 
 def brings(ask: Ask, start: Caller) -> bool:

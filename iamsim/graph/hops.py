@@ -85,8 +85,9 @@ def hop_facts(ask: Ask, session: Session, role: Principal, number: int, action: 
 def _of_session(session: Session) -> dict[str, object]:
     if session.hop == 0:
         held = {"carried_transitive": partial(transitive, session)} if may_hold_transitive(session) else {}
-        return {"session": "0|session", **held}
+        return {"session": "0|session", "on_path": session.made, **held}
     return {
+        "on_path": True,
         "session": session.name_var,
         "carried": carried(session),
         "carried_tags": partial(tag, session),

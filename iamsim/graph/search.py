@@ -54,8 +54,11 @@ class Searched:
 
 @dataclass(frozen=True, slots=True)
 class _Goal:
-    """A role of which some session may be allowed the request: the targets that may be, each with whether one certainly
-    is, and the variables that they read."""
+    """A role of which some session may be allowed the request.
+
+    `targets` are the meanings of the request that may be allowed, each with whether it certainly is for some session;
+    `read` the variables that they read.
+    """
 
     targets: tuple[tuple[Target, bool], ...]
     read: frozenset[str]
@@ -134,7 +137,7 @@ def _goals(
         read: set[str] = set()
         for target in targets:
             mine = _at_home(target, session.caller)
-            facts = replace(facts_of(ask, session.caller, action, mine), given=given, ever=ever)
+            facts = replace(facts_of(ask, session.caller, action, mine), given=given, ever=ever, on_path=True)
             check = check_of(facts, documents)
             when = _reduced(all_of((demanded, mine.domain)), check)
             term = all_of((problem_of(check), when))

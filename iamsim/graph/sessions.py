@@ -31,7 +31,7 @@ class Session:
     """A caller somewhere on a path. `hop` is the number of the call that created it, 0 for the caller of the question.
 
     `parent` is the session that made that call, `call` the facts of the call and `passed` its context. `ever` is false
-    where keys that are not given are absent.
+    where keys that are not given are absent. `made` is true where the caller stands for any session that a path creates.
     """
 
     caller: Caller
@@ -40,6 +40,7 @@ class Session:
     call: Facts | None = None
     passed: Lookup | None = None
     ever: bool = True
+    made: bool = False
 
     @property
     def name_var(self) -> str | None:
@@ -66,8 +67,10 @@ def assumed(env: Environment, role: Principal, parent: Session, call: Facts, hop
 
 
 def possible(env: Environment, role: Principal) -> Caller:
-    """Some session of `role` whatever created it: its name, tags and source identity are free. Contains every session
-    that a path can create."""
+    """Some session of `role` whatever created it, with a free name, free tags and a free source identity.
+
+    It contains every session that a path can create.
+    """
     return replace(caller_of(env, role), session=None, open_tags=True, open_source_identity=True, open_provider=True)
 
 
@@ -124,11 +127,21 @@ def tag(session: Session, name: str) -> Binding:
     """
     assert session.passed is not None
     assert session.parent is not None
-    own: Binding = next((Known((v,)) for k, v in session.caller.tags if k.lower() == name), ABSENT)
+    own = _own(session, name)
     passed = session.passed(f"aws:requesttag/{name}")
     mine = own if passed == ABSENT else Cases(presence(passed), passed, own)
     inherited = transitive(session.parent, name)
     return mine if inherited is FALSE else Cases(inherited, session.passed(f"aws:principaltag/{name}"), mine)
+
+
+def _own(session: Session, name: str) -> Binding:
+    """The role's own tag; free where the format of the input carries no tags."""
+    caller = session.caller
+    found: Binding = next((Known((v,)) for k, v in caller.tags if k.lower() == name), ABSENT)
+    assert session.call is not None
+    if found != ABSENT or caller.tags_known or not session.ever or session.call.missing == "closed":
+        return found
+    return Alias(f"{caller.arn}|aws:principaltag/{name}")
 
 
 def transitive(session: Session, name: str) -> Term:

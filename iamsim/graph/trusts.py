@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from iamsim.env.facts import principal_at
 from iamsim.env.types import MissingPolicy, PrincipalKind
+from iamsim.ir.lower import action_term
+from iamsim.ir.term import FALSE
 from iamsim.model.arn import parse_arn
 from iamsim.model.caller import CallerKind
 from iamsim.model.policy import Effect, Malformed
@@ -12,26 +15,34 @@ from iamsim.model.policy import Effect, Malformed
 if TYPE_CHECKING:
     from iamsim.env.types import Environment, Principal
     from iamsim.model.caller import Caller
+    from iamsim.model.policy import Policy
 
 _ANY = "*"
 
 
 def roles_for(env: Environment, caller: Caller) -> tuple[Principal, ...]:
-    """The loaded roles whose trust policy may name `caller`, in order of ARN: a superset of those that it can assume."""
+    """The loaded roles whose trust policy may name `caller`, in order of ARN: a superset of those that it can assume.
+
+    Where no identity policy of the caller speaks of `sts:AssumeRole`, a role must be in its account and name it.
+    """
     index = _index(env)
     found: set[str] = set(index.get(_ANY, ()))
     for key in _keys(caller):
         found.update(index.get(key, ()))
-    return tuple(env.principals[a] for a in sorted(found))
+    if caller.kind not in (CallerKind.USER, CallerKind.ROLE_SESSION) or _may_assume(env, caller):
+        found.update(index.get(caller.account or "", ()))
+        return tuple(env.principals[a] for a in sorted(found))
+    return tuple(env.principals[a] for a in sorted(found) if env.principals[a].account == caller.account)
 
 
 def _keys(caller: Caller) -> list[str]:
+    """The index keys of a caller, its account aside."""
     match caller.kind:
         case CallerKind.USER:
-            return [caller.arn or "", caller.account or "", caller.unique_id or "?"]
+            return [caller.arn or "", caller.unique_id or "?"]
         case CallerKind.ROLE_SESSION:
             sessions = f"session:{caller.account}:{caller.name}"
-            return [caller.arn or "", caller.account or "", sessions, caller.unique_id or "?"]
+            return [caller.arn or "", sessions, caller.unique_id or "?"]
         case CallerKind.SERVICE:
             return [f"service:{s}" for s in caller.services]
         case CallerKind.WEB_IDENTITY:
@@ -41,6 +52,32 @@ def _keys(caller: Caller) -> list[str]:
             return [f"provider:{(caller.provider or '').lower()}"]
         case _:
             return []
+
+
+def _may_assume(env: Environment, caller: Caller) -> bool:
+    """False iff the identity policies of a loaded user or role hold no Allow that speaks of `sts:AssumeRole`."""
+    principal = principal_at(env, caller.arn) if caller.arn else None
+    if principal is None:
+        return True
+    key = ("assumes", principal.arn)
+    found: bool | None = env.memo.get(key)
+    if found is None:
+        policies = list(principal.policies)
+        for name in principal.groups:
+            group = env.groups.get(name)
+            policies += group.policies if group is not None else (MissingPolicy(name, principal.origin),)
+        found = env.memo[key] = any(_speaks(p) for p in policies)
+    return found
+
+
+def _speaks(policy: Policy | MissingPolicy) -> bool:
+    if isinstance(policy, MissingPolicy) or policy.malformed is not None:
+        return True
+    return any(
+        s.effect is not Effect.DENY
+        and (s.malformed is not None or s.action is None or action_term(s.action, "sts:assumerole") is not FALSE)
+        for s in policy.statements
+    )
 
 
 def _index(env: Environment) -> dict[str, list[str]]:

@@ -20,7 +20,7 @@ from iamsim.ir.term import variables
 from iamsim.judge.axioms import hint_of
 from iamsim.model.caller import CallerKind, Credentials
 from iamsim.model.json_text import read_document_text
-from iamsim.model.pattern import Pattern, Variable
+from iamsim.model.pattern import Pattern, Variable, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -154,6 +154,8 @@ def _keys(policy: Policy) -> frozenset[str]:
         for condition in statement.conditions:
             out.add(condition.key.lower())
             out |= variables(condition_term(condition, variables=policy.variables))
+            for value in condition.values if policy.variables else ():
+                out |= {p.key for p in tokenize(value).parts if isinstance(p, Variable)}
         if statement.resource is not None:
             for pattern in statement.resource.patterns:
                 if isinstance(pattern, Pattern):

@@ -180,9 +180,7 @@ def fold(text: str) -> str:
 @lru_cache(maxsize=65536)
 def folded(pattern: Pattern) -> Pattern:
     """`pattern` with its literals lower-cased (ASCII patterns of names that ignore case)."""
-    return Pattern(
-        pattern.text, tuple(Literal(fold(p.text)) if isinstance(p, Literal) else p for p in pattern.parts)
-    )
+    return Pattern(pattern.text, tuple(Literal(fold(p.text)) if isinstance(p, Literal) else p for p in pattern.parts))
 
 
 def _glob(parts: tuple[Part, ...], text: str) -> bool:

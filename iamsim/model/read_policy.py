@@ -278,12 +278,13 @@ def _effect(parts: dict[str, Any], notes: _Notes) -> Effect:
 
 
 def _both(name: str, parts: dict[str, Any], notes: _Notes) -> tuple[bool, bool]:
-    """Whether the statement has element `name` or its negation, and which; both is reported."""
+    """Whether the statement has element `name` or its negation, and which; of both neither counts, which is reported."""
     if name not in parts:
         negated = f"Not{name}" in parts
         return negated, negated
     if f"Not{name}" in parts:
         notes.bad("policy-both", f"`{name}` and `Not{name}` in one statement")
+        return False, False
     return True, False
 
 
@@ -291,7 +292,9 @@ def _action(parts: dict[str, Any], rules: _Rules, notes: _Notes) -> Match | None
     present, negated = _both("Action", parts, notes)
     name = "NotAction" if negated else "Action"
     if not present or parts[name] == []:
-        if rules.key_policy and not ("Action" in parts and "NotAction" in parts):
+        if "Action" in parts and "NotAction" in parts:
+            return None
+        if rules.key_policy:
             _inert("Action", notes)
         else:
             notes.bad("policy-no-action", "the statement has no `Action`")
@@ -318,7 +321,8 @@ def _rcp_action(match: Match, notes: _Notes) -> Match:
     notes.out.append(diagnostic("policy-action", notes.origin.child("Action"), reason))
     bad = Malformed(reason)
     return Match(
-        match.negated, tuple(bad if not isinstance(p, Malformed) and p.text in ("*", "*:*") else p for p in match.patterns)
+        match.negated,
+        tuple(bad if not isinstance(p, Malformed) and p.text in ("*", "*:*") else p for p in match.patterns),
     )
 
 
@@ -326,11 +330,13 @@ def _resource(parts: dict[str, Any], rules: _Rules, notes: _Notes) -> Match | No
     present, negated = _both("Resource", parts, notes)
     name = "NotResource" if negated else "Resource"
     if rules.kind is PolicyKind.TRUST:
-        if present:
+        if present or name in parts:
             notes.bad("policy-prohibited", f"a trust policy takes no `{name}`", name)
         return None
     if not present or parts[name] == []:
-        if rules.key_policy and not ("Resource" in parts and "NotResource" in parts):
+        if "Resource" in parts and "NotResource" in parts:
+            return None
+        if rules.key_policy:
             _inert("Resource", notes)
         elif rules.resource or present:
             notes.bad("policy-no-resource", "the statement has no `Resource`")
@@ -349,8 +355,10 @@ def _principal(parts: dict[str, Any], rules: _Rules, effect: Effect, notes: _Not
     present, negated = _both("Principal", parts, notes)
     name = "NotPrincipal" if negated else "Principal"
     if rules.kind not in _WITH_PRINCIPAL:
-        if present:
+        if present or "Principal" in parts:
             notes.bad("policy-prohibited", f"{_article(rules.kind)} takes no `{name}`", name)
+        return None
+    if "Principal" in parts and "NotPrincipal" in parts:
         return None
     if not present:
         notes.bad("policy-no-principal", "the statement has no `Principal`")

@@ -3,10 +3,14 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from iamsim.env.build import environment_of, load
+from iamsim.env.files import decode
 from iamsim.env.types import MissingPolicy
 from iamsim.errors import InputError
+from iamsim.model.json_text import decoder
 
 A, M = "111122223333", "444455556666"
 IAM = f"arn:aws:iam::{A}"
@@ -29,8 +33,13 @@ def user(**members):
     return {"UserDetailList": [{"Arn": f"{IAM}:user/u", "UserName": "u", **members}]}
 
 
+def trust(effect):
+    statement = {"Effect": effect, "Principal": {"AWS": A}, "Action": "sts:AssumeRole"}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
 def role(**members):
-    return {"RoleDetailList": [{"Arn": f"{IAM}:role/r", "AssumeRolePolicyDocument": OPEN, **members}]}
+    return {"RoleDetailList": [{"Arn": f"{IAM}:role/r", "AssumeRolePolicyDocument": trust("Allow"), **members}]}
 
 
 def inline(document, name="i"):
@@ -80,7 +89,7 @@ def test_contradictory_boundaries_trust_policies_ids_and_tags():
     other = f"{IAM}:policy/b"
     found, said = principal(
         role(PermissionsBoundary={"PermissionsBoundaryArn": other}, RoleId="AROA1", Tags=[{"Key": "a", "Value": "1"}]),
-        role(AssumeRolePolicyDocument=SHUT, RoleId="AROA2", Tags=[]),
+        role(AssumeRolePolicyDocument=trust("Deny"), RoleId="AROA2", Tags=[]),
     )
     assert said == ["conflict"] * 4
     assert isinstance(found.boundary, MissingPolicy)
@@ -249,3 +258,30 @@ def test_repeated_members_of_a_large_object_take_linear_time(tmp_path):
     with pytest.raises(InputError) as e:
         load(tmp_path)
     assert sorted(d.id for d in e.value.diagnostics) == ["input-duplicate-member", "input-unknown-shape"]
+
+
+MEMBERS = st.recursive(
+    st.sampled_from(["1", '"a"', '"\\\\"', '"\\":"', '"x\\\\\\": "', '"a:"', '"\\" :"']),
+    lambda inner: (
+        st.lists(
+            st.tuples(
+                st.sampled_from(['"a"', '"b"', '"\\\\"', '"\\":"', '"c\\\\ "']),
+                st.sampled_from([":", " :", "\n: "]),
+                inner,
+            ),
+            max_size=3,
+        ).map(lambda m: "{" + ",".join(k + c + v for k, c, v in m) + "}")
+        | st.lists(inner, max_size=2).map(lambda v: "[" + ", ".join(v) + "]")
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.lists(MEMBERS, min_size=1, max_size=3))
+def test_repeated_members_are_found_in_whatever_spelling(texts):
+    text = " ".join(texts)
+    repeated = []
+    for t in texts:
+        decoder(repeated).decode(t)
+    said = [d for d in decode(text.encode(), "f").diagnostics if d.id == "input-duplicate-member"]
+    assert bool(said) == bool(repeated)

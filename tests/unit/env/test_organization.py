@@ -89,10 +89,16 @@ def test_a_policy_without_content_is_unknown():
 
 def test_policies_of_other_types():
     found, said = read(
-        tree(Policies=[{"Name": "t", "Type": "TAG_POLICY", "Content": {}}, {"Name": "x", "Type": "X"}, {"Name": "y"}, 1])
+        tree(
+            Policies=[{"Name": "t", "Type": "TAG_POLICY", "Content": {}}, {"Name": "x", "Type": "X"}, {"Name": "y"}, 1]
+        )
     )
     assert (found.root.scps, found.root.rcps) == ((), ())
-    assert said == [("input-shape", "/Policies/1/Type"), ("input-shape", "/Policies/2/Type"), ("input-shape", "/Policies/3")]
+    assert said == [
+        ("input-shape", "/Policies/1/Type"),
+        ("input-shape", "/Policies/2/Type"),
+        ("input-shape", "/Policies/3"),
+    ]
 
 
 def test_children_of_the_wrong_shape():
