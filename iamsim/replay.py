@@ -199,7 +199,7 @@ def _verify(problem: dict[str, Any]) -> None:
 Glyph = tuple[str, str]  # ("is", character), ("star" | "one", "" = any character, ":" = no colon)
 Glyphs = tuple[Glyph, ...]
 
-_VARIABLE = re.compile(r"\$\{([^,{}'$]+)(?:, '([^']*)')?\}")
+_VARIABLE = re.compile(r"\$\{([^\s,{}'$](?:[^,{}'$]*[^\s,{}'$])?)(?:, '([^']*)')?\}")
 
 
 def _glob(glyphs: Iterable[Glyph], text: str) -> bool:
@@ -481,11 +481,15 @@ def _components(glyphs: Glyphs) -> list[Glyphs]:
     return [tuple(part) for part in parts]
 
 
+def _is_arn(text: str) -> bool:
+    return text.startswith("arn:") and text.count(":") >= 5
+
+
 def _compare_arn(wanted: Glyphs, actual: str, *, negated: bool) -> Truth:
     pattern, parts = _components(wanted), actual.split(":", 5)
     if len(pattern) < 6:
         return _unknown("X13")
-    if len(parts) < 6 or parts[0] != "arn":
+    if not _is_arn(actual):
         return _unknown("X16") if negated else F
     return _known(value=all(_glob(glyphs, part) for glyphs, part in zip(pattern, parts, strict=True)))
 
@@ -505,8 +509,10 @@ def _compare(operator: str, wanted: str | None, actual: str, world: World, *, va
     text = _substitute(pieces, world, wildcards=test == "like")
     if text.doubt:
         return Truth("U", text.doubt)
-    if not text.readings:
-        return F  # the value is dropped from the list (2.7)
+    if not text.readings:  # the value is dropped from the list (2.7)
+        return _unknown("X16") if family == "arn" and negated and not _is_arn(actual) else F
+    if family == "arn" and sum(piece.count(":") for kind, piece, _ in pieces if kind == "text") < 5:
+        return _unknown("X13")
     if family == "arn":
         return _agree([_compare_arn(glyphs, actual, negated=negated) for glyphs in text.readings], ["X7"])
     return _agree([_compare_string(test, glyphs, actual) for glyphs in text.readings], ["X7"])
@@ -1089,7 +1095,10 @@ _NARROWING = {
     *("aws:principalservicename", "aws:userid", "aws:sourcearn", "aws:sourceaccount", "aws:sourceowner"),
     *("aws:sourcevpc", "aws:sourcevpce", "s3:dataaccesspointaccount", "s3:dataaccesspointarn"),
 }
-_UNSETTLED = {"aws:sourcevpcarn", "aws:vpceaccount", "aws:vpceorgid", "aws:vpceorgpaths"}
+_UNSETTLED = {
+    *("aws:sourcevpcarn", "aws:vpceaccount", "aws:vpceorgid", "aws:vpceorgpaths"),
+    *("aws:sourceorgid", "aws:sourceorgpaths", "aws:principalservicenameslist"),
+}
 
 
 def _narrow_value(key: str, base: str, text: str | None) -> Truth:

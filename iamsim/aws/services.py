@@ -267,7 +267,7 @@ _IAM_WRITES = tuple(
 
 REFUSALS: tuple[RefusalRow, ...] = (
     RefusalRow(
-        "refuse-aws-managed-policy", "iam", _IAM_WRITES[:2] + _IAM_WRITES[3:], "policy/*", False, False,
+        "refuse-aws-managed-policy", "iam", _IAM_WRITES, "policy/*", False, False,
         "AWS managed policies cannot be changed", 'IAM User Guide, "AWS managed policies"',
     ),
     RefusalRow(

@@ -88,7 +88,9 @@ def caller_binding(facts: Facts, var: str, row: KeyRow) -> Binding | None:
 
 
 # Issuers whose tokens can carry neither session tags nor a source identity: their claims are fixed.
-_PLAIN_TOKENS = ("token.actions.githubusercontent.com", "oidc.eks.", "accounts.google.com", "www.amazon.com", "graph.facebook.com")  # fmt: skip
+_PLAIN_TOKENS = (
+    "token.actions.githubusercontent.com", "oidc.eks.", "accounts.google.com", "www.amazon.com", "graph.facebook.com",
+)  # fmt: skip
 _POD_TAGS = frozenset({
     "eks-cluster-arn", "eks-cluster-name", "kubernetes-namespace", "kubernetes-service-account", "kubernetes-pod-name",
     "kubernetes-pod-uid",

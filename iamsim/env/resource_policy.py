@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from iamsim.env.facts import Facts
     from iamsim.env.types import Environment, KmsGrant, Resource
     from iamsim.ir.bindings import Lookup
+    from iamsim.ir.decide import Side
     from iamsim.ir.term import Term
 
 # A sub-resource and the resource whose policy governs it, by service.
@@ -95,9 +96,10 @@ def kms_grants(facts: Facts, lookup: Lookup, holder: Resource) -> tuple[tuple[st
     return tuple(out)
 
 
-def doubtful_grants(facts: Facts, lookup: Lookup) -> tuple[Hit, ...]:
+def doubtful_grants(facts: Facts, lookup: Lookup, identity: Side) -> tuple[Hit, ...]:
     """Grants of which AWS does not say what limits them: KMS grants (semantics X22), and file systems without a policy.
 
+    A KMS grant to the caller's own account leaves it to `identity`, like a key policy.
     Source: AWS KMS Developer Guide, "Grants in AWS KMS"; Amazon EFS User Guide, "Using IAM to control file system access".
     """
     holder = holder_of(facts)
@@ -106,7 +108,11 @@ def doubtful_grants(facts: Facts, lookup: Lookup) -> tuple[Hit, ...]:
         return (Hit(Label(LabelKind.RULE, why), Opaque(f"unsupported:{why}")),)
     if holder is None or not holder.kms_grants:
         return ()
-    return tuple(Hit(h.label, all_of((Opaque("X22"), h.term))) for _, h in kms_grants(facts, lookup, holder))
+    own = any_of((*(h.term for h in identity.allow), identity.unknown)) if facts.owner == facts.caller.account else TRUE
+    return tuple(
+        Hit(h.label, all_of((Opaque("X22"), h.term, own if name == "account" else TRUE)))
+        for name, h in kms_grants(facts, lookup, holder)
+    )
 
 
 def _constraints(grant: KmsGrant) -> Term:
@@ -116,7 +122,7 @@ def _constraints(grant: KmsGrant) -> Term:
     if grant.encryption_context_equals:
         from iamsim.ir.term import Each
 
-        keys = [Like("kms:encryptioncontextkeys", plain(k)) for k, _ in grant.encryption_context_equals]
+        keys = [Like("kms:encryptioncontextkeys", plain(k), fold_case=True) for k, _ in grant.encryption_context_equals]
         parts.append(Each("kms:encryptioncontextkeys", any_of(keys)))
     if grant.source_arn:
         parts.append(Like("aws:sourcearn", tokenize(grant.source_arn, variables=False)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.applicable import NO_DOCUMENTS
 from iamsim.graph.given import given_for, when_for
-from iamsim.graph.hops import HopCheck, hop_check, main_term
+from iamsim.graph.hops import HopCheck, hop_check, hop_term, main_term, read_of
 from iamsim.graph.sessions import Session, possible
 from iamsim.graph.trusts import roles_for
 from iamsim.ir.bindings import ABSENT
@@ -86,7 +86,8 @@ def _edges(ask: Ask, session: Session, number: int, action: str) -> dict[str, Ed
         term = main_term(hop)
         if term is FALSE or may(term) is FALSE:
             continue
-        settled = settle(term, (hop.check.facts,), ask.limits)
+        whole = hop_term(hop, read_of((hop,), ()))
+        settled = settle(whole, (hop.check.facts,), ask.limits)
         if settled.possible:
             out[role.arn] = _edge(hop, term, sure=isinstance(settled.sure, Sat))
     return out

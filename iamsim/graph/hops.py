@@ -43,6 +43,10 @@ if TYPE_CHECKING:
     from iamsim.model.pattern import Pattern
 
 
+# Stands for the keys of tags that no condition names.
+_OTHER = "other-key"
+
+
 @dataclass(frozen=True, slots=True)
 class HopCheck:
     """A hop: its main check, and the further checks that count only if tags or a source identity are in play.
@@ -163,6 +167,8 @@ def read_of(hops: tuple[HopCheck, ...], terms: Iterable[Term]) -> Read:
         extra = more
     names = {v.partition("/")[2] for v in read if "aws:requesttag/" in v or "aws:principaltag/" in v}
     names.update(n for t in (*terms, *extra) for n in _listed(t))
+    if any(v.endswith("sts:transitivetagkeys") for v in read):
+        names.add(_OTHER)
     for hop in hops[:1]:
         names.update(k.lower() for k in hop.session.caller.transitive)
         names.update(_claimed(hop))

@@ -79,7 +79,11 @@ def search(ask: Ask, caller: Caller, action: str, targets: tuple[Target, ...]) -
 
 
 def _along(
-    ask: Ask, caller: Caller, action: str, goals: Mapping[str, _Goal], found: Iterator[tuple[tuple[str, ...], bool] | None]
+    ask: Ask,
+    caller: Caller,
+    action: str,
+    goals: Mapping[str, _Goal],
+    found: Iterator[tuple[tuple[str, ...], bool] | None],
 ) -> tuple[Route | None, tuple[str, ...]]:
     """The first route along the walks found; else the reasons why there may be one, of which an example is enough."""
     unknown: set[str] = set()
@@ -161,9 +165,7 @@ def _at_home(target: Target, caller: Caller) -> Target:
     return replace(target, owner=caller.account) if target.resource == "*" else target
 
 
-def _hops(
-    ask: Ask, caller: Caller, path: tuple[str, ...], action: str
-) -> tuple[tuple[HopCheck, ...], Session] | None:
+def _hops(ask: Ask, caller: Caller, path: tuple[str, ...], action: str) -> tuple[tuple[HopCheck, ...], Session] | None:
     """The checks of the hops of a path and the session to which they lead, or None if one is refused outright."""
     session = Session(caller, ever=ask.ever)
     hops: list[HopCheck] = []
@@ -177,20 +179,19 @@ def _hops(
     return tuple(hops), session
 
 
-def _open(ask: Ask, caller: Caller, path: tuple[str, ...], action: str) -> bool:
-    """Whether all hops of a path may be possible together."""
+def _open(ask: Ask, caller: Caller, path: tuple[str, ...], action: str) -> bool | None:
+    """Whether all hops of a path are certainly possible together; None if they are not."""
     found = _hops(ask, caller, path, action)
     if found is None:
-        return False
+        return None
     hops, _ = found
     read = read_of(hops, ())
     term = all_of(hop_term(h, read) for h in hops)
-    return settle(term, tuple(h.check.facts for h in hops), ask.limits).possible
+    settled = settle(term, tuple(h.check.facts for h in hops), ask.limits)
+    return isinstance(settled.sure, Sat) if settled.possible else None
 
 
-def _decide(
-    ask: Ask, caller: Caller, path: tuple[str, ...], action: str, target: Target
-) -> Route | tuple[str, ...]:
+def _decide(ask: Ask, caller: Caller, path: tuple[str, ...], action: str, target: Target) -> Route | tuple[str, ...]:
     """The route along `path` if its joint problem has a model; else the reasons why that is not known (none: refuted)."""
     found = _hops(ask, caller, path, action)
     if found is None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from iamsim.graph.edges import of_session
+from iamsim.graph.edges import of_session, passed_or_inherited
 from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ MAX_STEPS = 5000
 MAX_CHECKS = 400
 """Walks of which one question may check whether their hops are possible together."""
 
-VISITS = 2
-"""How often a walk may come to a role: a second time with another name, other tags or another source identity."""
+VISITS = 3
+"""How often a walk may come to a role: again with another name, other tags or another source identity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,14 @@ class _Walk:
     sure: bool
 
 
-def walks(graph: Graph, is_open: Callable[[tuple[str, ...]], bool]) -> Iterator[tuple[tuple[str, ...], bool] | None]:
+def walks(
+    graph: Graph, is_open: Callable[[tuple[str, ...]], bool | None]
+) -> Iterator[tuple[tuple[str, ...], bool] | None]:
     """Walks to goals as tuples of roles, shortest first, then by ARN, each with whether all hops are sure by themselves;
     None if there are too many to go on.
 
     Of walks that lead to the same session state only the first is extended. `is_open` tells whether the hops of a walk
-    are possible together.
+    are certainly possible together (None: they are not).
     """
     useful = _useful(graph)
     readers = {n for n in useful if _reads_session(graph, n, useful)}
@@ -71,10 +73,12 @@ def walks(graph: Graph, is_open: Callable[[tuple[str, ...]], bool]) -> Iterator[
             key = (_tail(graph, following.path, readers), following.carried if history else ())
             if seen.get(key, False) or (key in seen and not following.sure):
                 continue
-            if walk.path and any(of_session(v) for v in edge.read):
+            if walk.path and any(of_session(v) or (history and passed_or_inherited(v)) for v in edge.read):
                 checks += 1
-                if not is_open(following.path):
+                certain = is_open(following.path)
+                if certain is None:
                     continue
+                following = replace(following, sure=following.sure and certain)
             seen[key] = following.sure
             if role in graph.goals:
                 yield following.path, following.sure
@@ -109,10 +113,11 @@ def _history_matters(graph: Graph, useful: set[str]) -> bool:
     start = graph.start
     if start.transitive or start.source_identity is not None:
         return True
-    tags = any(v.startswith("aws:principaltag/") or v == "sts:transitivetagkeys" for v in read)
+    tags = any(v.startswith(("aws:principaltag/", "aws:requesttag/")) or v.endswith("tagkeys") for v in read)
     if tags and (start.open_tags or any(e.tags is not False for e in edges)):
         return True
-    return "aws:sourceidentity" in read and (start.open_source_identity or any(e.identity is not False for e in edges))
+    named = any(v.endswith("sourceidentity") for v in read)
+    return named and (start.open_source_identity or any(e.identity is not False for e in edges))
 
 
 # What may come from further back, for tags and for a source identity each: nothing, only with a permission that may be

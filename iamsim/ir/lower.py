@@ -203,10 +203,12 @@ def _dirty(pattern: Pattern, found: Term) -> Term:
     bad: list[Term] = []
     for v in pattern.variables:
         row = key_row(v.key, None)
-        if "${" in v.key or (v.default is not None and "${" in v.default):
-            return Opaque("malformed:X34")
+        if v.key.startswith("${"):
+            return Opaque("malformed:X34" if "${" in v.key[2:] else "malformed:variable")
         if row.multivalued:
             return Opaque("X7")
+        if v.default is not None and ("*" in v.default or "?" in v.default):
+            bad.append(any_of((not_(Present(v.key)), Like(v.key, plain("")))))
         if not v.key.startswith(_CLEAN):
             bad += [Like(v.key, Pattern("", (Star(), Literal(c), Star()))) for c in "*?"]
     found = _defaulted(pattern, found)
@@ -279,7 +281,11 @@ def _quantified(condition: Condition, row: OperatorRow, key: Var, *, variables: 
             return any_of((not_(here), held))
         case Quantifier.ANY:
             held = all_of((here, _for_any(key, leaf, multivalued=multivalued)))
-            return any_of((held, all_of((not_(here), Opaque("X9"))))) if condition.if_exists else held
+            if not condition.if_exists:
+                return held
+            empty = Like(key, plain(""))
+            void = all_of((here, each(key, empty) if multivalued else empty))  # may count as absent (X10)
+            return any_of((held, all_of((any_of((not_(here), void)), Opaque("X9")))))
         case None:
             if multivalued:
                 leaf = Opaque("X8")
@@ -389,8 +395,8 @@ def _fold_unsure(key: Var, value: str, folded: Term) -> Term:
 
 def _defaults_only(pattern: Pattern, found: Term) -> Term:
     for v in pattern.variables:
-        if "${" in v.key or (v.default is not None and "${" in v.default):
-            return Opaque("malformed:X34")
+        if v.key.startswith("${"):
+            return Opaque("malformed:X34" if "${" in v.key[2:] else "malformed:variable")
         if key_row(v.key, None).multivalued:
             return Opaque("X7")
     return _defaulted(pattern, found)
@@ -444,7 +450,7 @@ def _arn(key: Var, value: str, *, variables: bool) -> Term:
         else:
             parts.append(p)
     if colons < 5:
-        return Opaque("X13")
+        return all_of((not_(_undefined(pattern, TRUE)), Opaque("X13")))
     full = join(value, parts)
     found = Like(key, full)
     held = _dirty(full, found) if full.variables else found

@@ -59,7 +59,7 @@ def match_principal(
     Source: IAM User Guide, "AWS JSON policy elements: Principal" and "NotPrincipal".
     """
     if match.negated:
-        return _not_principal(match, caller, entities, effect)
+        return _not_principal(match, caller, entities, effect, trust=trust)
     found = [_entry(e, caller, entities, trust=trust) for e in match.entries]
     if len(found) == 1:
         return found[0]
@@ -81,7 +81,7 @@ def _entry(
             hit = caller.kind is CallerKind.SERVICE and entry.value.lower() in caller.services
             return DIRECT if hit else NONE
         case "Federated":
-            return DIRECT if _federated(entry.value, caller) else NONE
+            return DIRECT if trust and _federated(entry.value, caller) else NONE
         case "CanonicalUser":
             return Classes(account=Opaque("missing:canonical user id")) if caller.account else NONE
         case _:
@@ -157,7 +157,9 @@ def _unique_id(value: str, caller: Caller, entities: Mapping[str, str]) -> Class
     return _identity(arn, caller)
 
 
-def _not_principal(match: PrincipalMatch, caller: Caller, entities: Mapping[str, str], effect: Effect) -> Classes:
+def _not_principal(
+    match: PrincipalMatch, caller: Caller, entities: Mapping[str, str], effect: Effect, *, trust: bool
+) -> Classes:
     """NotPrincipal (semantics 2.6): whom a Deny spares, and that boundaries are never spared.
 
     Source: IAM User Guide, "AWS JSON policy elements: NotPrincipal".
@@ -168,7 +170,7 @@ def _not_principal(match: PrincipalMatch, caller: Caller, entities: Mapping[str,
         return DIRECT
     if any(e.type == "*" or (e.type == "AWS" and e.value == "*") for e in entries):
         return NONE
-    listed = _listed(entries, caller, entities)
+    listed = _listed([_entry(e, caller, entities, trust=trust) for e in entries], caller)
     every, some = _all(listed), any_of(listed)
     if bad is not None:
         return unknown(f"malformed:{bad.reason}")
@@ -191,9 +193,8 @@ def _all(parts: list[Term]) -> Term:
     return all_of(parts)
 
 
-def _listed(entries: list[PrincipalEntry], caller: Caller, entities: Mapping[str, str]) -> list[Term]:
+def _listed(found: list[Classes], caller: Caller) -> list[Term]:
     """For each member of the caller's chain and its account: whether some entry lists it."""
-    found = [_entry(e, caller, entities) for e in entries]
     direct = any_of(f.direct for f in found)
     via = any_of(f.via for f in found)
     account = any_of(f.account for f in found)

@@ -158,6 +158,8 @@ def _of_key(facts: Facts, name: str) -> list[Term]:
             parts.append(Present(var))
         case _ if name.startswith("aws:requesttag/"):
             parts.append(_tag_key(facts, name))
+        case _ if name.startswith("kms:encryptioncontext"):
+            parts += _encryption_context(facts, name)
         case _ if name.endswith((":aud", ":sub")):
             parts.append(Present(var))
         case _:
@@ -344,6 +346,23 @@ def _tag_key(facts: Facts, name: str) -> Term:
         listed = any(k.lower() == tag for k in facts.given["aws:tagkeys"])
         return TRUE if listed else not_(Present(facts.hop + name))
     return implies(Present(facts.hop + name), some(keys, Like(keys, plain(tag), fold_case=True)))
+
+
+def _encryption_context(facts: Facts, name: str) -> list[Term]:
+    """`kms:EncryptionContextKeys` holds the name of every pair that is sent.
+
+    Source: AWS KMS Developer Guide, "AWS KMS condition keys", kms:EncryptionContextKeys.
+    """
+    keys, prefix = "kms:encryptioncontextkeys", "kms:encryptioncontext:"
+    if keys in facts.given:
+        return []
+    listed = facts.hop + keys
+    sent = [k for k, v in facts.given.items() if k.startswith(prefix) and v]
+    parts = [some(listed, Like(listed, plain(k.removeprefix(prefix)), fold_case=True)) for k in sorted(sent)]
+    if name != keys:
+        own = some(listed, Like(listed, plain(name.removeprefix(prefix)), fold_case=True))
+        parts.append(implies(Present(facts.hop + name), own))
+    return parts
 
 
 def _subset(facts: Facts, var: str) -> Term:

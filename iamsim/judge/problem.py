@@ -66,7 +66,8 @@ def policies_of(check: Check) -> dict[str, Any]:
 def _session(check: Check) -> list[Policy | MissingPolicy] | None:
     if check.documents.session is not None:
         return list(check.documents.session)
-    if check.facts.caller.kind is CallerKind.ROLE_SESSION and check.facts.missing == "strict":
+    unseen = check.facts.caller.kind is CallerKind.ROLE_SESSION and not check.facts.on_path
+    if unseen and check.facts.missing == "strict":
         return [MissingPolicy("session policies", _nowhere())]
     if check.facts.caller.assumed_root:
         return [task_policy(check.facts) or MissingPolicy(check.facts.caller.task_policy or "task policy", _nowhere())]
@@ -235,7 +236,7 @@ def replay_problem(check: Check, assignment: Mapping[str, tuple[str, ...]]) -> d
     keys |= {k for k, _ in facts.caller.claims}
     holder = holder_of(facts)
     if holder is not None and holder.kms_grants:
-        keys |= {k for k in check.facts.given if k.startswith("kms:")}
+        keys |= {k for k in check.facts.given if k.startswith("kms:")} | _constrained(holder.kms_grants)
     context, unknown, ambivalent = context_of(check, keys, assignment)
     resource = facts.resource or (assignment.get(facts.hop + "resource") or ("*",))[0]
     return {
@@ -251,6 +252,16 @@ def replay_problem(check: Check, assignment: Mapping[str, tuple[str, ...]]) -> d
         "facts": {"entities": entities(facts.env), "audiences": _audiences(facts)},
         "policies": _documents(check, policies),
     }
+
+
+def _constrained(grants: Iterable[Any]) -> set[str]:
+    """The condition keys that constraints of KMS grants read."""
+    out: set[str] = set()
+    for grant in grants:
+        pairs = (*grant.encryption_context_subset, *grant.encryption_context_equals)
+        out |= {f"kms:encryptioncontext:{name.lower()}" for name, _ in pairs}
+        out |= {"aws:sourcearn"} if grant.source_arn else set()
+    return out
 
 
 def _audiences(facts: Facts) -> list[str] | None:
@@ -310,7 +321,7 @@ def _raw(policy: Policy | MissingPolicy | None) -> Any:
     if isinstance(policy, MissingPolicy):
         return {"iamsim:missing": policy.arn}
     if policy.malformed is not None and policy.document is None:
-        return {"iamsim:missing": policy.malformed.reason}
+        return []  # no policy at all, of whatever text
     if isinstance(policy.document, str):
         return read_document_text(policy.document)[0]
     return policy.document

@@ -128,14 +128,17 @@ def tokenize(text: str, *, wildcards: bool = True, variables: bool = True) -> Pa
     return join(text, parts)
 
 
+_BODY = re.compile(r"([^\s,{}'$](?:[^,{}'$]*[^\s,{}'$])?)(?:, '([^'{}$]*)')?")
+
+
 def _variable(body: str) -> Part:
+    """The part that `${body}` is; one of another form has a key that begins with `${`, which no key does."""
     if body in ("*", "?", "$"):
         return Literal(body)
-    key, sep, default = body.partition(",")
-    default = default.strip()
-    if sep and len(default) >= 2 and default[0] == default[-1] == "'":
-        return Variable(key.strip().lower(), default[1:-1])
-    return Variable(key.strip().lower())
+    found = _BODY.fullmatch(body)
+    if found is None:
+        return Variable("${" + body)
+    return Variable(found[1].lower(), found[2])
 
 
 def substitute(pattern: Pattern, values: dict[str, str]) -> Pattern:

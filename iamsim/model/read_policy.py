@@ -301,8 +301,8 @@ def _action(parts: dict[str, Any], rules: _Rules, notes: _Notes) -> Match | None
         return None
     match = read_actions(negated, parts[name], notes.origin, notes.out)
     if rules.kind is PolicyKind.RCP:
-        match = _rcp_action(match, notes)
-    elif rules.kind is PolicyKind.TRUST:
+        return _rcp_action(match, notes)
+    if rules.kind is PolicyKind.TRUST:
         for pattern in match.patterns:
             if not isinstance(pattern, Malformed) and not pattern.text.lower().startswith(("sts:", "*")):
                 message = f"a trust policy cannot grant `{printable(pattern.text)}`"
@@ -310,11 +310,11 @@ def _action(parts: dict[str, Any], rules: _Rules, notes: _Notes) -> Match | None
     return match
 
 
-def _rcp_action(match: Match, notes: _Notes) -> Match:
+def _rcp_action(match: Match, notes: _Notes) -> Match | None:
     """`match`, with a bare `*` malformed. Source: Organizations User Guide, "RCP syntax"."""
     if match.negated:
         notes.bad("policy-prohibited", "an RCP takes no `NotAction`", "NotAction")
-        return match
+        return None
     if not any(not isinstance(p, Malformed) and p.text in ("*", "*:*") for p in match.patterns):
         return match
     reason = "an RCP takes no action `*`"
@@ -365,7 +365,8 @@ def _principal(parts: dict[str, Any], rules: _Rules, effect: Effect, notes: _Not
         return None
     if negated and rules.kind in (PolicyKind.TRUST, PolicyKind.RCP):
         notes.bad("policy-prohibited", f"{_article(rules.kind)} takes no `NotPrincipal`", name)
-    elif negated and effect is not Effect.DENY and rules.kind is PolicyKind.RESOURCE:
+        return None
+    if negated and effect is not Effect.DENY and rules.kind is PolicyKind.RESOURCE:
         message = "`NotPrincipal` is not supported with `Allow`"
         notes.out.append(diagnostic("policy-not-principal-allow", notes.origin.child(name), message))
     place = Origin(notes.origin.source, f"{notes.origin.pointer}/{name}")

@@ -191,8 +191,13 @@ def _span(leaf: Leaf) -> PatternSpan:
 
 
 def _variable(body: str) -> Variable:
-    default = re.fullmatch(r"[^,]*,\s*'(.*)'\s*", body, re.DOTALL)
-    return Variable(body.partition(",")[0].strip().lower(), default[1] if default else None)
+    """One that is neither `key` nor `key, 'default'` is kept with its opening, so that its key is none."""
+    key, comma, default = body.partition(", '")
+    odd = set(",{}'$")
+    named = key and not set(key) & odd and key == key.strip()
+    if not named or (comma and (not default.endswith("'") or set(default[:-1]) & (odd - {","}))):
+        return Variable("${" + body)
+    return Variable(key.lower(), default[:-1] if comma else None)
 
 
 def pattern_of_spans(text: str, spans: tuple[PatternSpan, ...]) -> Pattern:

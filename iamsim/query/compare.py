@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from iamsim.model.pattern import Part
-    from iamsim.model.policy import Match, Policy, Statement
+    from iamsim.model.policy import Condition, Match, Policy, Statement
 
 __all__ = ["Comparison", "narrower", "narrower_in_future"]
 
@@ -121,17 +121,24 @@ def _allows(policy: Policy, mask: Mask) -> bool:
 
 
 def _covered(a: Policy, mask_a: Mask, b: Policy, mask_b: Mask) -> bool:
-    """True if B allows the class without condition and denies none of it, or has every allowing statement of A."""
-    theirs = [b.statements[i] for i in mask_b]
-    if any(s.effect is not Effect.ALLOW or s.malformed for s in theirs):
+    """True if B plainly allows what A does: each allowing statement of A, or everything, and no Deny that A lacks."""
+    ours, theirs = [a.statements[i] for i in mask_a], [b.statements[i] for i in mask_b]
+    if any(s.malformed or s.effect is Effect.BOTH for s in (*ours, *theirs)):
         return False
-    if any(_unconditional(s) for s in theirs):
+    denied = {_said(s) for s in ours if s.effect is Effect.DENY}
+    if any(_said(s) not in denied for s in theirs if s.effect is Effect.DENY):
+        return False
+    if denied and a.variables != b.variables:
+        return False
+    if any(_unconditional(s) for s in theirs if s.effect is Effect.ALLOW):
         return True
-    bodies = {(s.resource, s.conditions) for s in theirs}
-    ours = [a.statements[i] for i in mask_a]
-    return a.variables == b.variables and all(
-        (s.resource, s.conditions) in bodies for s in ours if s.effect is not Effect.DENY
-    )
+    granted = {_said(s) for s in theirs if s.effect is Effect.ALLOW}
+    return a.variables == b.variables and all(_said(s) in granted for s in ours if s.effect is Effect.ALLOW)
+
+
+def _said(statement: Statement) -> tuple[Match | None, tuple[Condition, ...]]:
+    """What a statement says besides its effect and its actions."""
+    return statement.resource, statement.conditions
 
 
 def _unconditional(statement: Statement) -> bool:

@@ -1,0 +1,390 @@
+"""Other tools beside iamsim, on the same files and the same concrete questions: `python -m benchmarks.peers --orgs DIR …`.
+
+Each peer is named by an argument and skipped without it; none is imported, and nothing depends on one:
+
+  --iamspy PROGRAM       the command line of IAMSpy, or of its fork on PyPI, `zeuscloud-iamspy` with `pydantic<2`
+  --iam-simulate FOLDER  a folder in which npm has installed `@cloud-copilot/iam-simulate`
+  --pmapper PROGRAM      the command line of PMapper; the graph of the account is where PMAPPER_STORAGE says
+
+Rounds alternate between a peer and iamsim; what is printed are medians over the rounds. Only what the peers publish
+as their command line or README is used, so an input that those do not name is not given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.rows import snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+Question = dict[str, Any]
+Verdicts = dict[str, str]
+
+TIMEOUT = 120.0
+WARM_PASSES = 5
+GRANTED = {"Allowed": "yes", "ExplicitlyDenied": "no", "ImplicitlyDenied": "no"}
+NODE_DRIVER = """
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { pathToFileURL } from 'node:url'
+const found = createRequire(process.cwd() + '/x.js').resolve('@cloud-copilot/iam-simulate')
+const library = await import(pathToFileURL(found))
+const asked = JSON.parse(readFileSync(0, 'utf8'))
+const verdicts = {}
+for (const [id, simulation] of Object.entries(asked.simulations)) {
+  const given = await library.runSimulation(simulation, {})
+  verdicts[id] = given.overallResult ?? 'error: ' + given.errors?.message
+}
+const start = performance.now()
+for (let pass = 0; pass < asked.passes; pass++)
+  for (const simulation of Object.values(asked.simulations)) await library.runSimulation(simulation, {})
+console.log(JSON.stringify({ verdicts, seconds: (performance.now() - start) / 1000 }))
+"""
+OWN_DRIVER = """
+import json, sys, time
+from iamsim import can, load
+asked = json.load(sys.stdin)
+env = load(*asked["snapshot"])
+def ask(q):
+    return can(env, q["principal"], q["action"], q["resource"], context=q["context"],
+               resource_account=q["resource_account"], strict=True, via="direct").verdict
+verdicts = {q["id"]: str(ask(q)) for q in asked["queries"]}
+start = time.perf_counter()
+for _ in range(asked["passes"]):
+    for q in asked["queries"]:
+        ask(q)
+print(json.dumps({"verdicts": verdicts, "seconds": time.perf_counter() - start}))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of the table: `peer` and `own` in `unit`, medians of alternating rounds; `agree` out of `asked` verdicts."""
+
+    what: str
+    size: str
+    unit: str
+    peer: float
+    own: float
+    asked: int
+    agree: int
+    own_agree: int
+    remark: str = ""
+
+
+# --- what the truth asks ------------------------------------------------------------------------------------------
+
+
+def concrete(orgs: Path, size: str, limit: int | None) -> list[Question]:
+    """The concrete questions of the truth of `size`, evenly thinned out to at most `limit`."""
+    truth = json.loads((orgs / size / "truth.json").read_bytes())
+    queries = [q for q in truth["queries"] if q["kind"] == "concrete"]
+    return queries if limit is None or limit >= len(queries) else queries[:: -(-len(queries) // limit)]
+
+
+def agreeing(queries: Sequence[Question], verdicts: Mapping[str, str]) -> int:
+    """How many verdicts are the ones of the truth."""
+    return sum(verdicts.get(q["id"]) == ("yes" if q["expected"] else "no") for q in queries)
+
+
+def wrongs(queries: Sequence[Question], verdicts: Mapping[str, str]) -> str:
+    """The verdicts that differ from the truth, counted by kind."""
+    seen: Counter[str] = Counter()
+    for query in queries:
+        verdict, expected = verdicts.get(query["id"], "none"), "yes" if query["expected"] else "no"
+        if verdict != expected:
+            seen[f"{verdict} for {expected}" if verdict in ("yes", "no") else verdict] += 1
+    return ", ".join(f"{count} × {kind}" for kind, count in seen.most_common())
+
+
+def timed(command: Sequence[str], **options: Any) -> tuple[float, subprocess.CompletedProcess[str]]:
+    """The seconds that a process took from start to end, and what it gave."""
+    start = time.perf_counter()
+    done = subprocess.run(command, text=True, capture_output=True, check=False, timeout=TIMEOUT, **options)
+    return time.perf_counter() - start, done
+
+
+# --- iamsim -------------------------------------------------------------------------------------------------------
+
+
+def own_batch(orgs: Path, size: str, queries: Sequence[Question]) -> tuple[float, Verdicts]:
+    """Wall time of one `iamsim batch` of these questions, start and reading of the snapshot included."""
+    inputs = [word for path in snapshot(orgs, size) for word in ("-s", str(path))]
+    keys = ("id", "principal", "action", "resource", "resource_account", "context")
+    lines = [json.dumps({**{k: q[k] for k in keys}, "strict": True, "via": "direct"}) for q in queries]
+    seconds, done = timed([sys.executable, "-m", "iamsim", "batch", "-q", *inputs, "-"], input="\n".join(lines))
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    return seconds, {q["id"]: a.get("verdict", "error") for q, a in zip(queries, answers, strict=False)}
+
+
+def own_warm(orgs: Path, size: str, queries: Sequence[Question]) -> tuple[float, Verdicts]:
+    """Questions a second of the library in a process of its own, after one pass that is not counted."""
+    asked = {"snapshot": [str(p) for p in snapshot(orgs, size)], "queries": queries, "passes": WARM_PASSES}
+    _, done = timed([sys.executable, "-c", OWN_DRIVER], input=json.dumps(asked))
+    given = json.loads(done.stdout)
+    return WARM_PASSES * len(queries) / given["seconds"], given["verdicts"]
+
+
+# --- iam-simulate: a library that is handed the policies of each request --------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The generated organization by ARN: principals, groups, managed policies, resource policies, nodes over an account."""
+
+    principals: dict[str, Any]
+    groups: dict[tuple[str, str], Any]
+    managed: dict[str, Any]
+    resources: dict[str, Any]
+    above: dict[str, tuple[Any, ...]]
+    management: str
+
+
+def read_files(orgs: Path, size: str) -> Files:
+    """The same files that iamsim reads, as plain JSON."""
+    principals, groups, managed = {}, {}, {}
+    for path in sorted((orgs / size / "gaad").glob("*.json")):
+        document = json.loads(path.read_bytes())
+        for item in (*document["UserDetailList"], *document["RoleDetailList"]):
+            principals[item["Arn"]] = item
+        for item in document["GroupDetailList"]:
+            groups[path.stem, item["GroupName"]] = item
+        for item in document["Policies"]:
+            (managed[item["Arn"]],) = (v["Document"] for v in item["PolicyVersionList"] if v["IsDefaultVersion"])
+    resources = {r["Resource"]: r["Policy"] for r in json.loads((orgs / size / "resources.json").read_bytes())}
+    root = json.loads((orgs / size / "organization.json").read_bytes())
+    return Files(principals, groups, managed, resources, dict(lineages(root, ())), root["ManagementAccountId"])
+
+
+def lineages(node: Any, above: tuple[Any, ...]) -> list[tuple[str, tuple[Any, ...]]]:
+    """Each node's id with the nodes from the root down to it."""
+    line = (*above, node)
+    return [(node["Id"], line), *(pair for child in node.get("Children", ()) for pair in lineages(child, line))]
+
+
+def identity_policies(files: Files, arn: str) -> list[dict[str, Any]]:
+    """Inline and managed policies of a principal and of its groups."""
+    holder = files.principals[arn]
+    account = arn.split(":")[4]
+    holders = [holder, *(files.groups[account, name] for name in holder.get("GroupList", ()))]
+    found = []
+    for one in holders:
+        inline = next((one[k] for k in ("UserPolicyList", "RolePolicyList", "GroupPolicyList") if k in one), ())
+        found += [{"name": p["PolicyName"], "policy": p["PolicyDocument"]} for p in inline]
+        managed = one.get("AttachedManagedPolicies", ())
+        found += [{"name": p["PolicyArn"], "policy": files.managed[p["PolicyArn"]]} for p in managed]
+    return [{**policy, "name": f"{number} {policy['name']}"} for number, policy in enumerate(found)]
+
+
+def controls(files: Files, account: str, kind: str) -> list[dict[str, Any]]:
+    """The policies of this type at each level above an account; none for the management account."""
+    if account == files.management:
+        return []
+    return [
+        {
+            "orgIdentifier": node["Id"],
+            "policies": [
+                {"name": p["Name"], "policy": p["Content"]}
+                for p in node["Policies"]
+                if p["Type"] == kind and p["Name"] != "RCPFullAWSAccess"
+            ],
+        }
+        for node in files.above[account]
+    ]
+
+
+def resource_policy(files: Files, arn: str) -> Any:
+    """The policy of the resource, of the bucket of an object, or the trust policy of a role; None without one."""
+    if arn in files.principals:
+        return files.principals[arn].get("AssumeRolePolicyDocument")
+    return files.resources.get(arn.split("/", maxsplit=1)[0] if arn.startswith("arn:aws:s3:::") else arn)
+
+
+def simulation(files: Files, query: Question) -> dict[str, Any]:
+    """The question in the form that the README of iam-simulate shows."""
+    policy = resource_policy(files, query["resource"])
+    return {
+        "identityPolicies": identity_policies(files, query["principal"]),
+        "serviceControlPolicies": controls(files, query["principal"].split(":")[4], "SERVICE_CONTROL_POLICY"),
+        "resourceControlPolicies": controls(files, query["resource_account"], "RESOURCE_CONTROL_POLICY"),
+        **({} if policy is None else {"resourcePolicy": policy}),
+        "request": {
+            "action": query["action"],
+            "principal": query["principal"],
+            "resource": {"accountId": query["resource_account"], "resource": query["resource"]},
+            "contextVariables": {**query["context"], **query["derived"]},
+        },
+    }
+
+
+def node_run(folder: Path, simulations: Mapping[str, Any], passes: int) -> tuple[float, float, Verdicts]:
+    """Wall time of the process, seconds of the counted passes, and the verdicts."""
+    asked = json.dumps({"simulations": simulations, "passes": passes})
+    wall, done = timed(["node", "--input-type=module", "-e", NODE_DRIVER], input=asked, cwd=folder)
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip() or "node failed")
+    given = json.loads(done.stdout)
+    return wall, given["seconds"], {i: GRANTED.get(v, v) for i, v in given["verdicts"].items()}
+
+
+def iam_simulate(orgs: Path, size: str, folder: Path, queries: list[Question], rounds: int) -> list[Line]:
+    """A batch in a new process, and warm; questions of principals with a permissions boundary are left out."""
+    files = read_files(orgs, size)
+    askable = [q for q in queries if "PermissionsBoundary" not in files.principals[q["principal"]]]
+    simulations = {q["id"]: simulation(files, q) for q in askable}
+    walls: list[tuple[float, float]] = []
+    rates: list[tuple[float, float]] = []
+    verdicts, own = Verdicts(), Verdicts()
+    for _ in range(rounds):
+        wall, _, verdicts = node_run(folder, simulations, 0)
+        mine, own = own_batch(orgs, size, askable)
+        walls.append((wall, mine))
+        _, seconds, _ = node_run(folder, simulations, WARM_PASSES)
+        rates.append((WARM_PASSES * len(askable) / seconds, own_warm(orgs, size, askable)[0]))
+    remark = "; ".join(x for x in (f"{len(queries) - len(askable)} left out", wrongs(askable, verdicts)) if x)
+    counts = {"asked": len(askable), "agree": agreeing(askable, verdicts), "own_agree": agreeing(askable, own)}
+    return [
+        _line("iam-simulate, batch with start", size, "s", walls, counts, remark),
+        _line("iam-simulate, warm library", size, "1/s", rates, counts, remark),
+    ]
+
+
+# --- tools with one process a question ------------------------------------------------------------------------------
+
+
+def single(
+    name: str, orgs: Path, size: str, queries: list[Question], rounds: int, ask: Callable[[Question], tuple[float, str]]
+) -> Line:  # fmt: skip
+    """Wall time of one question in one process, `ask` and iamsim in turn; verdicts of the first round."""
+    times: list[tuple[float, float]] = []
+    verdicts, own = Verdicts(), Verdicts()
+    for number in range(rounds):
+        for query in queries if number == 0 else queries[::10]:
+            seconds, verdict = ask(query)
+            mine, answer = own_batch(orgs, size, [query])
+            times.append((seconds, mine))
+            verdicts.setdefault(query["id"], verdict)
+            own.update(answer)
+    counts = {"asked": len(queries), "agree": agreeing(queries, verdicts), "own_agree": agreeing(queries, own)}
+    return _line(name, size, "s", times, counts, wrongs(queries, verdicts))
+
+
+def iamspy(orgs: Path, size: str, program: str, queries: list[Question], rounds: int) -> list[Line]:
+    """Loading once into a model file, with nothing beside it; then one process a question, with the model loaded."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = str(Path(folder) / "model.smt2")
+        inputs = [("load-gaad", str(p)) for p in sorted((orgs / size / "gaad").glob("*.json"))]
+        spent = 0.0
+        for command, path in (*inputs, ("load-resources", str(orgs / size / "resources.json"))):
+            seconds, done = timed([program, command, "-f", model, path])
+            spent += seconds
+            if done.returncode:
+                raise RuntimeError(_last(done))
+
+        def ask(query: Question) -> tuple[float, str]:
+            pairs = {**query["context"], **query["derived"]}.items()
+            given = [word for key, value in pairs for word in ("-c", f"{key}={value}")]
+            what = (query["principal"], query["action"], query["resource"])
+            seconds, done = timed([program, "can-i", "-f", model, "--strict-conditions", *given, *what])
+            return seconds, {"True": "yes", "False": "no"}.get(done.stdout.strip(), _last(done))
+
+        line = single("IAMSpy, one question a process", orgs, size, queries, rounds, ask)
+    loading = f"loading once {spent:.1f} s"
+    return [_with(line, f"{loading}; {line.remark}" if line.remark else loading)]
+
+
+def pmapper(orgs: Path, size: str, program: str, queries: list[Question], rounds: int) -> list[Line]:
+    """One process a question over the stored graph, with the resource policy as text and without SCPs."""
+    files = read_files(orgs, size)
+
+    def ask(query: Question) -> tuple[float, str]:
+        kind, name = query["principal"].split(":")[5].split("/")[0], query["principal"].split("/")[-1]
+        pairs = {**query["context"], **query["derived"]}.items()
+        given = [word for key, value in pairs for word in ("--condition", f"{key}={value}")]
+        policy = resource_policy(files, query["resource"])
+        if policy is not None:
+            given += ["--resource-policy-text", json.dumps(policy), "--resource-owner", query["resource_account"]]
+        what = ["--principal", f"{kind}/{name}", "--action", query["action"], "--resource", query["resource"]]
+        account = query["principal"].split(":")[4]
+        seconds, done = timed([program, "--account", account, "argquery", *what, *given], env=dict(os.environ))
+        if done.returncode:
+            return seconds, _last(done)
+        return seconds, "yes" if " IS authorized to call " in done.stdout else "no"
+
+    return [single("PMapper, one question a process", orgs, size, queries, rounds, ask)]
+
+
+def _last(done: subprocess.CompletedProcess[str]) -> str:
+    lines = (done.stderr or done.stdout).strip().splitlines()
+    return f"error: {lines[-1][:80]}" if lines else f"error: status {done.returncode}"
+
+
+# --- the table ------------------------------------------------------------------------------------------------------
+
+
+def _line(
+    what: str, size: str, unit: str, pairs: Sequence[tuple[float, float]], counts: Mapping[str, int], remark: str
+) -> Line:  # fmt: skip
+    peer, own = (median(column) for column in zip(*pairs, strict=True))
+    return Line(what=what, size=size, unit=unit, peer=peer, own=own, remark=remark, **counts)
+
+
+def _with(line: Line, remark: str) -> Line:
+    return Line(**{name: getattr(line, name) for name in Line.__slots__ if name != "remark"}, remark=remark)
+
+
+def table(lines: Sequence[Line]) -> str:
+    """The lines as a Markdown table; the ratio is how many times faster iamsim was."""
+    head = "| peer | org | unit | peer | iamsim | ratio | peer agrees | iamsim agrees | remark |"
+    rows = [head, "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | --- |"]
+    for x in lines:
+        ratio = x.own / x.peer if x.unit == "1/s" else x.peer / x.own
+        cells = (x.what, x.size, x.unit, f"{x.peer:,.4g}", f"{x.own:,.4g}", f"{ratio:.2f}")
+        rows.append("| " + " | ".join((*cells, f"{x.agree}/{x.asked}", f"{x.own_agree}/{x.asked}", x.remark)) + " |")
+    return "\n".join(rows)
+
+
+def main() -> int:
+    """Measure the peers that are named and print the table; a peer that fails is reported and the rest goes on."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--orgs", type=Path, required=True, help="folder with generated organizations")
+    parser.add_argument("--sizes", nargs="+", default=["S", "M"])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--limit", type=int, help="at most so many questions where each one is a process")
+    parser.add_argument("--iamspy", metavar="PROGRAM")
+    parser.add_argument("--iam-simulate", metavar="FOLDER", type=Path)
+    parser.add_argument("--pmapper", metavar="PROGRAM")
+    options = parser.parse_args()
+    lines: list[Line] = []
+    for size in options.sizes:
+        every, some = concrete(options.orgs, size, None), concrete(options.orgs, size, options.limit)
+        for measure, where, asked in (
+            (iam_simulate, options.iam_simulate, every),
+            (iamspy, options.iamspy, some),
+            (pmapper, options.pmapper, some),
+        ):
+            if where is None:
+                continue
+            try:
+                lines += measure(options.orgs, size, where, asked, options.rounds)
+            except (OSError, RuntimeError, ValueError, subprocess.TimeoutExpired) as error:
+                print(f"{measure.__name__}, {size}: {error}", file=sys.stderr)
+    print(table(lines))
+    return 0 if lines else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
