@@ -309,7 +309,11 @@ def _key_doubt(key: str, world: World) -> str | None:
         if key in {"aws:sourcearn", "aws:sourceaccount"} and world.kind == "service":
             return "X26"
         return f"missing:{key}"
-    if key == "aws:sourceip" and key not in world.given and [text.lower() for text in world.context.get("aws:viaawsservice", [])] == ["true"]:
+    if (
+        key == "aws:sourceip"
+        and key not in world.given
+        and [text.lower() for text in world.context.get("aws:viaawsservice", [])] == ["true"]
+    ):
         return "X23"
     if world.action.lower() == "iam:passrole" and key.startswith(("iam:resourcetag/", "aws:resourcetag/")):
         return "X27"

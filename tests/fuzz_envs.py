@@ -21,8 +21,52 @@ QUEUE = f"arn:aws:sqs:us-east-1:{A}:q"
 USER_ID, ROLE_ID = "AIDAEXAMPLEEXAMPLE001", "AROAEXAMPLEEXAMPLE001"
 EKS = "oidc.eks.us-east-1.amazonaws.com/id/ABC"
 
-TEXTS = ["", "*", "?", "a*b", "a", "A", "ab", "u", "U", "red", "Red", "ä", "Ä", "ß", "${x}", "$", "true", "a/b", "a:b", "s1", A, B, "o-x"]
-NUMBERS = ["0", "1", "-1", "+5", "1.0", "01", "1.5", ".5", "5.", "1e5", "99999999999999999999", "0.1", "x", "", " 1", "3600", "10", True, 7]
+TEXTS = [
+    "",
+    "*",
+    "?",
+    "a*b",
+    "a",
+    "A",
+    "ab",
+    "u",
+    "U",
+    "red",
+    "Red",
+    "ä",
+    "Ä",
+    "ß",
+    "${x}",
+    "$",
+    "true",
+    "a/b",
+    "a:b",
+    "s1",
+    A,
+    B,
+    "o-x",
+]
+NUMBERS = [
+    "0",
+    "1",
+    "-1",
+    "+5",
+    "1.0",
+    "01",
+    "1.5",
+    ".5",
+    "5.",
+    "1e5",
+    "99999999999999999999",
+    "0.1",
+    "x",
+    "",
+    " 1",
+    "3600",
+    "10",
+    True,
+    7,
+]
 DATES = ["2024-01-01T00:00:00Z", "2024-01-01", "2024-01", "2024", "2030", "1970", "2030-06-15T12:00:00+02:00", "2024-02-30",
          "1704067200", "2024-01-01T00:00Z", "2024-01-01T00:00:00.5Z", "2024-01-01T00:00:00", "2024-01-01T24:00:00Z", "0", "-1",
          "2024-13-01", "2024-01-01t00:00:00z", "2023-12-31T23:59:59Z", "99999"]  # fmt: skip
@@ -67,7 +111,11 @@ TARGETS = [
     ("sns:Publish", f"arn:aws:sns:us-east-1:{A}:t"), ("sts:GetFederationToken", f"arn:aws:sts::{A}:federated-user/f"),
     ("kms:RetireGrant", KEY), ("ec2:CreateTags", f"arn:aws:ec2:us-east-1:{A}:instance/i-1"),
 ]  # fmt: skip
-FEDERATION_TARGETS = [("sts:AssumeRoleWithWebIdentity", ROLE), ("sts:AssumeRoleWithSAML", ROLE), ("sts:AssumeRoleWithWebIdentity", OTHER)]
+FEDERATION_TARGETS = [
+    ("sts:AssumeRoleWithWebIdentity", ROLE),
+    ("sts:AssumeRoleWithSAML", ROLE),
+    ("sts:AssumeRoleWithWebIdentity", OTHER),
+]
 PROVIDER, SAML = f"arn:aws:iam::{A}:oidc-provider/{EKS}", f"arn:aws:iam::{A}:saml-provider/idp"
 CALLERS = [
     USER, USER, USER, SESSION, SESSION, ROLE, f"arn:aws:iam::{A}:user/U", f"arn:aws:iam::{A}:root", f"arn:aws:iam::{B}:root", f"arn:aws:iam::{M}:root",
@@ -78,7 +126,13 @@ CALLERS = [
     f"arn:aws:iam::{A}:root?assumed-root=true&task-policy=arn:aws:iam::aws:policy/root-task/S3UnlockBucketPolicy", f"arn:aws:iam::{M}:user/m",
     f"arn:aws:iam::{A}:role/aws-service-role/sns.amazonaws.com/slr",
 ]  # fmt: skip
-TOKENS = [f"oidc://{EKS}?sub=ab&aud=sts.amazonaws.com", f"oidc://{EKS}", f"oidc://{EKS}?sub=a%2Ab", f"saml://{SAML}?sub=ab", f"saml://{SAML}"]
+TOKENS = [
+    f"oidc://{EKS}?sub=ab&aud=sts.amazonaws.com",
+    f"oidc://{EKS}",
+    f"oidc://{EKS}?sub=a%2Ab",
+    f"saml://{SAML}?sub=ab",
+    f"saml://{SAML}",
+]
 ACTIONS = ["*", "*:*", "s3:*", "S3:getobject", "s3:Get*", "s3:?etObject", "sts:*", "sts:AssumeRole", "sts:Assume*", "s3:List*", "kms:*", "kms:Decrypt",
            "sqs:*", "iam:*", "ec2:*", "sts:TagSession", "kms:De?rypt", "*:GetObject", "s3: GetObject", "GetObject", "s3:", "s3:${aws:username}", "s3:Put*",
            "iam:PassRole", "ec2:Describe*", "s3:*etOb*ct", 7, "lambda:*", "secretsmanager:*", "dynamodb:*", "ecr:*", "sns:*"]  # fmt: skip
@@ -119,7 +173,13 @@ class Case:
         from iamsim.env.build import environment_of
         from iamsim.query.can import can
 
-        options = {"via": "direct", "any_resource": self.resource != "*", "missing": self.missing, "context": self.given, **more}
+        options = {
+            "via": "direct",
+            "any_resource": self.resource != "*",
+            "missing": self.missing,
+            "context": self.given,
+            **more,
+        }
         return can(
             options.pop("env", None) or environment_of(self.files), self.caller, self.action, self.resource,
             session_policy=self.session, endpoint_policy=self.endpoint, **options,
@@ -144,7 +204,9 @@ def condition(r, wild):
         fitting = [k for k, v in ALL_KEYS.items() if v[0] == kind] or ["aws:UserAgent", "s3:prefix"]
         key = r.choice(list(ALL_KEYS) if base == "Null" or r.random() < 0.15 else fitting)
         several = ALL_KEYS[key].endswith("[]")
-        prefix = r.choice(["", "ForAllValues:", "ForAnyValue:"] if several else ["", "", "", "", "ForAllValues:", "ForAnyValue:"])
+        prefix = r.choice(
+            ["", "ForAllValues:", "ForAnyValue:"] if several else ["", "", "", "", "ForAllValues:", "ForAnyValue:"]
+        )
         suffix = "" if base == "Null" and r.random() > wild else r.choice(["", "", "IfExists"])
         values = ["true", "false", True] if base == "Null" else VALUES[kind]
         if kind in "SA" and base != "Null" and r.random() < 0.4:
@@ -218,13 +280,26 @@ def policy(r, kind, *, wild=0.0, **meant):
     if kind == "trust":
         for s in found:
             if "Action" in s and r.random() < 0.6:
-                s["Action"] = r.choice(["sts:AssumeRole", "sts:*", ["sts:AssumeRole", "sts:TagSession"], "sts:AssumeRoleWith*"])
+                s["Action"] = r.choice(
+                    ["sts:AssumeRole", "sts:*", ["sts:AssumeRole", "sts:TagSession"], "sts:AssumeRoleWith*"]
+                )
     version = "2012-10-17" if r.random() < 0.85 else r.choice(["2008-10-17", None])
     out: dict[str, Any] = {"Version": version, "Statement": alone(r, found)}
     if version is None:
         del out["Version"]
     if r.random() < wild:
-        return r.choice([{}, [], {"Statement": []}, {**out, "Version": "2020-01-01"}, {**out, "Id": "x"}, {"Statement": ["x"]}, "x", {**out, "Other": 1}])
+        return r.choice(
+            [
+                {},
+                [],
+                {"Statement": []},
+                {**out, "Version": "2020-01-01"},
+                {**out, "Id": "x"},
+                {"Statement": ["x"]},
+                "x",
+                {**out, "Other": 1},
+            ]
+        )
     return out
 
 
@@ -237,16 +312,33 @@ def case(r) -> Case:
     meant = {"action": action, "resource": resource}
     s = Snapshot()
     tags = {"team": r.choice(["red", "Red", "u", "a"]), "wild": r.choice(["a*b", "b", "?"]), "empty": ""}
-    s.identity("user", "u", policy(r, "identity", wild=wild, **meant), unique_id=USER_ID, tags=tags if r.random() < 0.7 else None)
+    s.identity(
+        "user",
+        "u",
+        policy(r, "identity", wild=wild, **meant),
+        unique_id=USER_ID,
+        tags=tags if r.random() < 0.7 else None,
+    )
     s.identity("user", "U", policy(r, "identity", wild=wild, **meant) if r.random() < 0.3 else None)
     s.identity("user", f"{M}:m", FULL)
-    s.identity("role", "r", policy(r, "identity", wild=wild, **meant), path="/team/", unique_id=ROLE_ID, tags={"team": "red"} if r.random() < 0.5 else None)
+    s.identity(
+        "role",
+        "r",
+        policy(r, "identity", wild=wild, **meant),
+        path="/team/",
+        unique_id=ROLE_ID,
+        tags={"team": "red"} if r.random() < 0.5 else None,
+    )
     s.identity("role", f"{B}:app", policy(r, "identity", wild=wild, **meant))
     s.identity("role", "slr", FULL, path="/aws-service-role/sns.amazonaws.com/")
     if r.random() < 0.4:
         s.group("g", policy(r, "identity", wild=wild, **meant), ["user/u"])
     if r.random() < 0.15:
-        s.attach(r.choice(["user/u", "role/r", "group/g"]), f"arn:aws:iam::{A}:policy/p", None if r.random() < 0.5 else policy(r, "identity", wild=wild, **meant))
+        s.attach(
+            r.choice(["user/u", "role/r", "group/g"]),
+            f"arn:aws:iam::{A}:policy/p",
+            None if r.random() < 0.5 else policy(r, "identity", wild=wild, **meant),
+        )
     for name in ("user/u", "role/r"):
         if r.random() < 0.2:
             s.boundary(name, None if r.random() < 0.1 else policy(r, "boundary", wild=wild, **meant))
@@ -257,7 +349,9 @@ def case(r) -> Case:
     if r.random() < 0.5:
         s.provider(A, PROVIDER, {"client_ids": ["sts.amazonaws.com"]})
     sessions = any(t in caller for t in ("federated-user", "assumed-role", ":role/"))
-    session = policy(r, "session", **meant) if sessions and r.random() < (0.7 if "federated" in caller else 0.25) else None
+    session = (
+        policy(r, "session", **meant) if sessions and r.random() < (0.7 if "federated" in caller else 0.25) else None
+    )
     endpoint = policy(r, "endpoint", **meant) if r.random() < 0.1 else None
     if endpoint is not None and r.random() < 0.4:
         endpoint = {"Type": "gateway", "Policy": endpoint}
@@ -271,21 +365,46 @@ def put_resources(r, s, wild, meant):
     restrict = r.choice([None, None, True, False])
     s.resource("arn:aws:s3:::b", policy(r, "resource", wild=wild, **meant) if r.random() < 0.6 else None, account=A,
                tags=r.choice([{"team": "red"}, {"x": "a"}, None]), restrict=restrict)  # fmt: skip
-    s.resource("arn:aws:s3:::bb", policy(r, "resource", wild=wild, **meant) if r.random() < 0.6 else None, account=B, restrict=r.choice([None, True]))
+    s.resource(
+        "arn:aws:s3:::bb",
+        policy(r, "resource", wild=wild, **meant) if r.random() < 0.6 else None,
+        account=B,
+        restrict=r.choice([None, True]),
+    )
     for key in (KEY, BKEY):
         if r.random() < 0.85:
             s.resource(key, policy(r, "key", wild=wild, **meant))
         if r.random() < 0.4:
             grant: dict[str, Any] = {
-                "GranteePrincipal": r.choice([USER, ROLE, SESSION, OTHER, "sns.amazonaws.com", f"arn:aws:iam::{A}:root", f"arn:aws:iam::{B}:root"]),
+                "GranteePrincipal": r.choice(
+                    [
+                        USER,
+                        ROLE,
+                        SESSION,
+                        OTHER,
+                        "sns.amazonaws.com",
+                        f"arn:aws:iam::{A}:root",
+                        f"arn:aws:iam::{B}:root",
+                    ]
+                ),
                 "Operations": r.choice([["Decrypt"], ["Decrypt", "CreateGrant"], ["Encrypt"]]),
             }
             if r.random() < 0.4:
-                grant["Constraints"] = r.choice([{"EncryptionContextSubset": {"x": "a"}}, {"EncryptionContextEquals": {"x": "a"}}, {"SourceArn": QUEUE}])
+                grant["Constraints"] = r.choice(
+                    [
+                        {"EncryptionContextSubset": {"x": "a"}},
+                        {"EncryptionContextEquals": {"x": "a"}},
+                        {"SourceArn": QUEUE},
+                    ]
+                )
             s.grants(key, [grant])
     for arn in (QUEUE, f"arn:aws:sqs:us-east-1:{B}:q"):
         s.resource(arn, policy(r, "resource", wild=wild, **meant) if r.random() < 0.6 else None)
-    if meant["resource"].startswith("arn:aws:") and r.random() < 0.5 and not re.match(r"arn:aws:(s3|kms|sqs|iam|sts)", meant["resource"]):
+    if (
+        meant["resource"].startswith("arn:aws:")
+        and r.random() < 0.5
+        and not re.match(r"arn:aws:(s3|kms|sqs|iam|sts)", meant["resource"])
+    ):
         s.resource(meant["resource"], policy(r, "resource", wild=wild, **meant), tags=r.choice([{"team": "red"}, None]))
 
 
@@ -298,7 +417,12 @@ def put_organization(r, s, wild, meant):
     nodes = ["root", A, *[n for n in s.organization["tree"] if n != "accounts"]]
     for _ in range(r.choice([0, 0, 1, 2])):
         only = r.random() < 0.3
-        s.org_policy("scp", r.choice(nodes), None if only and r.random() < 0.2 else policy(r, "scp", wild=wild, **meant), only=only)
+        s.org_policy(
+            "scp",
+            r.choice(nodes),
+            None if only and r.random() < 0.2 else policy(r, "scp", wild=wild, **meant),
+            only=only,
+        )
     for _ in range(r.choice([0, 0, 1])):
         s.org_policy("rcp", r.choice(nodes), policy(r, "rcp", wild=wild, **meant), only=False)
 

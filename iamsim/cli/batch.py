@@ -113,7 +113,9 @@ def _answered(asked: dict[str, Any], where: str, given: list[str], cache: Cache,
 def _also(value: Any, where: str) -> list[tuple[str, str]]:
     """The further checks of an operation: a list of objects with an action and a resource."""
     items = value if isinstance(value, list) else [value]
-    if not all(isinstance(i, dict) and isinstance(i.get("action"), str) and isinstance(i.get("resource"), str) for i in items):
+    if not all(
+        isinstance(i, dict) and isinstance(i.get("action"), str) and isinstance(i.get("resource"), str) for i in items
+    ):
         raise QueryError(f"{where}: `also` is no list of checks", 'write [{"action": "…", "resource": "…"}]')
     return [(i["action"], i["resource"]) for i in items]
 

@@ -139,6 +139,8 @@ def _unclear(caller: Caller) -> Binding | None:
 def _principal_arn(caller: Caller) -> Binding:
     if caller.kind is CallerKind.SERVICE:
         return Unknowable("X17")
+    if caller.any_role:
+        return Unknowable(f"missing:roles of account {caller.account}")
     return Known((caller.arn,)) if caller.signed and caller.arn else ABSENT
 
 

@@ -63,7 +63,9 @@ def _derived(facts: Facts, var: str) -> Binding:
         told = facts.given.get(clock)
         return Alias(facts.hop + clock) if told is None else Known(tuple(clock_text(var, t) for t in told))
     if var == "kms:encryptioncontextkeys" and not facts.ever:
-        names = [k.partition("context:")[2] for k, v in facts.given.items() if k.startswith("kms:encryptioncontext:") and v]
+        names = [
+            k.partition("context:")[2] for k, v in facts.given.items() if k.startswith("kms:encryptioncontext:") and v
+        ]
         return Known(tuple(sorted(names)))
     row = key_row(var, facts.action)
     found = caller_binding(facts, var, row)

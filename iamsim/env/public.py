@@ -59,7 +59,12 @@ def public(policy: Policy) -> Term:
 
 def _statement(statement: Statement) -> Term:
     unsure = Opaque("unsupported:public access of this policy shape")
-    if statement.malformed is not None or statement.effect is Effect.BOTH or statement.principal is None or statement.principal.negated:
+    if (
+        statement.malformed is not None
+        or statement.effect is Effect.BOTH
+        or statement.principal is None
+        or statement.principal.negated
+    ):
         return unsure
     entries = statement.principal.entries
     if any(isinstance(e, Malformed) for e in entries):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from iamsim.env.applicable import NO_DOCUMENTS
 from iamsim.graph.given import given_for, when_for
 from iamsim.graph.hops import HopCheck, hop_check, hop_term, main_term, read_of
+from iamsim.graph.outside import role_at
 from iamsim.graph.sessions import Session, possible
 from iamsim.graph.trusts import roles_for
 from iamsim.ir.bindings import ABSENT
@@ -67,7 +68,7 @@ def edges_from(ask: Ask, start: Caller, node: str, action: str) -> dict[str, Edg
         alone = when is TRUE and not given and ask.documents == NO_DOCUMENTS
         key: object = ("edges", start, ask.missing, ask.ever)
     else:
-        (session, ever), number = possible_session(ask, start, ask.env.principals[node]), 2
+        (session, ever), number = possible_session(ask, start, role_at(ask.env, node)), 2
         given = given_for(ask.given, action, start, first=False, last=False)
         mine, alone = replace(ask, ever=ever), not given
         key = ("edges", node, ask.missing, ever)
@@ -81,7 +82,7 @@ def edges_from(ask: Ask, start: Caller, node: str, action: str) -> dict[str, Edg
 
 def _edges(ask: Ask, session: Session, number: int, action: str) -> dict[str, Edge]:
     out = {}
-    for role in roles_for(ask.env, session.caller):
+    for role in roles_for(ask.env, session.caller, ask.missing):
         hop = hop_check(ask, session, role, number, action)
         term = main_term(hop)
         if term is FALSE or may(term) is FALSE:

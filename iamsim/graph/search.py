@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from iamsim.graph.edges import Edge, edges_from, possible_session
 from iamsim.graph.given import given_for, when_for
 from iamsim.graph.hops import HopCheck, documents_for, hop_check, hop_term, last_facts, read_of
+from iamsim.graph.outside import role_at
 from iamsim.graph.sessions import Session, assumed
 from iamsim.graph.walks import Graph, walks
 from iamsim.ir.reduce import reduce
@@ -20,7 +21,6 @@ from iamsim.smt.types import Sat
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from iamsim.env.types import Principal
     from iamsim.ir.term import Term
     from iamsim.judge.candidates import Target
     from iamsim.judge.judge import Ask
@@ -136,7 +136,7 @@ def _goals(
     demanded = when_for(ask.when, action, start, first=False, last=True)
     given = given_for(ask.given, action, start, first=False, last=True)
     for role in reached:
-        session, ever = possible_session(ask, start, ask.env.principals[role])
+        session, ever = possible_session(ask, start, role_at(ask.env, role))
         open_: list[tuple[Target, bool]] = []
         read: set[str] = set()
         for target in targets:
@@ -170,7 +170,7 @@ def _hops(ask: Ask, caller: Caller, path: tuple[str, ...], action: str) -> tuple
     session = Session(caller, ever=ask.ever)
     hops: list[HopCheck] = []
     for number, arn in enumerate(path, start=1):
-        role: Principal = ask.env.principals[arn]
+        role = role_at(ask.env, arn)
         hop = hop_check(ask, session, role, number, action)
         if hop.tags is None:
             return None

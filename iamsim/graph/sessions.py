@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.context import lookup_of
+from iamsim.graph.outside import SOME
 from iamsim.ir.bindings import ABSENT, Alias, Ambivalent, Cases, Known
 from iamsim.ir.term import FALSE, TRUE, Like, Present, Some, Term, all_of, any_of, const, not_
 from iamsim.judge.callers import caller_of
@@ -62,6 +63,7 @@ def assumed(env: Environment, role: Principal, parent: Session, call: Facts, hop
         open_source_identity=False,
         open_provider=False,
         open_services=parent.caller.services if parent.caller.kind is CallerKind.SERVICE else (),
+        any_role=role.name == SOME,
     )
     return Session(caller, hop, parent, call, passed, call.ever)
 
@@ -71,7 +73,8 @@ def possible(env: Environment, role: Principal) -> Caller:
 
     It contains every session that a path can create.
     """
-    return replace(caller_of(env, role), session=None, open_tags=True, open_source_identity=True, open_provider=True)
+    made = replace(caller_of(env, role), session=None, open_tags=True, open_source_identity=True, open_provider=True)
+    return replace(made, any_role=role.name == SOME)
 
 
 def carried(session: Session) -> Mapping[str, Binding]:

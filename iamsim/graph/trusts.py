@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.facts import principal_at
 from iamsim.env.types import MissingPolicy, PrincipalKind
+from iamsim.graph.outside import outside_roles, role_at
 from iamsim.ir.lower import action_term
 from iamsim.ir.term import FALSE
 from iamsim.model.arn import parse_arn
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 _ANY = "*"
 
 
-def roles_for(env: Environment, caller: Caller) -> tuple[Principal, ...]:
-    """The loaded roles whose trust policy may name `caller`, in order of ARN: a superset of those that it can assume.
+def roles_for(env: Environment, caller: Caller, missing: str = "assume") -> tuple[Principal, ...]:
+    """The roles whose trust policy may name `caller`, in order of ARN: a superset of those that it can assume.
+
+    The roles of accounts that are not loaded are among them, unless `missing` is `closed`.
 
     Where no identity policy of the caller speaks of `sts:AssumeRole`, a role must be in its account and name it.
     """
@@ -31,7 +34,9 @@ def roles_for(env: Environment, caller: Caller) -> tuple[Principal, ...]:
         found.update(index.get(key, ()))
     if caller.kind not in (CallerKind.USER, CallerKind.ROLE_SESSION) or _may_assume(env, caller):
         found.update(index.get(caller.account or "", ()))
-        return tuple(env.principals[a] for a in sorted(found))
+        found.update(outside_roles(env, missing))
+        found.discard(caller.arn if caller.arn not in env.principals else "")
+        return tuple(role_at(env, a) for a in sorted(found))
     return tuple(env.principals[a] for a in sorted(found) if env.principals[a].account == caller.account)
 
 

@@ -254,7 +254,10 @@ def _operator_text(condition: Condition) -> str:
 def _null(key: Var, wanted: tuple[str, ...]) -> Term:
     """`Null`; a present empty value may count as null (semantics X10)."""
     parts: list[Term] = []
-    empty = Like(key, plain(""))
+    row = key_row(key, None)
+    empty: Term = Like(key, plain(""))
+    if row.multivalued or row.listing is Listing.UNKNOWN:
+        empty = all_of((Present(key), each(key, empty)))
     for value in wanted:
         low = values.boolean(value)
         if low is None:

@@ -36,7 +36,7 @@ class Caller:
     caller may choose. `claims` are the known keys of a web identity or SAML token by their full condition key.
     `tags` are the tags that the credentials carry; `open_tags`, `open_source_identity` and `open_provider` say that the
     session may have been created with others, a source identity, or a token; `open_services` are the services that may
-    have issued it. `bounded`: it has a permissions boundary.
+    have issued it. `bounded`: it has a permissions boundary. `any_role`: it stands for every role of its account.
     Source: IAM User Guide, "AWS JSON policy elements: Principal".
     """
 
@@ -64,6 +64,7 @@ class Caller:
     instance: str | None = None
     service_linked: bool = False
     bounded: bool = False
+    any_role: bool = False
     assumed_root: bool = False
     task_policy: str | None = None
 

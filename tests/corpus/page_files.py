@@ -141,7 +141,9 @@ class Snapshot:
         """The input files, by name."""
         out = {f"gaad-{account}.json": self._gaad(account) for account in sorted(self.accounts)}
         providers = [
-            {"Resource": arn, "ClientIDList": value.get("client_ids", [])} if ":oidc-provider/" in arn else {"Resource": arn}
+            {"Resource": arn, "ClientIDList": value.get("client_ids", [])}
+            if ":oidc-provider/" in arn
+            else {"Resource": arn}
             for found in self.providers.values()
             for arn, value in found
         ]

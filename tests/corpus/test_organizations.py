@@ -11,7 +11,17 @@ import pytest
 from iamsim import can, load
 
 ORGANIZATIONS = Path(__file__).parents[2] / "corpus" / "organizations"
-OPTIONS = ("context", "when", "via", "strict", "missing", "any_resource", "resource_account", "session_policy", "endpoint_policy")
+OPTIONS = (
+    "context",
+    "when",
+    "via",
+    "strict",
+    "missing",
+    "any_resource",
+    "resource_account",
+    "session_policy",
+    "endpoint_policy",
+)
 
 
 @cache
