@@ -292,13 +292,16 @@ def single(
 
 
 def iamspy(orgs: Path, size: str, program: str, queries: list[Question], rounds: int) -> list[Line]:
-    """Loading once into a model file, with nothing beside it; then one process a question, with the model loaded."""
+    """Loading once into a model file, with nothing beside it; then one process a question, with the model loaded.
+
+    It writes a file beside the model into its working directory, so that is the temporary folder too.
+    """
     with tempfile.TemporaryDirectory() as folder:
         model = str(Path(folder) / "model.smt2")
-        inputs = [("load-gaad", str(p)) for p in sorted((orgs / size / "gaad").glob("*.json"))]
+        inputs = [("load-gaad", str(p.resolve())) for p in sorted((orgs / size / "gaad").glob("*.json"))]
         spent = 0.0
-        for command, path in (*inputs, ("load-resources", str(orgs / size / "resources.json"))):
-            seconds, done = timed([program, command, "-f", model, path])
+        for command, path in (*inputs, ("load-resources", str((orgs / size / "resources.json").resolve()))):
+            seconds, done = timed([program, command, "-f", model, path], cwd=folder)
             spent += seconds
             if done.returncode:
                 raise RuntimeError(_last(done))
@@ -307,7 +310,7 @@ def iamspy(orgs: Path, size: str, program: str, queries: list[Question], rounds:
             pairs = {**query["context"], **query["derived"]}.items()
             given = [word for key, value in pairs for word in ("-c", f"{key}={value}")]
             what = (query["principal"], query["action"], query["resource"])
-            seconds, done = timed([program, "can-i", "-f", model, "--strict-conditions", *given, *what])
+            seconds, done = timed([program, "can-i", "-f", model, "--strict-conditions", *given, *what], cwd=folder)
             return seconds, {"True": "yes", "False": "no"}.get(done.stdout.strip(), _last(done))
 
         line = single("IAMSpy, one question a process", orgs, size, queries, rounds, ask)

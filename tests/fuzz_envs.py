@@ -218,7 +218,7 @@ def condition(r, wild):
         if r.random() < wild:
             operator = r.choice(["StringEqualz", operator.lower(), operator + "x", "ForAll:" + base, "Bool"])
         if r.random() < wild:
-            drawn = r.choice([[], [None], [{}], drawn + [None]])
+            drawn = r.choice([[], [None], [{}], [*drawn, None]])
         out.setdefault(operator, {})[r.choice([key, key, key.upper()])] = alone(r, drawn)
     return out if r.random() > wild else r.choice([[], {}, "x", {"StringEquals": []}, None])
 
@@ -257,7 +257,7 @@ def mutilate(r, out):
         case 0:
             out["Effect"] = r.choice(["allow", None, 5, "Permit"])
         case 1:
-            out.pop(r.choice([k for k in out]), None)
+            out.pop(r.choice(list(out)), None)
         case 2:
             out["NotAction"] = "s3:*"
         case 3:

@@ -76,7 +76,7 @@ CALLS: tuple[CallRow, ...] = (
     CallRow(
         id="call-session-token-role",
         actions=("sts:getsessiontoken", "sts:getfederationtoken"),
-        callers=(CallerKind.ROLE_SESSION, CallerKind.FEDERATED_USER, CallerKind.SERVICE),
+        callers=(CallerKind.ROLE_SESSION, CallerKind.FEDERATED_USER, CallerKind.SERVICE, CallerKind.ANONYMOUS),
         effect=Effect.REFUSED,
         reason="only users and the root user can call GetSessionToken and GetFederationToken",
         source=_STS,

@@ -91,7 +91,7 @@ def _condition(condition: Condition) -> str:
     if condition.operator not in _POSITIVE:
         return "open"
     if condition.quantifier is not None and condition.quantifier.value == "ForAllValues":
-        return "none"
+        return "open"
     if key == "aws:sourceip":
         return "fixed" if all(_narrow(v) for v in condition.values) else "none"
     return _values(key, condition.values)

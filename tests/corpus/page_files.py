@@ -163,13 +163,12 @@ class Snapshot:
             # the account of a file is read from its ARNs
             groups = [{"GroupName": "nobody", "GroupId": serial("AGPA", account), "Path": "/", "CreateDate": DATE,
                        "Arn": f"arn:aws:iam::{account}:group/nobody", "GroupPolicyList": [], "AttachedManagedPolicies": []}]  # fmt: skip
-        out = {
+        return {
             "UserDetailList": users,
             "GroupDetailList": groups,
             "RoleDetailList": roles,
             "Policies": [managed_policy(arn, d) for (a, arn), d in self.managed.items() if a == account],
         }
-        return out
 
     def _organization(self):
         spec = self.organization
