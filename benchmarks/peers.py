@@ -292,11 +292,8 @@ def single(
 
 
 def iamspy(orgs: Path, size: str, program: str, queries: list[Question], rounds: int) -> list[Line]:
-    """Loading once into a model file, with nothing beside it; then one process a question, with the model loaded.
-
-    It writes a file beside the model into its working directory, so that is the temporary folder too.
-    """
-    with tempfile.TemporaryDirectory() as folder:
+    """Loading once into a model file, with nothing beside it; then one process a question, with the model loaded."""
+    with tempfile.TemporaryDirectory() as folder:  # its working directory too: it writes `model.vars` there
         model = str(Path(folder) / "model.smt2")
         inputs = [("load-gaad", str(p.resolve())) for p in sorted((orgs / size / "gaad").glob("*.json"))]
         spent = 0.0

@@ -580,9 +580,9 @@ def _pair(operator: str, key: str, raw: Any, world: World, *, variables: bool) -
         return _agree(readings, ["X10"])
     if not actual:
         return _known(value=negated or if_exists)
-    if name in world.multivalued or len(actual) > 1:
+    if name in world.multivalued:
         return _unknown("X8")
-    return one(actual[0])
+    return _agree([one(value) for value in actual], ["X8"])
 
 
 def _condition(element: Any, world: World, *, variables: bool) -> Truth:

@@ -292,6 +292,9 @@ def _quantified(condition: Condition, row: OperatorRow, key: Var, *, variables: 
         case None:
             if multivalued:
                 leaf = Opaque("X8")
+            elif row_of_key.listing is Listing.UNKNOWN:
+                # of several stated values it is not known which one counts
+                leaf = agree(each(key, leaf), some(key, leaf), "X8")
             if row.negated or condition.if_exists:
                 return any_of((not_(here), leaf))
             return all_of((here, leaf))

@@ -197,8 +197,6 @@ def _atom(atom: Atom, lookup: Lookup) -> Term:
             pass
         case _:
             assert_never(binding)
-    if isinstance(binding, Known) and len(binding.values) > 1 and not isinstance(atom, Present):
-        return Opaque("X8")
     if isinstance(atom, Like):
         return _like(atom, binding, lookup)
     if isinstance(binding, Known):
@@ -252,8 +250,6 @@ def _fill(atom: Like, lookup: Lookup) -> Pattern | Term:
             continue
         binding = lookup(part.key)
         match binding:
-            case Known(values) if len(values) > 1:
-                return Opaque("X7")
             case Known(values):
                 text = values[0] if values else part.default
                 if text is None:

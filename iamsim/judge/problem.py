@@ -202,6 +202,8 @@ def context_of(
     ambivalent: list[str] = []
     wanted = {*keys, *_BASIC, *check.facts.given}
     wanted -= {"resource", "action", "session"}
+    if "aws:sourceip" in wanted:
+        wanted.add("aws:sourcevpce")
     for key in sorted(wanted):
         found = resolve(check.lookup(key), assignment)
         if isinstance(found, str):
