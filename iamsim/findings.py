@@ -50,7 +50,6 @@ _ROWS = (
         "input-unknown-shape", W, "JSON that is no known kind of input", "see the list of inputs in the documentation"
     ),
     Finding("input-shape", E, "a record of the wrong shape", "export the snapshot again, or correct the record"),
-    Finding("input-nothing", E, "no usable input", "give a snapshot: see the list of inputs in the documentation"),
     # records
     Finding(
         "gaad-truncated",

@@ -10,6 +10,7 @@ from iamsim.graph.given import given_for, when_for
 from iamsim.graph.hops import HopCheck, documents_for, hop_check, hop_term, last_facts, read_of
 from iamsim.graph.outside import role_at
 from iamsim.graph.sessions import Session, assumed
+from iamsim.graph.trusts import roles_for
 from iamsim.graph.walks import Graph, walks
 from iamsim.ir.reduce import reduce
 from iamsim.ir.term import FALSE, TRUE, all_of, variables
@@ -76,6 +77,12 @@ def search(ask: Ask, caller: Caller, action: str, targets: tuple[Target, ...]) -
     graph = Graph(_bringing(ask, caller), edges, {arn: g.read for arn, g in goals.items()})
     route, reasons = _along(ask, caller, action, goals, walks(graph, lambda p: _open(ask, caller, p, action)))
     return Searched(route, reasons, reached, () if route else tuple(refuted))
+
+
+def doors(ask: Ask, caller: Caller, action: str) -> tuple[Check, ...]:
+    """The checks of the first hops that loaded roles might offer `caller` by what their trust policies name."""
+    session = Session(caller, ever=ask.ever)
+    return tuple(hop_check(ask, session, r, 1, action).check for r in roles_for(ask.env, caller, "closed"))
 
 
 def _along(

@@ -36,7 +36,7 @@ from iamsim.ir.term import (
     some,
 )
 from iamsim.ir.term import variables as variables_of
-from iamsim.model.pattern import AnyChar, Literal, Pattern, Star, join, plain, substitute, tokenize
+from iamsim.model.pattern import AnyChar, Literal, Pattern, Star, is_variable, join, plain, substitute, tokenize
 from iamsim.model.policy import Malformed, PolicyKind, Quantifier
 
 if TYPE_CHECKING:
@@ -203,8 +203,8 @@ def _dirty(pattern: Pattern, found: Term) -> Term:
     bad: list[Term] = []
     for v in pattern.variables:
         row = key_row(v.key, None)
-        if v.key.startswith("${"):
-            return Opaque("malformed:X34" if "${" in v.key[2:] else "malformed:variable")
+        if not is_variable(v.key):
+            return Opaque("malformed:X34" if "${" in v.key else "malformed:variable")
         if row.multivalued:
             return Opaque("X7")
         if v.default is not None and ("*" in v.default or "?" in v.default):
@@ -401,8 +401,8 @@ def _fold_unsure(key: Var, value: str, folded: Term) -> Term:
 
 def _defaults_only(pattern: Pattern, found: Term) -> Term:
     for v in pattern.variables:
-        if v.key.startswith("${"):
-            return Opaque("malformed:X34" if "${" in v.key[2:] else "malformed:variable")
+        if not is_variable(v.key):
+            return Opaque("malformed:X34" if "${" in v.key else "malformed:variable")
         if key_row(v.key, None).multivalued:
             return Opaque("X7")
     return _defaulted(pattern, found)

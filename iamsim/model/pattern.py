@@ -132,13 +132,22 @@ _BODY = re.compile(r"([^\s,{}'$](?:[^,{}'$]*[^\s,{}'$])?)(?:, '([^'{}$]*)')?")
 
 
 def _variable(body: str) -> Part:
-    """The part that `${body}` is; one of another form has a key that begins with `${`, which no key does."""
+    """The part that `${body}` is; of another form than `key` or `key, 'default'` the whole body is kept as its key."""
     if body in ("*", "?", "$"):
         return Literal(body)
     found = _BODY.fullmatch(body)
     if found is None:
-        return Variable("${" + body)
+        return Variable(body)
     return Variable(found[1].lower(), found[2])
+
+
+def is_variable(key: str) -> bool:
+    """False iff no condition key is spelled like `key`, so that a policy variable of it is malformed.
+
+    Source: IAM User Guide, "IAM policy elements: Variables and tags".
+    """
+    found = _BODY.fullmatch(key)
+    return found is not None and found[2] is None
 
 
 def substitute(pattern: Pattern, values: dict[str, str]) -> Pattern:

@@ -191,12 +191,12 @@ def _span(leaf: Leaf) -> PatternSpan:
 
 
 def _variable(body: str) -> Variable:
-    """One that is neither `key` nor `key, 'default'` is kept with its opening, so that its key is none."""
+    """One that is neither `key` nor `key, 'default'` is kept whole as its key."""
     key, comma, default = body.partition(", '")
     odd = set(",{}'$")
     named = key and not set(key) & odd and key == key.strip()
     if not named or (comma and (not default.endswith("'") or set(default[:-1]) & (odd - {","}))):
-        return Variable("${" + body)
+        return Variable(body)
     return Variable(key.lower(), default[:-1] if comma else None)
 
 

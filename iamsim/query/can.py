@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from iamsim.aws.actions import data_date
 from iamsim.errors import QueryError
 from iamsim.ir.term import FALSE, TRUE, Term, any_of, strip
-from iamsim.judge.answer import Answer, Decision, Evidence, Hop, Verdict
+from iamsim.judge.answer import Answer, Core, Decision, Evidence, Hop, Verdict
 from iamsim.judge.judge import Found, decide_check, facts_of, judge, proof_of, refutation_of
 from iamsim.judge.witness import witness_of
 from iamsim.model.arn import parse_arn
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from iamsim.smt.types import Limits
 
 _MANY = 400
+_DOORS = 6
 
 
 def can(
@@ -143,6 +144,7 @@ def _answer(about: Prepared) -> Answer:
             del refuted[_MANY:]
     reasons: set[str] = set()
     reached: set[str] = set()
+    beyond: list[Found] = []
     if about.question.via == "roles":
         from iamsim.graph.search import search
 
@@ -152,9 +154,10 @@ def _answer(about: Prepared) -> Answer:
                 return _route(about, searched.route)
             reasons.update(searched.reasons)
             reached.update(searched.reached)
+            beyond += searched.refuted[:_DOORS]
     if unknown or reasons:
         return _unknown(about, unknown, reasons)
-    return _no(about, refuted, reached)
+    return _no(about, refuted, reached, beyond)
 
 
 def _yes(about: Prepared, found: Found) -> Answer:
@@ -205,11 +208,13 @@ def _unknown(about: Prepared, unknown: list[Found], reasons: set[str]) -> Answer
     )
 
 
-def _no(about: Prepared, refuted: list[Found], reached: set[str]) -> Answer:
+def _no(about: Prepared, refuted: list[Found], reached: set[str], beyond: list[Found]) -> Answer:
     best = next((f for f in refuted if f.check.authorization.denied is TRUE), refuted[0])
 
     def evidence() -> Evidence:
         core, decision = refutation_of(best, about.ask.limits)
+        if best.check.layers.refused is not None and about.question.via == "roles":
+            core = _through_roles(about, core, beyond)
         return Evidence(decision=decision, core=core, residual=FALSE)
 
     notes = [*best.check.layers.notes, *future_notes(about)]
@@ -228,6 +233,22 @@ def _no(about: Prepared, refuted: list[Found], reached: set[str]) -> Answer:
     )
 
 
+def _through_roles(about: Prepared, core: Core, beyond: list[Found]) -> Core:
+    """For a caller that can only act through roles: why those that it reaches may not, or why none lets it in."""
+    from iamsim.graph.search import doors
+    from iamsim.judge.core import core_of
+
+    caller = about.runs[0][0]
+    refused = [refutation_of(f, about.ask.limits)[0] for f in beyond[:_DOORS]]
+    if not refused:
+        refused = [core_of(c, TRUE, about.ask.limits) for c in doors(about.ask, caller, about.runs[0][1])[:_DOORS]]
+    items = dict.fromkeys((*core.items, *(i for c in refused for i in c.items)))
+    remedies = dict.fromkeys(r for c in refused for r in c.remedy)
+    return Core(tuple(items), tuple(remedies) or core.remedy)
+
+
 def _name(arn: str) -> str:
+    from iamsim.graph.outside import SOME
+
     parsed = parse_arn(arn)
-    return f"{parsed.account}:{parsed.resource}" if parsed else arn
+    return f"{parsed.account}:{parsed.resource}".replace(SOME, "(any)") if parsed else arn

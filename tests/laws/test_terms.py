@@ -195,7 +195,7 @@ def test_an_ambivalent_variable_has_either_reading_or_none(term, assignment, tex
     def lookup(name):
         return Ambivalent(Known((text,)), ABSENT, "X15") if name == "x" else Alias(name)
 
-    found = evaluate(reduce(term, lookup), assignment)
+    found = evaluate(reduce(term, lookup), {**assignment, "=" + text: (text,)})
     readings = {evaluate(term, {**assignment, "x": x}) for x in ((text,), ())}
     assert found is None or readings == {found} or None in readings
 

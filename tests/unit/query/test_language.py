@@ -4,7 +4,7 @@ from fractions import Fraction
 from ipaddress import ip_network
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from iamsim.errors import QueryError
@@ -28,6 +28,7 @@ from iamsim.ir.term import (
     named,
     not_,
     some,
+    variables,
 )
 from iamsim.model.pattern import plain, tokenize
 from iamsim.query.condition import print_condition
@@ -131,6 +132,7 @@ def questions(draw):
 @settings(deadline=None)
 @given(TERMS)
 def test_reading_a_printed_condition_gives_it_back(term):
+    assume(not any("${" in var for var in variables(term)))  # a variable inside a variable is malformed (X34)
     assert parse_condition(print_condition(term)) == term
 
 
