@@ -163,13 +163,17 @@ def _identity(facts: Facts, lookup: Lookup) -> Side:
         case _:
             return Side(_layer(f"{caller.kind} callers have no identity policies"))
     arn = caller.parent if caller.kind is CallerKind.FEDERATED_USER else caller.arn
-    label = _layer(f"identity policies of {short(arn)}")
     principal = principal_at(env, arn) if arn else None
     if principal is None:
+        label = _layer(f"identity policies of {short(arn)}")
         if facts.missing == "closed":
             return Side(label)
         return unknown_side(label, f"missing:{arn} is not in the snapshot")
-    return side(facts, lookup, replace(label, origin=principal.origin), _identity_policies(facts, principal))
+    named: Label | None = env.memo.get(("named", principal.arn))
+    if named is None:
+        named = _layer(f"identity policies of {short(arn)}", principal.origin)
+        env.memo["named", principal.arn] = named
+    return side(facts, lookup, named, _identity_policies(facts, principal))
 
 
 def _identity_policies(facts: Facts, principal: Principal) -> tuple[Policy | MissingPolicy, ...]:

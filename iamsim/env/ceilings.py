@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.aws.actions import rcp_services
 from iamsim.env.facts import entities, place
-from iamsim.env.hits import endpoint_side, side
+from iamsim.env.hits import ceiling, endpoint_side
 from iamsim.env.types import MissingPolicy
 from iamsim.ir.decide import Hit, Side, unknown_side
 from iamsim.ir.term import FALSE, TRUE, Label, LabelKind, Like, Opaque, all_of, not_
@@ -32,6 +32,16 @@ def _where(node: OrgNode) -> str:
     return f"{node.kind} {node.name or node.id}" if node.kind != "root" else "the organization root"
 
 
+def _of_node(facts: Facts, what: str, node: OrgNode) -> Label:
+    """The label of the policies of one node, made once."""
+    key = ("node", what, id(node))
+    found: tuple[Label, OrgNode] | None = facts.env.memo.get(key)
+    if found is None:
+        label = Label(LabelKind.LAYER, f"{what} of {_where(node)}", node.origin)
+        found = facts.env.memo[key] = (label, node)
+    return found[0]
+
+
 def scp_sides(facts: Facts, lookup: Lookup, assumed: list[str]) -> tuple[Side, ...]:
     """One layer per node from the organization root to the caller's account; none where SCPs do not apply.
 
@@ -48,9 +58,9 @@ def scp_sides(facts: Facts, lookup: Lookup, assumed: list[str]) -> tuple[Side, .
         return ()
     out: list[Side] = []
     for node in nodes:
-        label = Label(LabelKind.LAYER, f"SCPs of {_where(node)}", node.origin)
+        label = _of_node(facts, "SCPs", node)
         if node.scps:
-            out.append(side(facts, lookup, label, node.scps))
+            out.append(ceiling(facts, lookup, label, node.scps))
         elif facts.missing == "closed":
             out.append(Side(label))
         else:
@@ -92,7 +102,7 @@ def rcp_sides(facts: Facts, lookup: Lookup, assumed: list[str]) -> tuple[Side, .
     out = []
     for node in nodes:
         if node.rcps:
-            made = side(facts, lookup, _layer(f"RCPs of {_where(node)}"), node.rcps, deny_only=True)
+            made = ceiling(facts, lookup, _of_node(facts, "RCPs", node), node.rcps, deny_only=True)
             if made.deny or made.unknown is not FALSE:
                 out.append(made)
     return tuple(out)

@@ -12,7 +12,7 @@ from iamsim.ir.decide import Hit, ResourceSide, Side
 from iamsim.ir.lower import action_term, conditions_term, resource_term
 from iamsim.ir.principals import Classes, match_principal, unknown
 from iamsim.ir.reduce import reduce
-from iamsim.ir.term import FALSE, TRUE, Label, LabelKind, Opaque, all_of, any_of, malformed
+from iamsim.ir.term import FALSE, TRUE, Label, LabelKind, Opaque, all_of, any_of, malformed, variables
 from iamsim.model.caller import CallerKind
 from iamsim.model.pattern import Pattern
 from iamsim.model.policy import Effect, Malformed, PolicyKind, PrincipalEntry, PrincipalMatch
@@ -135,6 +135,45 @@ def side(
             if term is not FALSE:
                 _add(allow, deny, row, term)
     return Side(label, tuple(allow), tuple(deny), _lost(lost))
+
+
+_SIDES = 4096
+"""How many outcomes of one ceiling are kept."""
+
+
+def ceiling(
+    facts: Facts, lookup: Lookup, label: Label, policies: tuple[Policy, ...], *, deny_only: bool = False
+) -> Side:
+    """`side` for policies that many callers share: made once for each action and each value of what they read."""
+    if facts.resource is None or facts.action is None:
+        return side(facts, lookup, label, policies, deny_only=deny_only)
+    memo = facts.env.memo
+    key = ("ceiling", id(policies), facts.action, deny_only)
+    found = memo.get(key)
+    if found is None:
+        made: dict[object, Side] = {}
+        found = memo[key] = (_reads(facts, policies), made, policies)
+    (names, resource), made, _ = found
+    values = (facts.resource if resource else None, *map(lookup, names))
+    known: Side | None = made.get(values)
+    if known is None:
+        if len(made) >= _SIDES:
+            made.clear()
+        known = made[values] = side(facts, lookup, label, policies, deny_only=deny_only)
+    return known
+
+
+def _reads(facts: Facts, policies: tuple[Policy, ...]) -> tuple[tuple[str, ...], bool]:
+    """The variables that the statements on the action read, and whether some of them looks at the resource."""
+    rows = [r for p in policies if p.malformed is None for r in slice_policy(facts, p)]
+    names = {v for r in rows for v in variables(all_of((r.action, r.conditions)))}
+    resource = False
+    for row in rows:
+        if not _everything(row.statement.resource):
+            resource = True
+            patterns = row.statement.resource.patterns if row.statement.resource else ()
+            names |= {v.key for p in patterns if isinstance(p, Pattern) for v in p.variables}
+    return tuple(sorted(names)), resource
 
 
 def _lost(lost: list[Term]) -> Term:

@@ -193,8 +193,9 @@ def normal_arn(text: str) -> str:
 
 
 def _undefined(pattern: Pattern, value: Term) -> Term:
-    """`value` where a policy variable of `pattern` has no value, else false (semantics X43)."""
-    lacking = any_of(not_(Present(v.key)) for v in pattern.variables if v.default is None)
+    """`value` where a usable policy variable of `pattern` has no value, else false (semantics X43)."""
+    usable = [v for v in pattern.variables if is_variable(v.key) and not key_row(v.key, None).multivalued]
+    lacking = any_of(not_(Present(v.key)) for v in usable if v.default is None)
     return all_of((lacking, value))
 
 
