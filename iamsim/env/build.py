@@ -41,6 +41,8 @@ def load(*paths: str | os.PathLike[str], progress: Callable[[str, int, int], Non
     try:
         return _loaded([os.fspath(p) for p in paths], progress)
     finally:
+        # what was loaded lives as long as the environment: the collector need not walk over it again and again
+        gc.freeze()
         if collecting:
             gc.enable()
 
