@@ -153,6 +153,7 @@ def test_text_of_users_is_harmless(make):
 
 
 def test_colour_keeps_brackets_of_users(monkeypatch, capsys):
+    monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     print_styled([Line((Span("[red]x[/red] :smile:", Style.YES),)), line("http://a [b]")], 80)
