@@ -1018,6 +1018,19 @@ def _layers(problem: dict[str, Any], world: World) -> Layers:
 
 
 def _resource_side(problem: dict[str, Any], world: World) -> Sides:
+    """The resource's policy, and what no input tells of it in strict mode (0.3)."""
+    sides = _policy_side(problem, world)
+    unread = problem["policies"].get("unread")
+    if not unread:
+        return sides
+    kind, reason = unread
+    doubt = _unknown(reason)
+    if kind == "direct":
+        return replace(sides, direct=_any([sides.direct, doubt]))
+    return replace(sides, account=_any([sides.account, doubt]))
+
+
+def _policy_side(problem: dict[str, Any], world: World) -> Sides:
     policies = problem["policies"]
     document, kind = policies.get("resource"), policies.get("resource_kind") or "none"
     if kind == "none" or (kind == "trust" and not _assumes(world.action)):

@@ -13,7 +13,14 @@ from iamsim.env.ceilings import endpoint_sides, rcp_sides, scp_sides
 from iamsim.env.context import lookup_of
 from iamsim.env.facts import entities, known_account, principal_at
 from iamsim.env.hits import resource_side, side
-from iamsim.env.resource_policy import doubtful_grants, holder_of, kms_grants, service_denies, service_refusals
+from iamsim.env.resource_policy import (
+    doubtful_grants,
+    holder_of,
+    kms_grants,
+    service_denies,
+    service_refusals,
+    unread_grant,
+)
 from iamsim.env.types import MissingPolicy
 from iamsim.ir.decide import Hit, Layers, ResourceSide, Side, unknown_side
 from iamsim.ir.term import FALSE, TRUE, Label, LabelKind, Opaque, all_of, any_of, not_
@@ -58,6 +65,9 @@ def layers_of(facts: Facts, documents: Documents = NO_DOCUMENTS) -> tuple[Layers
     possible = _can_have_policy(facts)
     resource = _resource(facts, lookup, assumed) if possible else None
     resource = _owner_root(facts, resource)
+    unread = unread_grant(facts, cross=scope is Scope.CROSS, possible=possible)
+    if unread is not None:
+        resource, possible = _with_unread(resource, *unread), True
     endpoints = endpoint_sides(facts, lookup, documents.endpoints, assumed)
     if row is not None and row.effect is Effect.FREE:
         passes = all_of(t for s in endpoints for t in (s.allows, not_(s.denies)))
@@ -300,6 +310,16 @@ def _trust(facts: Facts, lookup: Lookup, resource: str) -> ResourceSide:
             return ResourceSide(Side(label))
         return ResourceSide(unknown_side(label, f"missing:trust policy of {resource}"))
     return resource_side(facts, lookup, replace(label, origin=role.trust.origin), role.trust, entities(facts.env))
+
+
+def _with_unread(resource: ResourceSide | None, kind: str, reason: str) -> ResourceSide:
+    """The resource's side with a grant of class `kind` of which nothing is known."""
+    label = _layer(f"grants that no input tells ({reason.partition(':')[2]})")
+    known = resource or ResourceSide(Side(label))
+    hit = Hit(label, Opaque(reason))
+    if kind == "direct":
+        return replace(known, direct=(*known.direct, hit))
+    return replace(known, account=(*known.account, hit))
 
 
 def _owner_root(facts: Facts, resource: ResourceSide | None) -> ResourceSide | None:

@@ -115,6 +115,26 @@ def doubtful_grants(facts: Facts, lookup: Lookup, identity: Side) -> tuple[Hit, 
     )
 
 
+def unread_grant(facts: Facts, *, cross: bool, possible: bool) -> tuple[str, str] | None:
+    """With --missing=strict: the class and reason of a grant that no input kind holds (S3 ACLs, KMS grants, RAM shares).
+
+    Source: Amazon S3 User Guide, "Access control list (ACL) overview"; AWS KMS Developer Guide, "Grants in AWS KMS"; AWS
+    RAM User Guide, "What is AWS Resource Access Manager?".
+    """
+    resource = facts.resource or (facts.holder.arn if facts.holder is not None else "")
+    if facts.missing != "strict" or resource in ("", "*"):
+        return None
+    if ":s3:::" in resource:
+        return ("account" if facts.caller.signed else "direct"), f"missing:ACLs of {resource}"
+    if ":kms:" in resource and ":key/" in resource:
+        holder = holder_of(facts)
+        known = holder is not None and holder.kms_grants is not None
+        return None if known else ("direct", f"missing:grants of {resource}")
+    if cross and not possible and ":iam:" not in resource:
+        return "account", f"missing:RAM shares of {resource}"
+    return None
+
+
 def _constraints(grant: KmsGrant) -> Term:
     parts: list[Term] = []
     for pairs in (grant.encryption_context_subset, grant.encryption_context_equals):

@@ -12,10 +12,13 @@ if TYPE_CHECKING:
 
     from iamsim.model.caller import Caller
 
-# Keys of the network, transport and time: given ones hold for every request of a path.
-_AROUND = (
-    "aws:sourceip", "aws:vpcsourceip", "aws:sourcevpc", "aws:sourcevpce", "aws:sourcevpcarn", "aws:vpceaccount",
-    "aws:vpceorgid", "aws:vpceorgpaths", "aws:securetransport", "aws:currenttime", "aws:epochtime", "aws:useragent",
+# Keys of the network, transport and time: given ones hold for every request of a path. A VPC endpoint is one of a
+# service, so the keys of the endpoint speak of the last request only.
+_AROUND = frozenset(
+    {
+        "aws:sourceip", "aws:vpcsourceip", "aws:sourcevpc", "aws:securetransport", "aws:currenttime", "aws:epochtime",
+        "aws:useragent",
+    }
 )  # fmt: skip
 # Keys of the caller: given ones describe the caller of the question, who makes the first request.
 _CALLER = (
@@ -60,7 +63,7 @@ def when_for(when: Term, action: str, start: Caller, *, first: bool, last: bool)
 
 
 def _speaks(key: str, action: str, start: Caller, *, first: bool, last: bool, caller: tuple[str, ...]) -> bool:
-    if key.startswith(_AROUND):
+    if key in _AROUND:
         return True
     if key.startswith(caller) or (_of_token(key) and start.kind in (CallerKind.WEB_IDENTITY, CallerKind.SAML)):
         return first

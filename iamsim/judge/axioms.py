@@ -150,6 +150,8 @@ def _of_key(facts: Facts, name: str) -> list[Term]:
             parts += _source(facts)
         case "sts:rolesessionname":
             parts.append(Present(var))
+        case "aws:tagkeys":
+            parts += _given_tags(facts, var)
         case "sts:transitivetagkeys":
             parts.append(_subset(facts, var))
         case "session":
@@ -363,6 +365,12 @@ def _encryption_context(facts: Facts, name: str) -> list[Term]:
         own = some(listed, Like(listed, plain(name.removeprefix(prefix)), fold_case=True))
         parts.append(implies(Present(facts.hop + name), own))
     return parts
+
+
+def _given_tags(facts: Facts, var: str) -> list[Term]:
+    """The key of each tag that the question says is passed is among the tag keys."""
+    names = [k.partition("/")[2] for k, v in facts.given.items() if k.startswith("aws:requesttag/") and v]
+    return [some(var, Like(var, plain(n), fold_case=True)) for n in sorted(names)]
 
 
 def _subset(facts: Facts, var: str) -> Term:
