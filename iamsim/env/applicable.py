@@ -90,6 +90,7 @@ def layers_of(facts: Facts, documents: Documents = NO_DOCUMENTS) -> tuple[Layers
         doubtful=doubtful_grants(facts, lookup, identity),
         needs_resource_grant=_needs_resource_grant(facts),
         resource_policy_possible=possible,
+        unread=unread,
         notes=tuple(n for n in (note_of(action.partition(":")[0]),) if n),
     )
     return layers, tuple(sorted(set(assumed)))

@@ -61,7 +61,8 @@ class Layers:
     if the resource policy lets the account decide. `resource_policy_possible`: false where the type has none.
     `doubtful` are grants of which it is not known
     whether any limit binds them. `refused` and `free` are
-    the reasons for which the call is denied or allowed without any policy (semantics 5.7).
+    the reasons for which the call is denied or allowed without any policy (semantics 5.7). `unread` is the class and
+    reason of a grant that no input kind holds; it is among the resource's hits.
     """
 
     scope: Scope | None
@@ -80,6 +81,7 @@ class Layers:
     refused_unknown: Term = FALSE
     doubtful: tuple[Hit, ...] = ()
     free: str | None = None
+    unread: tuple[str, str] | None = None
     notes: tuple[str, ...] = ()
 
 

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 from iamsim.aws.actions import rcp_services
 from iamsim.aws.keys import ALWAYS_PRESENT, key_row
 from iamsim.aws.limits import Scope
-from iamsim.aws.resource_policies import has_resource_policy
 from iamsim.aws.services import TRUST_ACTIONS
 from iamsim.env.applicable import task_policy
 from iamsim.env.context import clock_text
 from iamsim.env.facts import entities, place, principal_at
-from iamsim.env.resource_policy import holder_of, restricts, unread_grant
+from iamsim.env.resource_policy import holder_of, restricts
 from iamsim.env.types import MissingPolicy
 from iamsim.ir.bindings import Alias, Ambivalent, Cases, Known, Prefixed, Unknowable
 from iamsim.ir.evaluate import evaluate
@@ -294,7 +293,7 @@ def _documents(check: Check, policies: Mapping[str, Any]) -> dict[str, Any]:
         "rcp": _levels(policies["rcp"]),
         "resource": _resource_document(check, policies["resource"]),
         "resource_kind": _kind(check),
-        "unread": _unread(check),
+        "unread": check.layers.unread,
         "endpoint": _raw(endpoint[1]) if endpoint else None,
         "endpoint_type": endpoint[0] if endpoint else "interface",
         "kms_grants": [_grant(g) for g in (holder.kms_grants or ())] if holder is not None else [],
@@ -313,14 +312,6 @@ def _public_setting(facts: Facts) -> bool | None:
     holder = holder_of(facts)
     setting = restricts(facts.env, holder) if holder is not None else False
     return None if setting is None and facts.missing == "strict" else bool(setting)
-
-
-def _unread(check: Check) -> list[str] | None:
-    """Class and reason of a grant that no input kind holds, in strict mode."""
-    cross = check.layers.scope is Scope.CROSS
-    possible = cross and has_resource_policy(check.facts.resource or "", check.facts.action or "*")
-    found = unread_grant(check.facts, cross=cross, possible=possible)
-    return None if found is None else list(found)
 
 
 def _levels(levels: list[list[Policy | MissingPolicy]] | None) -> list[list[Any]] | None:
