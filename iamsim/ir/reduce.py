@@ -251,8 +251,6 @@ def _fill(atom: Like, lookup: Lookup) -> Pattern | Term:
         binding = lookup(part.key)
         match binding:
             case Known(values):
-                if len(values) > 1:
-                    return Opaque("X7")
                 text = values[0] if values else part.default
                 if text is None:
                     return FALSE
