@@ -80,9 +80,19 @@ def policy(document: Mapping[str, Any]) -> Policy:
 
 
 def rows() -> list[Row]:
-    """p95 against its bound, with p50, maximum and the number of pairs that were not decided."""
-    compiled = [(policy(a), policy(b)) for a, b in pairs()]
-    narrower(*compiled[0])  # loads the reference data
+    """p95 against its bound, with p50, maximum and the number of pairs that were not decided.
+
+    Each document is read and split into classes of actions once, before the pairs are compared; that is a row of its own.
+    """
+    drawn = pairs()
+    documents = {json.dumps(d, sort_keys=True): d for pair in drawn for d in pair}
+    narrower(policy(drawn[0][0]), policy(drawn[0][1]))  # loads the reference data
+    start = time.perf_counter()
+    read = {key: policy(d) for key, d in documents.items()}
+    for one in read.values():
+        narrower(one, one)
+    compiling = 1e3 * (time.perf_counter() - start) / len(read)
+    compiled = [(read[json.dumps(a, sort_keys=True)], read[json.dumps(b, sort_keys=True)]) for a, b in drawn]
     spent: list[float] = []
     found = dict.fromkeys(Verdict, 0)
     for a, b in compiled:
@@ -95,4 +105,8 @@ def rows() -> list[Row]:
     undecided = found[Verdict.UNKNOWN]
     remark = f"p50 {p50:.2f}, max {spent[-1]:.1f} ms; {found[Verdict.YES]} narrower, {undecided} undecided"
     name = f"policy comparison p95, {len(spent)} pairs"
-    return [Row(name=name, value=p95, floor=P95, unit="ms", bound=1.0, remark=remark, failed=undecided > 0)]
+    made = f"{len(read)} documents, read and split into classes"
+    return [
+        Row(name="policy, prepared", value=compiling, floor=P95, unit="ms", bound=None, remark=made),
+        Row(name=name, value=p95, floor=P95, unit="ms", bound=1.0, remark=remark, failed=undecided > 0),
+    ]
