@@ -1,6 +1,7 @@
 """All benchmarks in one run: `python -m benchmarks --orgs DIR`.
 
-DIR holds generated organizations, the folders S, M and L. The status is 0 iff every ratio keeps its bound.
+DIR holds generated organizations, the folders S, M and L; the truth of escalation is also compared in others that begin
+with S or M, such as S8. The status is 0 iff every ratio keeps its bound.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import cold, compare_policies, loading, questions
+from benchmarks import cold, compare_policies, escalation, loading, questions
 from benchmarks.rows import Row, table
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ PARTS: dict[str, Callable[[Path], list[Row]]] = {
     "cold": cold.rows,
     "loading": loading.rows,
     "questions": questions.rows,
+    "escalation": escalation.rows,
     "compare": lambda _: compare_policies.rows(),
 }
 

@@ -1,4 +1,7 @@
-"""iamsim: an offline simulator for AWS IAM. `load` reads a snapshot, `can` answers "can X ever do Y on Z"."""
+"""iamsim: an offline simulator for AWS IAM. `load` reads a snapshot, `can` answers "can X ever do Y on Z".
+
+`paths` lists all minimal ways, `escalations` says what a principal can become.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,26 @@ if TYPE_CHECKING:
     from iamsim.errors import IamsimError, InputError, InternalError, QueryError
     from iamsim.judge.answer import Answer, Verdict
     from iamsim.query.can import can
+    from iamsim.query.escalations import Escalation, Escalations, all_escalations, escalations
+    from iamsim.query.paths import Path, paths
 
 __version__ = "0.1.0"
 __all__ = [
     "Answer",
     "Environment",
+    "Escalation",
+    "Escalations",
     "IamsimError",
     "InputError",
     "InternalError",
+    "Path",
     "QueryError",
     "Verdict",
+    "all_escalations",
     "can",
+    "escalations",
     "load",
+    "paths",
 ]
 
 _HOMES = {
@@ -34,6 +45,12 @@ _HOMES = {
     "Answer": "iamsim.judge.answer",
     "Verdict": "iamsim.judge.answer",
     "can": "iamsim.query.can",
+    "Path": "iamsim.query.paths",
+    "paths": "iamsim.query.paths",
+    "Escalation": "iamsim.query.escalations",
+    "Escalations": "iamsim.query.escalations",
+    "all_escalations": "iamsim.query.escalations",
+    "escalations": "iamsim.query.escalations",
 }
 
 

@@ -178,6 +178,22 @@ _ROWS = (
     Finding("policy-sid", W, "a `Sid` that AWS may refuse", "use letters and digits, each `Sid` once"),
     Finding("policy-characters", W, "a character that AWS does not store", "use tab, line ends and U+0020 to U+00FF"),
     Finding("policy-size", W, "a policy larger than AWS stores", "split or shorten the policy"),
+    # techniques
+    Finding("technique-file", E, "a file of techniques that cannot be read", "give a readable JSON or YAML file"),
+    Finding("technique-shape", E, "a value of the wrong kind", "see the format in the documentation"),
+    Finding("technique-member", E, "a member that techniques do not have", "remove or rename it"),
+    Finding("technique-missing", E, "a technique that lacks something", "add what is missing"),
+    Finding("technique-duplicate", E, "an id that is taken", "rename one of the two; the first was used"),
+    Finding("technique-unknown", E, "a name that means nothing here", "write a name of the vocabulary"),
+    Finding(
+        "technique-resource", E, "a call on a resource it does not have", "name a resource that the action works on"
+    ),
+    Finding(
+        "technique-reference",
+        E,
+        "a name that nothing else of the technique mentions",
+        "name a target of its calls or preconditions",
+    ),
 )
 
 FINDINGS: Mapping[str, Finding] = MappingProxyType({row.id: row for row in _ROWS})

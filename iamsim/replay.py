@@ -1315,7 +1315,9 @@ def _grant_same(world: World, layers: Layers) -> Truth:
 def _grant_across(world: World, layers: Layers, *, possible: bool) -> Truth:
     if not possible:
         aws_policy = world.resource.split(":")[2:5] == ["iam", "", "aws"]  # reading managed policies of AWS
-        return _all([layers.identity[0], layers.boundary[0], layers.session[0]]) if aws_policy else F
+        # what the management account and delegated administrators do to the organization as a whole
+        whole = world.action.lower().startswith(("sts:assumeroot", "sso:", "sso-directory:", "identitystore:"))
+        return _all([layers.identity[0], layers.boundary[0], layers.session[0]]) if aws_policy or whole else F
     return _all([layers.resource.allow(), layers.identity[0], layers.boundary[0], layers.session[0]])
 
 

@@ -230,6 +230,14 @@ S3_POLICY_ACTIONS = frozenset({"s3:getbucketpolicy", "s3:putbucketpolicy", "s3:d
 Source: Amazon S3 User Guide, "Bucket policies".
 """
 
+ORGANIZATION_WIDE = ("sts:assumeroot", "sso:", "sso-directory:", "identitystore:")
+"""Actions on resources of the whole organization, which the management account or a delegated administrator calls: identity
+policies of the caller alone decide, whichever account the ARN names.
+
+Source: IAM User Guide, "Perform a privileged task on an AWS Organizations member account"; IAM Identity Center User Guide,
+"Delegated administration".
+"""
+
 TRUST_ACTIONS = ("sts:assumerole", "sts:tagsession", "sts:setsourceidentity", "sts:setcontext")
 """Prefixes of the actions for which the trust policy of a role is the resource policy."""
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from iamsim.cli.graph import GraphFormat, Only
 from iamsim.cli.options import Engine, Expect, Format, Missing, OnUnknown, Via
 from iamsim.cli.output import Loud, Status, guarded
 
@@ -28,6 +29,21 @@ Snapshot = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing about the snapshot.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say everything about snapshot and answer.")]
+
+Context = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KEY=VALUE", help="Value of a condition key (repeatable; KEY=null: known to be absent)."),
+]
+When = Annotated[str | None, typer.Option(metavar="TEXT", help="Condition on the keys that are free.")]
+Follow = Annotated[Via, typer.Option(help="Follow nothing, role assumption, or every technique.")]
+Assume = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FACT", help="Take a fact of the catalogue to hold, as FACT or FACT:user/NAME (repeatable)."),
+]
+RuleOut = Annotated[list[str] | None, typer.Option(metavar="FACT", help="Take a fact not to hold (repeatable).")]
+Techniques = Annotated[str | None, typer.Option(metavar="FILE", help="YAML or JSON file of further techniques.")]
+Missed = Annotated[Missing, typer.Option(help="What is assumed of facts that the snapshot lacks.")]
+Shape = Annotated[Format, typer.Option(help="Form of the answer.")]
 
 
 def _version(value: bool) -> None:
@@ -52,7 +68,7 @@ def _root(
     """
 
 
-@app.command()
+@app.command(epilog="Example: iamsim can user/carol s3:GetObject 'arn:aws:s3:::vault/*' -s snapshot/ --expect no")
 def can(
     principal: Annotated[
         str,
@@ -62,12 +78,9 @@ def can(
     resource: Annotated[str, typer.Argument(metavar="RESOURCE", help="ARN or *, wildcards for some such resource")],
     *,
     snapshot: Snapshot = None,
-    context: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="Value of a condition key (repeatable; KEY=null: known to be absent)."),
-    ] = None,
+    context: Context = None,
     context_file: Annotated[str | None, typer.Option(metavar="FILE", help="JSON object of condition keys.")] = None,
-    when: Annotated[str | None, typer.Option(metavar="TEXT", help="Condition on the keys that are free.")] = None,
+    when: When = None,
     session_policy: Annotated[str | None, typer.Option(metavar="FILE", help="Session policy that was passed.")] = None,
     endpoint_policy: Annotated[str | None, typer.Option(metavar="FILE", help="Policy of the VPC endpoint.")] = None,
     resource_account: Annotated[str | None, typer.Option(metavar="ID", help="Account that owns the resource.")] = None,
@@ -76,20 +89,21 @@ def can(
         typer.Option(metavar="ACTION=RESOURCE", help="Further check of the same operation (repeatable)."),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Keys neither given nor derivable are absent.")] = False,
-    missing: Annotated[
-        Missing, typer.Option(help="What is assumed of facts that the snapshot lacks.")
-    ] = Missing.ASSUME,
+    missing: Missed = Missing.ASSUME,
     any_resource: Annotated[
         bool, typer.Option("--any-resource", help="Ask even if the ARN does not fit the action.")
     ] = False,
     expect: Annotated[Expect, typer.Option(help="The verdict that makes the exit status 0.")] = Expect.YES,
     unknown: Annotated[OnUnknown | None, typer.Option(help="Exit 0 or 1 instead of 3 for an unknown.")] = None,
-    via: Annotated[Via, typer.Option(help="Follow no hops, or role assumption.")] = Via.ROLES,
+    via: Follow = Via.ESCALATION,
+    assume: Assume = None,
+    rule_out: RuleOut = None,
+    techniques: Techniques = None,
     engine: Annotated[Engine, typer.Option(help="Force a back-end.")] = Engine.AUTO,
     smtlib: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write the formula (-: to output, and stop).")
     ] = None,
-    format: Annotated[Format, typer.Option(help="Form of the answer.")] = Format.TEXT,  # noqa: A002 - the option
+    format: Shape = Format.TEXT,  # noqa: A002 - the option
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -113,6 +127,9 @@ def can(
             expect=expect,
             unknown=unknown,
             via=via,
+            assume=assume or [],
+            rule_out=rule_out or [],
+            techniques=techniques,
             engine=engine,
             smtlib=smtlib,
             format=format,
@@ -123,7 +140,7 @@ def can(
     raise typer.Exit(guarded(run))
 
 
-@app.command()
+@app.command(epilog='A line: {"principal": "user/carol", "action": "s3:GetObject", "resource": "arn:aws:s3:::vault/k"}')
 def batch(
     file: Annotated[str, typer.Argument(metavar="FILE", help="One JSON question per line; - for standard input.")],
     *,
@@ -137,6 +154,139 @@ def batch(
         from iamsim.cli.batch import batch as answer_all
 
         return answer_all(file, snapshot or [], _loud(quiet=quiet, verbose=verbose))
+
+    raise typer.Exit(guarded(run))
+
+
+@app.command(
+    epilog="Examples: iamsim paths user/carol 555566667777:role/EC2DeleteRole; "
+    "iamsim paths user/carol --action s3:GetObject --resource 'arn:aws:s3:::vault/*' --limit 3"
+)
+def paths(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="Who starts; as PRINCIPAL of `can`.")],
+    target: Annotated[str | None, typer.Argument(metavar="[TO]", help="The principal to control.")] = None,
+    *,
+    snapshot: Snapshot = None,
+    action: Annotated[str | None, typer.Option(metavar="ACTION", help="The action to be allowed.")] = None,
+    resource: Annotated[str | None, typer.Option(metavar="RESOURCE", help="The resource of the action.")] = None,
+    limit: Annotated[int, typer.Option(metavar="N", help="How many ways to list.")] = 10,
+    context: Context = None,
+    when: When = None,
+    missing: Missed = Missing.ASSUME,
+    via: Follow = Via.ESCALATION,
+    assume: Assume = None,
+    rule_out: RuleOut = None,
+    techniques: Techniques = None,
+    format: Shape = Format.TEXT,  # noqa: A002 - the option
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """List the minimal ways from FROM to control of TO, or to a request, cheapest first.
+
+    Exit status: 0 there is a way, 1 there is none, 2 usage or input, 3 that is not known.
+    """
+
+    def run() -> int:
+        from iamsim.cli.ways import PathsOptions, paths_command
+
+        options = PathsOptions(
+            snapshot=snapshot or [],
+            action=action,
+            resource=resource,
+            limit=limit,
+            context=context or [],
+            when=when,
+            missing=missing,
+            via=via,
+            assume=assume or [],
+            rule_out=rule_out or [],
+            techniques=techniques,
+            format=format,
+            loud=_loud(quiet=quiet, verbose=verbose),
+        )
+        return paths_command(source, target, options)
+
+    raise typer.Exit(guarded(run))
+
+
+@app.command(epilog="Examples: iamsim escalations user/carol; iamsim escalations --all; iamsim escalations 'user/*'")
+def escalations(
+    source: Annotated[
+        str | None, typer.Argument(metavar="[FROM]", help="Who starts; a pattern or * for a table of several.")
+    ] = None,
+    *,
+    snapshot: Snapshot = None,
+    every: Annotated[bool, typer.Option("--all", help="All users and roles.")] = False,
+    missing: Missed = Missing.ASSUME,
+    assume: Assume = None,
+    rule_out: RuleOut = None,
+    techniques: Techniques = None,
+    format: Shape = Format.TEXT,  # noqa: A002 - the option
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """List what FROM can become, administrators first, and the changes that it can make.
+
+    Exit status: 0 whatever is listed, 2 usage or input.
+    """
+
+    def run() -> int:
+        from iamsim.cli.ways import EscalationsOptions, escalations_command
+
+        options = EscalationsOptions(
+            snapshot=snapshot or [],
+            every=every,
+            missing=missing,
+            assume=assume or [],
+            rule_out=rule_out or [],
+            techniques=techniques,
+            format=format,
+            loud=_loud(quiet=quiet, verbose=verbose),
+        )
+        return escalations_command(source, options)
+
+    raise typer.Exit(guarded(run))
+
+
+@app.command(epilog="Example: iamsim graph -s snapshot/ --to role/Admin -o admin.dot")
+def graph(
+    *,
+    snapshot: Snapshot = None,
+    format: Annotated[  # noqa: A002 - the option
+        GraphFormat | None, typer.Option(help="Form of the graph (else by the suffix of FILE, else mermaid).")
+    ] = None,
+    output: Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write it.")] = None,
+    source: Annotated[
+        list[str] | None, typer.Option("--from", metavar="PRINCIPAL", help="Only what it may become (repeatable).")
+    ] = None,
+    target: Annotated[
+        list[str] | None, typer.Option("--to", metavar="PRINCIPAL", help="Only who may become it (repeatable).")
+    ] = None,
+    account: Annotated[str | None, typer.Option(metavar="ID", help="Only edges that touch this account.")] = None,
+    only: Annotated[Only, typer.Option(help="Role hops, or all techniques.")] = Only.ALL,
+    missing: Missed = Missing.ASSUME,
+    limit: Annotated[int, typer.Option(metavar="N", help="Edges that a Mermaid picture may have.")] = 150,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write who may obtain whose session as a graph: GraphML, DOT, Mermaid, JSON, or BloodHound OpenGraph."""
+
+    def run() -> int:
+        from iamsim.cli.graph import GraphOptions, graph_command
+
+        options = GraphOptions(
+            snapshot=snapshot or [],
+            format=format,
+            output=output,
+            sources=source or [],
+            targets=target or [],
+            account=account,
+            only=only,
+            missing=missing,
+            limit=limit,
+            loud=_loud(quiet=quiet, verbose=verbose),
+        )
+        return graph_command(options)
 
     raise typer.Exit(guarded(run))
 

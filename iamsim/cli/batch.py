@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from iamsim.cli.options import context_values, json_value, snapshots
-from iamsim.cli.output import Loud, Status, environment, say_internal, unread, unread_notes
+from iamsim.cli.output import Loud, Status, environment, say_internal, technique_remarks, unread, unread_notes
 from iamsim.errors import InputError, QueryError
 from iamsim.findings import printable
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from iamsim.env.types import Environment
 
 _TEXTS = ("principal", "action", "resource")
-_OPTIONAL = ("when", "via", "missing", "resource_account")
+_OPTIONAL = ("when", "via", "missing", "resource_account", "techniques")
 _FLAGS = ("strict", "any_resource")
+_LISTS = ("assume", "rule_out")
 _DOCUMENTS = ("session_policy", "endpoint_policy")
-_KNOWN = frozenset({"id", "snapshot", "context", "also", *_TEXTS, *_OPTIONAL, *_FLAGS, *_DOCUMENTS})
+_KNOWN = frozenset({"id", "snapshot", "context", "also", *_TEXTS, *_OPTIONAL, *_FLAGS, *_LISTS, *_DOCUMENTS})
 _DUPLICATE = "\x00duplicate"
 
 Cache = dict[tuple[str, ...], "Environment | InputError"]
@@ -31,11 +32,12 @@ def batch(file: str, given: list[str], loud: Loud) -> int:
     """Answers each line of `file` (`-`: standard input) in order; 2 iff some line or snapshot had an error, 70 if a bug."""
     worst = Status.AS_EXPECTED
     cache: Cache = {}
+    files: dict[str, bool] = {}
     with _opened(file) as lines:
         for number, raw in enumerate(lines, 1):
             if raw.strip():
-                worst = max(worst, _line(raw, f"{file}:{number}", given, cache, loud))
-    if any(not isinstance(env, InputError) and unread(env) for env in cache.values()):
+                worst = max(worst, _line(raw, f"{file}:{number}", given, cache, files, loud))
+    if any(files.values()) or any(not isinstance(env, InputError) and unread(env) for env in cache.values()):
         worst = max(worst, Status.INPUT)
     return worst
 
@@ -56,7 +58,7 @@ def _opened(file: str) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _line(raw: bytes, where: str, given: list[str], cache: Cache, loud: Loud) -> Status:
+def _line(raw: bytes, where: str, given: list[str], cache: Cache, files: dict[str, bool], loud: Loud) -> Status:
     """Answers one line and flushes it."""
     from iamsim.report.json import error_json, json_line
 
@@ -65,7 +67,7 @@ def _line(raw: bytes, where: str, given: list[str], cache: Cache, loud: Loud) ->
     try:
         asked = _object(raw, where)
         id_ = asked.get("id")
-        result = _answered(asked, where, given, cache, loud)
+        result = _answered(asked, where, given, cache, files, loud)
     except (InputError, QueryError) as error:
         result, status = error_json(error, id_), Status.INPUT
     except Exception as error:  # noqa: BLE001 - the other lines are answered all the same
@@ -88,7 +90,9 @@ def _object(raw: bytes, where: str) -> dict[str, Any]:
     return value
 
 
-def _answered(asked: dict[str, Any], where: str, given: list[str], cache: Cache, loud: Loud) -> dict[str, Any]:
+def _answered(
+    asked: dict[str, Any], where: str, given: list[str], cache: Cache, files: dict[str, bool], loud: Loud
+) -> dict[str, Any]:
     from iamsim.query.can import can
     from iamsim.report.json import answer_json
 
@@ -98,6 +102,9 @@ def _answered(asked: dict[str, Any], where: str, given: list[str], cache: Cache,
     for name in _FLAGS:
         if asked.get(name) is not None:
             options[name] = _flag(asked[name], name, where)
+    for name in _LISTS:
+        if asked.get(name) is not None:
+            options[name] = _texts(asked[name], name, where)
     for name in _DOCUMENTS:
         if asked.get(name) is not None:
             options[name] = asked[name]
@@ -106,6 +113,9 @@ def _answered(asked: dict[str, Any], where: str, given: list[str], cache: Cache,
     if asked.get("also") is not None:
         options["also"] = _also(asked["also"], where)
     env = _environment(_paths(asked, where, given), cache, loud)
+    techniques = options.get("techniques")
+    if techniques is not None and techniques not in files:
+        files[techniques] = technique_remarks(techniques, loud)
     answer = can(env, *texts, **options)
     return answer_json(answer, asked.get("id"), more_notes=(*notes, *unread_notes(env)))
 
@@ -146,6 +156,13 @@ def _flag(value: Any, name: str, where: str) -> bool:
     if not isinstance(value, bool):
         raise QueryError(f"{where}: `{name}` is neither true nor false", "write it without quotes")
     return value
+
+
+def _texts(value: Any, name: str, where: str) -> list[str]:
+    listed = [value] if isinstance(value, str) else value
+    if not isinstance(listed, list) or not all(isinstance(v, str) for v in listed):
+        raise QueryError(f"{where}: `{name}` is neither a text nor a list of texts", "name facts of the catalogue")
+    return listed
 
 
 def _paths(asked: dict[str, Any], where: str, given: list[str]) -> tuple[str, ...]:

@@ -18,7 +18,16 @@ from iamsim.cli.options import (
     json_file,
     snapshots,
 )
-from iamsim.cli.output import Loud, Status, environment, remarks, unread, unread_notes
+from iamsim.cli.output import (
+    Loud,
+    Status,
+    environment,
+    remarks,
+    technique_remarks,
+    unread,
+    unread_notes,
+    working,
+)
 from iamsim.errors import InputError, QueryError
 
 if TYPE_CHECKING:
@@ -44,6 +53,9 @@ class CanOptions:
     expect: Expect
     unknown: OnUnknown | None
     via: Via
+    assume: list[str]
+    rule_out: list[str]
+    techniques: str | None
     engine: Engine
     smtlib: str | None
     format: Format
@@ -61,7 +73,10 @@ def can_command(principal: str, action: str, resource: str, options: CanOptions)
                 return Status.INPUT if unread(env) else Status.AS_EXPECTED
         from iamsim.query.can import can
 
-        answer = can(env, principal, action, resource, **arguments)
+        broken = technique_remarks(options.techniques, options.loud)
+        with working("looking for ways", options.loud):
+            answer = can(env, principal, action, resource, **arguments)
+            answer.evidence  # noqa: B018 - it is worked out here
     except (InputError, QueryError) as error:
         if options.format is Format.JSON:
             from iamsim.report.json import error_json, json_line
@@ -70,7 +85,7 @@ def can_command(principal: str, action: str, resource: str, options: CanOptions)
         raise
     remarks(answer.warnings, options.loud)
     _print(answer, env, options)
-    return Status.INPUT if unread(env) else _status(answer, options)
+    return Status.INPUT if broken or unread(env) else _status(answer, options)
 
 
 def _arguments(options: CanOptions) -> dict[str, Any]:
@@ -85,6 +100,9 @@ def _arguments(options: CanOptions) -> dict[str, Any]:
         "resource_account": options.resource_account,
         "also": further_checks(options.also),
         "engine": options.engine.value,
+        "assume": options.assume,
+        "rule_out": options.rule_out,
+        "techniques": options.techniques,
     }
     if options.session_policy is not None:
         arguments["session_policy"] = json_file(options.session_policy, "one policy document")

@@ -35,6 +35,7 @@ class Via(StrEnum):
 
     DIRECT = "direct"
     ROLES = "roles"
+    ESCALATION = "escalation"
 
 
 class Missing(StrEnum):

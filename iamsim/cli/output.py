@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,7 @@ from iamsim.errors import InputError, InternalError, QueryError
 from iamsim.findings import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from iamsim.diagnostics import Diagnostic
     from iamsim.env.types import Environment
@@ -125,6 +127,53 @@ def _progress() -> Callable[[str, int, int], None]:
             sys.stderr.flush()
 
     return progress
+
+
+@contextmanager
+def working(what: str, loud: Loud) -> Iterator[Callable[[int], None] | None]:
+    """Says on a terminal, once a second after the first, what takes so long; with the number that is reported last.
+
+    Gives what to call with that number, or None where nothing is said.
+    """
+    if loud is Loud.QUIET or not sys.stderr.isatty():
+        yield None
+        return
+    started = time.monotonic()
+    last = [0]
+    over = threading.Event()
+
+    def report() -> None:
+        while not over.wait(1):
+            reached = f", {last[0]} principals so far" if last[0] else ""
+            sys.stderr.write(f"\r\x1b[K{what} for {time.monotonic() - started:.0f} s{reached}")
+            sys.stderr.flush()
+
+    def progress(number: int) -> None:
+        last[0] = number
+
+    thread = threading.Thread(target=report, daemon=True)
+    thread.start()
+    try:
+        yield progress
+    finally:
+        over.set()
+        thread.join()
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
+
+
+def technique_remarks(file: str | None, loud: Loud) -> bool:
+    """Says what is wrong in a file of techniques; true iff some entry, or all of it, was left out."""
+    if file is None:
+        return False
+    from iamsim.query.techniques import catalogue_of
+
+    _, found = catalogue_of(file)
+    remarks(found, loud)
+    broken = [d for d in found if d.severity == "error"]
+    if broken and loud is not Loud.QUIET:
+        say("note: the techniques with a mistake were left out; the answer counts the others")
+    return bool(broken)
 
 
 def guarded(run: Callable[[], int]) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.aws.limits import Scope
 from iamsim.aws.resource_policies import has_resource_policy
-from iamsim.aws.services import S3_POLICY_ACTIONS, TRUST_ACTIONS, Effect, call_row, note_of
+from iamsim.aws.services import ORGANIZATION_WIDE, S3_POLICY_ACTIONS, TRUST_ACTIONS, Effect, call_row, note_of
 from iamsim.diagnostics import Origin
 from iamsim.env.ceilings import endpoint_sides, rcp_sides, scp_sides
 from iamsim.env.context import lookup_of
@@ -111,6 +111,8 @@ def _scope(facts: Facts, assumed: list[str]) -> Scope | None:
     owner = caller.account if facts.resource == "*" else facts.owner
     if owner is None:
         return Scope.CROSS if facts.missing == "closed" else _ownerless(facts, assumed)
+    if owner != caller.account and facts.action is not None and facts.action.startswith(ORGANIZATION_WIDE):
+        return Scope.SAME
     if owner == "aws":
         return Scope.SAME  # AWS managed policies: whoever may read policies may read them; writes are refused by a row
     if owner != caller.account:
@@ -149,7 +151,7 @@ def _needs_resource_grant(facts: Facts) -> bool:
 
 def _can_have_policy(facts: Facts) -> bool:
     resource = facts.resource
-    if resource == "*":
+    if resource == "*" or (facts.action is not None and facts.action.startswith(ORGANIZATION_WIDE)):
         return False
     if resource is None:
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from iamsim.aws.service_sessions import passing_of
 from iamsim.aws.services import TRUST_ACTIONS
 from iamsim.ir.bindings import ABSENT, Alias, Ambivalent, Cases, Known, Prefixed, Unknowable
 from iamsim.ir.principals import SESSION
@@ -91,10 +92,6 @@ def caller_binding(facts: Facts, var: str, row: KeyRow) -> Binding | None:
 _PLAIN_TOKENS = (
     "token.actions.githubusercontent.com", "oidc.eks.", "accounts.google.com", "www.amazon.com", "graph.facebook.com",
 )  # fmt: skip
-_POD_TAGS = frozenset({
-    "eks-cluster-arn", "eks-cluster-name", "kubernetes-namespace", "kubernetes-service-account", "kubernetes-pod-name",
-    "kubernetes-pod-uid",
-})  # fmt: skip
 _PASSED = ("aws:tagkeys", "sts:transitivetagkeys", "sts:sourceidentity")
 
 
@@ -125,10 +122,14 @@ def _passed(facts: Facts, var: str) -> Binding | None:
 
 
 def _service_passes(services: tuple[str, ...], var: str) -> bool:
-    name = var.partition("/")[2]
-    if "pods.eks.amazonaws.com" in services:
-        return var != "sts:sourceidentity" and (not name or name in _POD_TAGS)
-    return "rolesanywhere.amazonaws.com" in services and (not name or name.startswith("x509"))
+    passing = passing_of(services)
+    if passing is None:
+        return False
+    if var == "sts:sourceidentity":
+        return passing.identity is not None
+    if var == "sts:transitivetagkeys":
+        return passing.transitive
+    return var == "aws:tagkeys" or passing.tag(var.partition("/")[2])
 
 
 def _unclear(caller: Caller) -> Binding | None:
@@ -231,6 +232,8 @@ def _provider(facts: Facts, var: str) -> Binding:
 def _tag(facts: Facts, var: str) -> Binding:
     """A principal tag: of the user, or of the session (semantics 4.5)."""
     caller = facts.caller
+    if caller.kind is CallerKind.SERVICE:
+        return _certified(facts, var)
     if facts.carried_tags is not None:
         return facts.carried_tags(var.partition("/")[2])
     if caller.kind not in (CallerKind.USER, CallerKind.ROLE_SESSION, CallerKind.FEDERATED_USER):
@@ -243,6 +246,19 @@ def _tag(facts: Facts, var: str) -> Binding:
         passed = facts.hop + var
         return Cases(Present(passed), Alias(passed), own) if own is not ABSENT else Alias(passed)
     return own
+
+
+def _certified(facts: Facts, var: str) -> Binding:
+    """A tag that Roles Anywhere takes from a certificate: a principal tag already in the call that passes it.
+
+    Source: IAM Roles Anywhere User Guide, "Trust model in AWS Identity and Access Management Roles Anywhere".
+    """
+    passing = passing_of(facts.caller.services)
+    name = var.partition("/")[2]
+    if passing is None or passing.transitive or not passing.tag(name):
+        return ABSENT
+    passed = f"aws:requesttag/{name}"
+    return Known(facts.given[passed]) if passed in facts.given else _free(facts, passed)
 
 
 def _issued(facts: Facts, var: str) -> Binding:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from iamsim.diagnostics import Origin
 from iamsim.env.gaad import inline_policies, managed_policy_record
-from iamsim.env.organization import node, org_policy, organization
+from iamsim.env.organization import Names, node, node_arn, org_policy, organization
 from iamsim.env.records import Identity, Managed, Reading, Records, arn_of, entries, policy_of, shape, tags_of, text
 from iamsim.env.resources import client_ids, endpoint, resource_policy
 from iamsim.env.types import Endpoint, MissingPolicy, Organization, OrgNode, PrincipalKind, Provider, Resource
@@ -269,9 +269,12 @@ def _organization(path: str, folders: Folders, reading: Reading, used: set[str])
     }
     names = {key: text(m, "name") or "" for key, m in labels.items() if isinstance(m, dict)}
     origin = here["structure.json"][1].child(roots[0])
-    parts = _Parts(attached, policies, names, here["ous.json"][1], here["accounts.json"][1])
+    management = text(meta, "rootAccountId")
+    partition = next((a.split(":")[1] for a in policies if a.count(":") > 4), "aws")
+    common = Names(partition, management, organization_id)
+    parts = _Parts(attached, policies, names, common, here["ous.json"][1], here["accounts.json"][1])
     tree = _node(roots[0], structure[roots[0]], parts, origin, reading)
-    return [organization(organization_id, text(meta, "rootAccountId"), tree)]
+    return [organization(organization_id, management, tree)]
 
 
 def _policies(path: str, folders: Folders) -> dict[str, tuple[str, Any, Origin]]:
@@ -289,11 +292,12 @@ def _policies(path: str, folders: Folders) -> dict[str, tuple[str, Any, Origin]]
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """The files of an organization: rows of attached policies, policies by ARN, and names by id."""
+    """The files of an organization: rows of attached policies, policies by ARN, names by id, what ARNs have in common."""
 
     attached: dict[str, Any]
     policies: dict[str, tuple[str, Any, Origin]]
     names: dict[str, str]
+    common: Names
     ous: Origin
     accounts: Origin
 
@@ -311,7 +315,7 @@ def _node(id: str, value: Any, parts: _Parts, origin: Origin, reading: Reading) 
     for key, below in nested.items() if isinstance(nested, dict) else ():
         children.append(_node(key, below, parts, origin.child("children", key), reading))
     found = _attached(id, parts, reading)
-    return node(id, parts.names.get(id, ""), found, tuple(children), origin)
+    return node((id, node_arn(parts.common, id)), parts.names.get(id, ""), found, tuple(children), origin)
 
 
 def _attached(id: str, parts: _Parts, reading: Reading) -> dict[PolicyKind, list[Policy]]:  # noqa: A002

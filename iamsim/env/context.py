@@ -42,7 +42,7 @@ def _binding(facts: Facts, var: str) -> Binding:
     if "|" in var or var.startswith("="):
         return Alias(var)
     if var == RESOURCE:
-        return Alias(facts.hop + RESOURCE) if facts.resource is None else Known((facts.resource,))
+        return Alias(facts.resource_name) if facts.resource is None else Known((facts.resource,))
     if var == ACTION:
         return Alias(ACTION) if facts.action is None else Known((facts.action,))
     if var == SESSION:
@@ -179,7 +179,8 @@ def organization_binding(facts: Facts, account: str | None, var: str) -> Binding
     if found is not None:
         organization, nodes = found
         return Known((org_path(organization, nodes) if paths else organization.id,))
-    if facts.missing == "closed" or not facts.ever:
+    left = any(account in o.left for o in facts.env.organizations)
+    if facts.missing == "closed" or not facts.ever or left:
         return ABSENT
     return Alias(f"{account}|{'aws:orgpaths' if paths else 'aws:orgid'}")
 
@@ -268,4 +269,6 @@ def _claim_binding(facts: Facts, var: str, row: KeyRow) -> Binding:
         return Known(found)
     if row.present == "oidc-unknown-claim":
         return Unknowable("X28")
+    if not facts.ever and any(s.key == var for s in caller.claim_shapes):
+        return Unknowable(f"missing:{var}")
     return free(facts, var)

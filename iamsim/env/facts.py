@@ -26,7 +26,8 @@ class Facts:
     `owner` is the account of the resource, None if not known. `given` holds the keys that the question fixes, in lower
     case; None or () means absent. `ever`: keys that are neither derived nor given are free; else they are absent.
     `holder` is the loaded resource whose policy governs a symbolic `resource`.
-    `part` tells the checks of one operation apart: each has its own resource.
+    `part` tells the checks of one operation apart: each has its own resource. `resource_var` is the variable that stands
+    for a symbolic resource which several checks share.
     `hop` is put before the names of free variables (`"1|"`). `carried` binds keys that an earlier hop fixed, `carried_tags`
     the principal tags, `carried_transitive` tells which of them are transitive. `on_path`: the session was created by an
     earlier hop, which passed no session policy.
@@ -42,12 +43,18 @@ class Facts:
     missing: str = "assume"
     hop: str = ""
     part: str = ""
+    resource_var: str | None = None
     session: str | None = None
     holder: Resource | None = None
     carried: Mapping[str, Binding] = field(default_factory=lambda: EMPTY)
     carried_tags: Callable[[str], Binding] | None = None
     carried_transitive: Callable[[str], Term] | None = None
     on_path: bool = False
+
+    @property
+    def resource_name(self) -> str:
+        """The variable that stands for a symbolic resource."""
+        return self.resource_var or self.hop + "resource"
 
 
 def place(env: Environment, account: str) -> tuple[Organization, tuple[OrgNode, ...]] | None:

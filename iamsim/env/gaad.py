@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from iamsim.env.records import (
     Identity,
     Managed,
+    ManagedVersion,
     Page,
     Reading,
     Records,
@@ -203,30 +204,66 @@ def _managed(record: dict[str, Any], origin: Origin, reading: Reading) -> Manage
     fields = arn_of(record, "Arn", origin, reading)
     if fields is None:
         return None
-    version = _default_version(record, origin, reading)
+    listed = objects(record, "PolicyVersionList", origin, reading)
+    version = _default_version(record, listed, origin, reading)
     if version is None:
         return None
     document, here = version
-    return managed_policy_record(
-        record["Arn"], text(record, "PolicyName") or fields[5].rsplit("/", 1)[-1], document, here, reading
-    )
+    name = text(record, "PolicyName") or fields[5].rsplit("/", 1)[-1]
+    several = len(record["PolicyVersionList"]) > 1
+    versions = _versions(record, listed, here, origin, reading) if several else ()
+    return managed_policy_record(record["Arn"], name, document, here, reading, versions=versions)
 
 
-def managed_policy_record(arn: str, name: str, document: Any, origin: Origin, reading: Reading) -> Managed:
-    """The record of a managed policy with the `document` that is in force."""
+def managed_policy_record(
+    arn: str,
+    name: str,
+    document: Any,
+    origin: Origin,
+    reading: Reading,
+    *,
+    versions: tuple[ManagedVersion, ...] | None = None,
+) -> Managed:
+    """The record of a managed policy with the `document` that is in force, and its stored `versions`."""
     policy, size = sized_policy_of(reading, document, PolicyKind.IDENTITY, name, origin, arn=arn)
     if ":iam::aws:" not in arn:
         size_warning([document], 6144, f"the policy `{printable(name)}`", origin, reading, about=size)
-    return Managed(arn=arn, policy=policy, document=document, origin=origin)
+    return Managed(arn=arn, policy=policy, document=document, versions=versions, origin=origin)
 
 
-def _default_version(record: dict[str, Any], origin: Origin, reading: Reading) -> tuple[Any, Origin] | None:
+def _versions(
+    record: dict[str, Any],
+    listed: list[tuple[dict[str, Any], Origin]],
+    default: Origin,
+    origin: Origin,
+    reading: Reading,
+) -> tuple[ManagedVersion, ...] | None:
+    """All stored versions, that of the document at `default` in force; None if they cannot be told apart.
+
+    Source: IAM API Reference, "PolicyVersion".
+    """
+    found = [
+        ManagedVersion(id=name, default=place == default, document=version.get("Document"), origin=place)
+        for version, here in listed
+        if (name := text(version, "VersionId")) and (place := member_of(here, "Document"))
+    ]
+    if len({v.id for v in found}) < len(record["PolicyVersionList"]):
+        shape(
+            origin.child("PolicyVersionList"),
+            "a policy has versions without `VersionId`, or two with the same",
+            reading,
+        )
+        return None
+    return tuple(sorted(found, key=lambda v: v.id))
+
+
+def _default_version(
+    record: dict[str, Any], listed: list[tuple[dict[str, Any], Origin]], origin: Origin, reading: Reading
+) -> tuple[Any, Origin] | None:
     """The document in force: that of the default version."""
-    versions = record.get("PolicyVersionList")
-    if versions is None:
+    if record.get("PolicyVersionList") is None:
         return None
     wanted = record.get("DefaultVersionId")
-    listed = objects(record, "PolicyVersionList", origin, reading)
     default = [v for v in listed if v[0].get("IsDefaultVersion") is True]
     default = default or [v for v in listed if wanted is not None and v[0].get("VersionId") == wanted]
     if len(default) != 1 or "Document" not in default[0][0]:

@@ -186,7 +186,19 @@ def merged_organization(records: list[Organization], out: list[Diagnostic]) -> O
             if id_ not in placed:
                 placed.add(id_)
                 union.setdefault(parent, {})[id_] = _doubtful(node, names[id_], id_ in bad)
-    return organization(first.id, management, _assembled(union[None][first.root.id], union))
+    return organization(first.id, management, _assembled(union[None][first.root.id], union), _delegated(records, out))
+
+
+def _delegated(records: list[Organization], out: list[Diagnostic]) -> tuple[tuple[tuple[str, str], ...], bool]:
+    """The delegated administrators that some tree names, and whether they are all: the trees that list all agree, and no
+    other names more.
+    """
+    lists = _distinct(r.delegated for r in records if r.delegated_known)
+    named = {pair for r in records for pair in r.delegated}
+    if len(lists) > 1 or any(named - set(found) for found in lists):
+        conflict(f"the delegated administrators of `{printable(records[0].id)}`", records, out)
+        return tuple(p for p in sorted(named) if all(p in found for found in lists)), False
+    return tuple(sorted(named)), len(lists) == 1
 
 
 def _parents(root: OrgNode) -> list[tuple[OrgNode, str | None]]:

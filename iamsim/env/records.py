@@ -66,12 +66,26 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ManagedVersion:
+    """A stored version of a managed policy; `document` is None where no input tells it."""
+
+    id: str
+    default: bool
+    document: Any
+    origin: Origin = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Managed:
-    """The document of a managed policy as one input tells it; `text` is for reading it again as a boundary."""
+    """A managed policy as one input tells it; `document` is for reading it again as a boundary.
+
+    `versions` are all stored versions, `()` if there is only the one in force, None if the input does not list them.
+    """
 
     arn: str
     policy: Policy
     document: Any
+    versions: tuple[ManagedVersion, ...] | None = None
     origin: Origin = field(compare=False)
 
 

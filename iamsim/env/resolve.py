@@ -16,8 +16,9 @@ from iamsim.env.merge import (
     merged_provider,
     merged_resource,
 )
-from iamsim.env.records import Identity, Reading, Records, policy_of
-from iamsim.env.types import Environment, Group, MissingPolicy, Principal
+from iamsim.env.records import Identity, Managed, Reading, Records, policy_of
+from iamsim.env.types import Environment, Group, MissingPolicy, Principal, StoredVersion
+from iamsim.env.versions import stored_versions
 from iamsim.findings import diagnostic, printable
 from iamsim.model.policy import Policy, PolicyKind
 
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The managed policies of the inputs and of AWS, as identity policies and as boundaries, by ARN."""
+    """The managed policies of the inputs and of AWS, as identity policies and as boundaries, and versions, by ARN."""
 
     reading: Reading
     identity: dict[str, Policy | MissingPolicy]
     boundary: dict[str, Policy | MissingPolicy]
     documents: dict[str, tuple[object, str, Origin]]
+    versions: dict[str, tuple[StoredVersion, ...]]
+    versions_unknown: set[str]
     out: list[Diagnostic]
 
 
@@ -67,6 +70,8 @@ def build(records: Records, *, sources: Iterable[str] = (), reading: Reading | N
         groups=MappingProxyType(dict(sorted(groups.items()))),
         resources=MappingProxyType({k: merged_resource(v, out) for k, v in resources.items()}),
         managed_policies=MappingProxyType({k: v for k, v in sorted(found.identity.items()) if isinstance(v, Policy)}),
+        versions=MappingProxyType(found.versions),
+        versions_unknown=frozenset(found.versions_unknown),
         organizations=tuple(merged_organization(v, out) for v in organizations.values()),
         providers=MappingProxyType({k: merged_provider(v, out) for k, v in providers.items()}),
         providers_known=frozenset(records.providers_known),
@@ -97,7 +102,7 @@ def _within(origin: Origin, places: set[tuple[str, str]]) -> bool:
 
 
 def _managed(records: Records, reading: Reading, out: list[Diagnostic]) -> _Found:
-    found = _Found(Reading(reading.cache, []), {}, {}, {}, out)
+    found = _Found(Reading(reading.cache, []), {}, {}, {}, {}, set(), out)
     for arn, same in grouped(records.managed, lambda m: m.arn).items():
         first = same[0] if len(same) == 1 else min(same, key=lambda m: str(m.origin))
         if len(same) > 1 and any(m.policy != first.policy for m in same):
@@ -106,7 +111,20 @@ def _managed(records: Records, reading: Reading, out: list[Diagnostic]) -> _Foun
         else:
             found.identity[arn] = first.policy
             found.documents[arn] = (first.document, first.policy.name, first.origin)
+        if ":iam::aws:" not in arn:
+            _stored(arn, same, found)
     return found
+
+
+def _stored(arn: str, same: list[Managed], found: _Found) -> None:
+    """Notes the stored versions of the customer managed policy `arn`, if it has several or nobody knows."""
+    if len(same) == 1 and same[0].versions == ():
+        return
+    versions = stored_versions(same, found.identity[arn], Reading(found.reading.cache, found.out), found.out)
+    if versions:
+        found.versions[arn] = versions
+    elif versions is None:
+        found.versions_unknown.add(arn)
 
 
 def _attached(arn: str, found: _Found, origin: Origin) -> Policy | MissingPolicy:

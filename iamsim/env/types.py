@@ -32,6 +32,17 @@ class MissingPolicy:
     origin: Origin = field(compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """One version of a customer managed policy that IAM keeps: its id (`v2`), whether it is the one in force, and what it
+    says as an identity policy, malformed where no input tells.
+    """
+
+    id: str
+    default: bool
+    policy: Policy
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
     """An IAM group with its inline and attached policies."""
@@ -101,7 +112,10 @@ class Resource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrgNode:
-    """A root, organizational unit or account of an organization with the policies attached to it, in order."""
+    """A root, organizational unit or account of an organization with the policies attached to it, in order.
+
+    `arn` is the one that the input states or that follows from its other ids; None where neither tells.
+    """
 
     id: str
     kind: str
@@ -109,18 +123,26 @@ class OrgNode:
     scps: tuple[Policy, ...]
     rcps: tuple[Policy, ...]
     children: tuple[OrgNode, ...]
+    arn: str | None = field(default=None, compare=False)
     origin: Origin = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Organization:
-    """An organization tree. `scps_enabled` and `rcps_enabled`: some node lists a policy of that type."""
+    """An organization tree. `scps_enabled` and `rcps_enabled`: some node lists a policy of that type.
+
+    `delegated` are the known delegated administrators, each an account and a service principal (`sso.amazonaws.com`),
+    sorted; they are all iff `delegated_known`. `left` are accounts that are known to be in no organization.
+    """
 
     id: str
     management_account: str | None
     root: OrgNode
     scps_enabled: bool
     rcps_enabled: bool
+    delegated: tuple[tuple[str, str], ...] = ()
+    delegated_known: bool = False
+    left: tuple[str, ...] = ()
     origin: Origin = field(compare=False)
 
 
@@ -152,8 +174,9 @@ class Environment:
     """Everything that was loaded. Mappings are keyed by ARN (accounts: id; endpoints: id) in sorted order.
 
     `accounts` are the ids of the accounts whose identities were loaded; `providers_known` those of which all identity
-    providers are known. `diagnostics` says what was not understood. `memo` holds derived indexes and is no part of
-    the value.
+    providers are known. `versions` are the stored versions of the customer managed policies that have several;
+    `versions_unknown` the customer managed policies of which no input lists the versions. `diagnostics` says what was
+    not understood. `memo` holds derived indexes and is no part of the value.
     """
 
     accounts: frozenset[str] = frozenset()
@@ -161,6 +184,8 @@ class Environment:
     groups: Mapping[str, Group] = field(default_factory=lambda: EMPTY)
     resources: Mapping[str, Resource] = field(default_factory=lambda: EMPTY)
     managed_policies: Mapping[str, Policy] = field(default_factory=lambda: EMPTY)
+    versions: Mapping[str, tuple[StoredVersion, ...]] = field(default_factory=lambda: EMPTY)
+    versions_unknown: frozenset[str] = frozenset()
     organizations: tuple[Organization, ...] = ()
     providers: Mapping[str, Provider] = field(default_factory=lambda: EMPTY)
     providers_known: frozenset[str] = frozenset()

@@ -80,18 +80,27 @@ def edges_from(ask: Ask, start: Caller, node: str, action: str) -> dict[str, Edg
     return found
 
 
+def edge_to(ask: Ask, start: Caller, node: str, role: Principal, action: str) -> Edge | None:
+    """The hop that sessions of `node` ("" for `start` itself) may make to one role, or None."""
+    if node == "":
+        return _edge_of(ask, Session(start, ever=ask.ever), role, 1, action)
+    session, ever = possible_session(ask, start, role_at(ask.env, node))
+    return _edge_of(replace(ask, ever=ever), session, role, 2, action)
+
+
 def _edges(ask: Ask, session: Session, number: int, action: str) -> dict[str, Edge]:
-    out = {}
-    for role in roles_for(ask.env, session.caller, ask.missing):
-        hop = hop_check(ask, session, role, number, action)
-        term = main_term(hop)
-        if term is FALSE or may(term) is FALSE:
-            continue
-        whole = hop_term(hop, read_of((hop,), ()))
-        settled = settle(whole, (hop.check.facts,), ask.limits)
-        if settled.possible:
-            out[role.arn] = _edge(hop, term, sure=isinstance(settled.sure, Sat))
-    return out
+    found = {r.arn: _edge_of(ask, session, r, number, action) for r in roles_for(ask.env, session.caller, ask.missing)}
+    return {arn: edge for arn, edge in found.items() if edge is not None}
+
+
+def _edge_of(ask: Ask, session: Session, role: Principal, number: int, action: str) -> Edge | None:
+    hop = hop_check(ask, session, role, number, action)
+    term = main_term(hop)
+    if term is FALSE or may(term) is FALSE:
+        return None
+    whole = hop_term(hop, read_of((hop,), ()))
+    settled = settle(whole, (hop.check.facts,), ask.limits)
+    return _edge(hop, term, sure=isinstance(settled.sure, Sat)) if settled.possible else None
 
 
 def _edge(hop: HopCheck, term: Term, *, sure: bool) -> Edge:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from iamsim.aws.service_sessions import passing_of
 from iamsim.env.applicable import NO_DOCUMENTS, Documents
 from iamsim.env.facts import Facts
 from iamsim.graph.given import given_for, when_for
 from iamsim.graph.sessions import HELD_TRANSITIVE, carried, may_hold_transitive, presence, tag, transitive
-from iamsim.ir.bindings import ABSENT, Known
+from iamsim.ir.bindings import ABSENT, Alias, Known
 from iamsim.ir.reduce import reduce
 from iamsim.ir.term import (
     FALSE,
@@ -23,6 +24,7 @@ from iamsim.ir.term import (
     Term,
     all_of,
     any_of,
+    iff,
     implies,
     not_,
     subterms,
@@ -31,13 +33,15 @@ from iamsim.ir.term import (
 from iamsim.judge.callers import localized
 from iamsim.judge.check import Check, check_of
 from iamsim.model.caller import CallerKind
-from iamsim.model.pattern import AnyChar, Literal, Star, plain
+from iamsim.model.pattern import AnyChar, Literal, Star, plain, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from iamsim.aws.service_sessions import Passing
     from iamsim.env.types import Principal
     from iamsim.graph.sessions import Session
+    from iamsim.ir.bindings import Lookup
     from iamsim.judge.judge import Ask
     from iamsim.model.caller import Caller
     from iamsim.model.pattern import Pattern
@@ -69,6 +73,13 @@ def action_of(caller: Caller) -> str:
     return "sts:assumerolewithsaml" if caller.kind is CallerKind.SAML else "sts:assumerole"
 
 
+def hop_technique(caller: Caller) -> str:
+    """The id of the technique by which the caller obtains a role."""
+    if caller.kind is not CallerKind.WEB_IDENTITY:
+        return "sts-assume-role"
+    return "eks-irsa-service-account" if "oidc.eks." in (caller.provider or "") else "sts-web-identity-wide-trust"
+
+
 def hop_facts(ask: Ask, session: Session, role: Principal, number: int, action: str) -> Facts:
     """The facts of the call with which `session` obtains `role` as hop `number` of a path to a request of `action`."""
     caller = localized(session.caller, role.account, role.arn.split(":", 2)[1])
@@ -82,11 +93,12 @@ def hop_facts(ask: Ask, session: Session, role: Principal, number: int, action: 
         ever=ask.ever,
         missing=ask.missing,
         hop=f"{number}|",
-        **_of_session(session),  # type: ignore[arg-type]
+        **session_facts(session),  # type: ignore[arg-type]
     )
 
 
-def _of_session(session: Session) -> dict[str, object]:
+def session_facts(session: Session) -> dict[str, object]:
+    """The fields of the facts of a request that say what `session` brings into it."""
     if session.hop == 0:
         held = {"carried_transitive": partial(transitive, session)} if may_hold_transitive(session) else {}
         return {"session": "0|session", "on_path": session.made, **held}
@@ -106,7 +118,7 @@ def last_facts(facts: Facts, session: Session, ask: Ask, start: Caller) -> Facts
         caller=session.caller,
         hop="",
         given=given_for(ask.given, facts.action or "", start, first=False, last=True),
-        **_of_session(session),  # type: ignore[arg-type]
+        **session_facts(session),  # type: ignore[arg-type]
     )
 
 
@@ -171,13 +183,15 @@ def read_of(hops: tuple[HopCheck, ...], terms: Iterable[Term]) -> Read:
         names.add(_OTHER)
     for hop in hops[:1]:
         names.update(k.lower() for k in hop.session.caller.transitive)
-        names.update(_claimed(hop))
+        names.update(_claimed(hop), _served(hop))
     return Read(read, tuple(sorted(names)))
 
 
 def _permissions(hop: HopCheck, read: frozenset[str]) -> list[Term]:
     if hop.tags is None or hop.identity is None:
         return []
+    if passing_of(hop.session.caller.services) is not None:
+        return [hop.tags.authorization.allowed, hop.identity.authorization.allowed]
     tags = [hop.tags.authorization.allowed] if _touched(hop, read) else []
     return [*tags, hop.identity.authorization.allowed] if hop.check.facts.hop + "sts:sourceidentity" in read else tags
 
@@ -213,6 +227,12 @@ def _claimed(hop: HopCheck) -> list[str]:
     return [k.removeprefix(head) for k, _ in hop.session.caller.claims if k.startswith(head)]
 
 
+def _served(hop: HopCheck) -> list[str]:
+    """Keys of tags that the service passes; of a kind of them, one."""
+    passing = passing_of(hop.session.caller.services)
+    return [] if passing is None else [t.replace("*", "cn") for t in passing.tags]
+
+
 def hop_term(hop: HopCheck, read: Read) -> Term:
     """What the hop demands, given what the formulas of the whole path read.
 
@@ -223,6 +243,7 @@ def hop_term(hop: HopCheck, read: Read) -> Term:
         return parts[0]
     parts += _tag_rules(hop, read)
     parts += _identity_rules(hop, read.variables)
+    parts += _service_rules(hop, read)
     return all_of(parts)
 
 
@@ -252,7 +273,7 @@ def _passing(hop: HopCheck, read: Read, claimed: list[str]) -> list[Term]:
     parts: list[Term] = [implies(Present(keys), hop.tags.authorization.allowed)]
     for name in read.names:
         listed = Some(keys, Like(keys, plain(name), fold_case=True))
-        tagged: Term = TRUE if name in claimed else Present(f"{number}aws:requesttag/{name}")
+        tagged: Term = TRUE if name in claimed else presence(hop.check.lookup(f"aws:requesttag/{name}"))
         parts += [implies(tagged, listed), implies(listed, tagged)]
         parts.append(implies(Some(passes, Like(passes, plain(name), fold_case=True)), listed))
         parts.append(not_(all_of((tagged, transitive(hop.session, name)))))
@@ -285,4 +306,37 @@ def _identity_rules(hop: HopCheck, read: frozenset[str]) -> list[Term]:
     if before is not FALSE and hop.session.caller.kind in (CallerKind.USER, CallerKind.ROLE_SESSION):
         parts.append(implies(before, any_of((allowed, Opaque("X25")))))
         parts.append(implies(before, not_(passed)) if passed != Present(free) or free in read else TRUE)
+    return parts
+
+
+def _service_rules(hop: HopCheck, read: Read) -> list[Term]:
+    """What a service that passes tags or a source identity demands and passes in every call.
+
+    Source: IAM Roles Anywhere User Guide, "Trust model in AWS Identity and Access Management Roles Anywhere"; Amazon EKS
+    User Guide, "Create IAM role with trust policy required by EKS Pod Identity".
+    """
+    passing = passing_of(hop.session.caller.services)
+    if passing is None or hop.tags is None or hop.identity is None:
+        return []
+    permissions = {"sts:tagsession": hop.tags, "sts:setsourceidentity": hop.identity}
+    parts = [permissions[a].authorization.allowed for a in passing.also]
+    return [*parts, *passed_terms(passing, hop.check.lookup, read.names)]
+
+
+def passed_terms(passing: Passing, lookup: Lookup, names: Iterable[str]) -> list[Term]:
+    """What the service passes: its source identity, and of transitive tags among `names` all or none, never empty."""
+    parts: list[Term] = []
+    identity = lookup("sts:sourceidentity")
+    if passing.identity is not None and isinstance(identity, Alias):
+        parts.append(Like(identity.var, tokenize(passing.identity + "*", variables=False)))
+    keys = lookup("sts:transitivetagkeys")
+    tags = [n for n in names if passing.tag(n)]
+    if passing.transitive and isinstance(keys, Alias) and tags:
+        values = {n: lookup(f"aws:requesttag/{n}") for n in tags}
+        has = {n: presence(v) for n, v in values.items()}
+        for n, value in values.items():
+            parts.append(iff(has[n], Some(keys.var, Like(keys.var, plain(n), fold_case=True))))
+            parts.append(iff(has[n], has[tags[0]]))
+            if isinstance(value, Alias):
+                parts.append(implies(has[n], Like(value.var, tokenize("?*", variables=False))))
     return parts

@@ -39,6 +39,11 @@ def role_at(env: Environment, arn: str) -> Principal:
     return role if role is not None else outside_roles(env, "assume")[arn]
 
 
+def is_known(env: Environment, arn: str) -> bool:
+    """True iff the role is loaded, or named by a policy that is."""
+    return arn in env.principals or arn in outside_roles(env, "assume")
+
+
 def _roles(env: Environment) -> Iterable[Principal]:
     policies = [p.trust for p in env.principals.values()] + [r.policy for r in env.resources.values()]
     names = {n for p in policies if p is not None and not isinstance(p, MissingPolicy) for n in _named(p)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from iamsim.aws.service_sessions import ISSUED_FOR
 from iamsim.env.context import lookup_of
 from iamsim.graph.outside import SOME
 from iamsim.ir.bindings import ABSENT, Alias, Ambivalent, Cases, Known
@@ -87,6 +88,9 @@ def carried(session: Session) -> Mapping[str, Binding]:
         return {}
     out: dict[str, Binding] = {"aws:sourceidentity": source_identity(session)}
     caller = session.call.caller
+    issued_for = ISSUED_FOR.get(caller.services[0]) if caller.kind is CallerKind.SERVICE else None
+    if issued_for is not None and session.ever:
+        out[issued_for[0]] = Alias(f"{session.hop}|{issued_for[0]}")
     if caller.kind is CallerKind.WEB_IDENTITY and caller.provider:
         out["aws:federatedprovider"] = Known((caller.provider,))
         issuer = (caller.provider.partition("oidc-provider/")[2] or caller.provider).lower()

@@ -68,13 +68,22 @@ class Witness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
-    """One step of a path: `caller` obtains a session of `target` by `action`; `witness` is the request that does it."""
+    """One step of a path: `caller` obtains a session of `target` by `action`; `witness` is the request that does it.
+
+    A step by another technique than role assumption has its id in `technique`, all of its calls in `calls` (`witness` is
+    the first, `action` names all), what it gains in `gains`, and what had to be assumed in `assumptions`.
+    """
 
     caller: str
     action: str
     target: str
     witness: Witness
     checks: tuple[str, ...] = ()
+    technique: str = "sts-assume-role"
+    title: str = ""
+    gains: str = ""
+    calls: tuple[Witness, ...] = ()
+    assumptions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +101,7 @@ class Question:
     principal: str
     action: str
     resource: str
-    via: str = "roles"
+    via: str = "escalation"
     strict: bool = False
     missing: str = "assume"
     context: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: EMPTY)
@@ -108,6 +117,7 @@ class Evidence:
     path: tuple[Hop, ...] = ()
     core: Core | None = None
     residual: Term | None = None
+    techniques: tuple[str, ...] = ()
 
 
 class Answer:
@@ -189,6 +199,11 @@ class Answer:
 
     def __bool__(self) -> NoReturn:
         raise TypeError("an answer has three values: compare `answer.verdict` with `Verdict.YES`, `NO` or `UNKNOWN`")
+
+    @property
+    def techniques(self) -> tuple[str, ...]:
+        """The techniques by which the path works: those of its steps, those that do as well, and those composed of them."""
+        return self.evidence.techniques
 
     def rows(self) -> list[dict[str, Any]]:
         """The hops and the final request as one dict each: caller, action, resource, context."""

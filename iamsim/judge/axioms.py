@@ -6,6 +6,7 @@ from functools import lru_cache
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
+from iamsim.aws import issuers
 from iamsim.aws.keys import Listing, key_row
 from iamsim.ir.term import (
     TRUE,
@@ -25,6 +26,7 @@ from iamsim.ir.term import (
     some,
     variables,
 )
+from iamsim.judge.tokens import claim_terms
 from iamsim.model.caller import CallerKind, Credentials
 from iamsim.model.pattern import AnyChar, Literal, Pattern, Star, Variable, plain
 from iamsim.smt.types import Hint
@@ -83,7 +85,7 @@ def hint_of(var: str) -> Hint:
         return Hint(multivalued=True, samples=_SAMPLES[name])
     row = key_row(name, None)
     sort = _SORTS[row.type]
-    samples = _SAMPLES.get(name, ())
+    samples = _SAMPLES.get(name) or issuers.samples(name)
     if not samples and name.endswith("account"):
         samples = ("123456789012",)
     if name == "aws:multifactorauthage":
@@ -166,6 +168,7 @@ def _of_key(facts: Facts, name: str) -> list[Term]:
             parts.append(Present(var))
         case _:
             pass
+    parts += claim_terms(facts, name)
     return [p for p in parts if p is not TRUE]
 
 
@@ -312,7 +315,7 @@ def _region(facts: Facts, var: str) -> list[Term]:
         return [Present(var)]
     colon, any_field = Literal(":"), Star(field=True)
     head = (any_field, colon, any_field, colon, any_field, colon)
-    resource = facts.hop + "resource"
+    resource = facts.resource_name
     same = Like(resource, Pattern("", (*head, Variable(var), colon, any_field, colon, Star())))
     none = Like(resource, Pattern("", (*head, colon, any_field, colon, Star())))
     return [Present(var), any_of((same, none))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 from iamsim.aws.services import BUILT_IN_PROVIDERS
 from iamsim.env.facts import principal_at
@@ -13,6 +13,7 @@ from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.errors import QueryError
 from iamsim.ir.lower import action_term
 from iamsim.ir.term import FALSE
+from iamsim.judge.tokens import read_token
 from iamsim.model.arn import parse_arn
 from iamsim.model.caller import Caller, CallerKind, Credentials
 from iamsim.model.pattern import match, tokenize
@@ -36,7 +37,7 @@ def read_callers(env: Environment, text: str) -> tuple[Caller, ...]:
     """
     text = text.strip()
     if text.startswith(("oidc://", "saml://")):
-        return (_token(text),)
+        return (read_token(text),)
     base, _, query = text.partition("?") if _has_attributes(text) else (text, "", "")
     attributes = dict(parse_qsl(query, keep_blank_values=True))
     found = _named(env, base)
@@ -235,26 +236,6 @@ def _services(role: Principal) -> tuple[str, ...]:
     )
 
 
-def _token(text: str) -> Caller:
-    """`oidc://ISSUER?CLAIM=VALUE&…` or `saml://PROVIDER-ARN?ATTRIBUTE=VALUE&…`, percent-encoded."""
-    scheme, _, rest = text.partition("://")
-    place, _, query = rest.partition("?")
-    place = unquote(place).rstrip("/")
-    if not place:
-        raise QueryError(f"`{text}` names no provider", "write oidc://token.actions.githubusercontent.com?sub=…")
-    pairs: dict[str, list[str]] = {}
-    prefix = "saml" if scheme == "saml" else place.lower()
-    for name, value in parse_qsl(query, keep_blank_values=True):
-        key = name if name.lower().startswith((prefix + ":", "aws:", "sts:", "saml:")) else f"{prefix}:{name}"
-        pairs.setdefault(key.lower(), []).append(value)
-    claims = tuple((k, tuple(v)) for k, v in sorted(pairs.items()))
-    if scheme == "saml":
-        return Caller(kind=CallerKind.SAML, provider=place, claims=claims)
-    host = place.lower().removeprefix("https://")
-    issuer = host if host in BUILT_IN_PROVIDERS else place.removeprefix("https://")
-    return Caller(kind=CallerKind.WEB_IDENTITY, provider=issuer, claims=claims)
-
-
 def localized(caller: Caller, account: str | None, partition: str = "aws") -> Caller:
     """A token's holder as the account of a role sees it: its OIDC provider has an ARN in that account."""
     if caller.kind is not CallerKind.WEB_IDENTITY or caller.provider is None or account is None:
@@ -298,7 +279,7 @@ def _attribute(env: Environment, caller: Caller, name: str, value: str, text: st
             key = name.removeprefix("tag.")
             others = tuple((k, v) for k, v in caller.tags if k.lower() != key.lower())
             # who states tags of a session states all of them
-            return replace(caller, tags=(*others, (key, value)), open_tags=False)
+            return replace(caller, tags=(*others, (key, value)), open_tags=False, stated_tags=True)
         case _:
             raise QueryError(f"`{name}={value}` in `{text}` is no attribute of a caller", _known())
 

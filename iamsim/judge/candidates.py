@@ -73,7 +73,7 @@ def _symbolic(
     env: Environment, action: str, text: str, account: str | None, owner: str | None, *, closed: bool
 ) -> tuple[Target, ...]:
     asked = Pattern("*", (Star(),)) if text == "*" else arn_pattern(tokenize(text, variables=False))[0]
-    shapes = [_shape(p) for p in resource_arn_patterns(action)]
+    shapes = [shape_of(p) for p in resource_arn_patterns(action)]
     domain = all_of((Like(RESOURCE, asked), any_of(Like(RESOURCE, s) for s in shapes) if shapes else TRUE))
     loaded = _loaded(env, action, text, owner, domain)
     rest = [] if closed else _rest(env, action, text, account, owner, domain)
@@ -102,11 +102,21 @@ _NO_COLON = frozenset(
 )
 
 
-def _shape(template: str) -> Pattern:
+_FIELDS = 5
+"""The colons of an ARN before its resource."""
+
+
+def shape_of(template: str) -> Pattern:
+    """The pattern of an ARN template in which `*` stands for what is not given."""
     pattern = arn_pattern(tokenize(template, variables=False))[0]
-    if template.split(":", 3)[2] not in _NO_COLON:
-        return pattern
-    return Pattern(pattern.text, tuple(Star(field=True) if isinstance(p, Star) else p for p in pattern.parts))
+    everywhere = template.split(":", 3)[2] in _NO_COLON
+    parts: list[Part] = []
+    colons = 0
+    for part in pattern.parts:
+        # the fields before the resource hold no colon
+        parts.append(Star(field=True) if isinstance(part, Star) and (everywhere or colons < _FIELDS) else part)
+        colons += part.text.count(":") if isinstance(part, Literal) else 0
+    return Pattern(pattern.text, tuple(parts))
 
 
 def _loaded(env: Environment, action: str, text: str, owner: str | None, domain: Term) -> list[Target]:

@@ -240,7 +240,7 @@ def replay_problem(check: Check, assignment: Mapping[str, tuple[str, ...]]) -> d
     if holder is not None and holder.kms_grants:
         keys |= {k for k in check.facts.given if k.startswith("kms:")} | _constrained(holder.kms_grants)
     context, unknown, ambivalent = context_of(check, keys, assignment)
-    resource = facts.resource or (assignment.get(facts.hop + "resource") or ("*",))[0]
+    resource = facts.resource or (assignment.get(facts.resource_name) or ("*",))[0]
     return {
         "caller": _caller(facts, assignment),
         "action": facts.action or (assignment.get("action") or ("x:y",))[0],

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from iamsim.model.pattern import Pattern
 
 
 class CallerKind(StrEnum):
@@ -27,13 +31,28 @@ class Credentials(StrEnum):
     SESSION_TOKEN = "session-token"  # noqa: S105 - the name of AWS's call
 
 
+@dataclass(frozen=True, slots=True)
+class ClaimShape:
+    """What a claim that is not given looks like: like one of `allowed` and, ignoring case, like none of `excluded`.
+
+    With `when` both hold only of values like it. `allowed` of None allows every value; an empty one says that the token
+    lacks the claim, or with `when` that no value is like that.
+    """
+
+    key: str
+    allowed: tuple[Pattern, ...] | None = None
+    excluded: tuple[Pattern, ...] = ()
+    when: Pattern | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """One caller. Fields that do not apply to its kind keep their defaults.
 
     `arn` is the user, federated-user or root ARN, or the *role* ARN of a role session. `session` is the session name of a
     role session, None if it is free. `parent` is the user or root ARN of a federated user. `mfa` is None where the
-    caller may choose. `claims` are the known keys of a web identity or SAML token by their full condition key.
+    caller may choose. `claims` are the known keys of a web identity or SAML token by their full condition key,
+    `claim_shapes` what its other claims look like, `issuer` the name of its row in `iamsim.aws.issuers`, if it has one.
     `tags` are the tags that the credentials carry; `open_tags`, `open_source_identity` and `open_provider` say that the
     session may have been created with others, a source identity, or a token; `open_services` are the services that may
     have issued it. `bounded`: it has a permissions boundary. `any_role`: it stands for every role of its account.
@@ -51,10 +70,13 @@ class Caller:
     services: tuple[str, ...] = ()
     provider: str | None = None
     claims: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    claim_shapes: tuple[ClaimShape, ...] = ()
+    issuer: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
     tags_known: bool = True
     transitive: tuple[str, ...] = ()
     open_tags: bool = False
+    stated_tags: bool = False
     open_source_identity: bool = False
     open_provider: bool = False
     open_services: tuple[str, ...] = ()

@@ -34,7 +34,7 @@ def can(
     *,
     context: Given | None = None,
     when: Term | str | Mapping[str, str] | None = None,
-    via: str = "roles",
+    via: str = "escalation",
     strict: bool = False,
     missing: str = "assume",
     also: Sequence[tuple[str, str]] = (),
@@ -44,8 +44,11 @@ def can(
     endpoint_policy: Any = None,
     engine: str = "auto",
     limits: Limits | None = None,
+    assume: Sequence[str] = (),
+    rule_out: Sequence[str] = (),
+    techniques: str | None = None,
 ) -> Answer:
-    """The answer to "can `principal` do `action` on `resource`", directly or through role hops (`via`).
+    """The answer to "can `principal` ever do `action` on `resource`": directly, through role hops, or by escalation (`via`).
 
     `context` fixes condition keys (None: known to be absent), `when` constrains the others: a condition of the query
     language, a mapping of keys to values, or a term. With `strict` keys that are neither given nor derivable are absent:
@@ -68,6 +71,9 @@ def can(
         endpoint_policy=endpoint_policy,
         engine=engine,
         limits=limits,
+        assume=assume,
+        rule_out=rule_out,
+        techniques=techniques,
     )
     asked = prepare(env, principal, action, resource, options)
     return _replayed(asked) if engine == "replay" else _answer(asked)
@@ -145,7 +151,7 @@ def _answer(about: Prepared) -> Answer:
     reasons: set[str] = set()
     reached: set[str] = set()
     beyond: list[Found] = []
-    if about.question.via == "roles":
+    if about.question.via != "direct":
         from iamsim.graph.search import search
 
         for caller, name, found in runs:
@@ -155,6 +161,14 @@ def _answer(about: Prepared) -> Answer:
             reasons.update(searched.reasons)
             reached.update(searched.reached)
             beyond += searched.refuted[:_DOORS]
+    if about.question.via == "escalation":
+        from iamsim.query.ever import by_escalation
+
+        beyond_roles = by_escalation(about)
+        if isinstance(beyond_roles, Evidence):
+            return _say(about, Verdict.YES, beyond_roles, assumptions=assumed_by(beyond_roles))
+        reasons.update(beyond_roles.reasons)
+        reached.update(beyond_roles.reached)
     if unknown or reasons:
         return _unknown(about, unknown, reasons)
     return _no(about, refuted, reached, beyond)
@@ -175,16 +189,22 @@ def _yes(about: Prepared, found: Found) -> Answer:
 
 
 def _route(about: Prepared, route: Route) -> Answer:
+    from iamsim.graph.hops import hop_technique
+
     hops = []
     for hop in route.hops:
         witness = witness_of(hop.check, route.assignment)
         action = witness.request.action
-        hops.append(Hop(caller=witness.request.caller, action=action, target=hop.role.arn, witness=witness))
+        technique = hop_technique(hop.check.facts.caller)
+        hops.append(
+            Hop(caller=witness.request.caller, action=action, target=hop.role.arn, witness=witness, technique=technique)
+        )
     checks = [*(h.check for h in route.hops), route.last.check]
     evidence = Evidence(
         decision=Decision.ALLOWED,
         witness=witness_of(route.last.check, route.assignment),
         path=tuple(hops),
+        techniques=tuple(sorted({h.technique for h in hops})),
         residual=strip(route.last.term),
     )
     return _say(
@@ -194,6 +214,11 @@ def _route(about: Prepared, route: Route) -> Answer:
         assumptions=tuple(sorted({a for c in checks for a in c.assumptions})),
         notes=route.last.check.layers.notes,
     )
+
+
+def assumed_by(evidence: Evidence) -> tuple[str, ...]:
+    """What the steps of a way assume."""
+    return tuple(sorted({a for hop in evidence.path for a in hop.assumptions}))
 
 
 def _unknown(about: Prepared, unknown: list[Found], reasons: set[str]) -> Answer:
@@ -213,7 +238,7 @@ def _no(about: Prepared, refuted: list[Found], reached: set[str], beyond: list[F
 
     def evidence() -> Evidence:
         core, decision = refutation_of(best, about.ask.limits)
-        if best.check.layers.refused is not None and about.question.via == "roles":
+        if best.check.layers.refused is not None and about.question.via != "direct":
             core = _through_roles(about, core, beyond)
         return Evidence(decision=decision, core=core, residual=FALSE)
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from iamsim.model.policy import Policy
 
 Given = Mapping[str, str | Sequence[str] | None]
-VIA = ("direct", "roles")
+VIA = ("direct", "roles", "escalation")
 MISSING = ("assume", "strict", "closed")
 Run = tuple["Caller", str, tuple["Target", ...]]
 
@@ -39,7 +39,7 @@ class Options:
 
     context: Given | None = None
     when: Term | str | Mapping[str, str] | None = None
-    via: str = "roles"
+    via: str = "escalation"
     strict: bool = False
     missing: str = "assume"
     also: Sequence[tuple[str, str]] = ()
@@ -49,6 +49,9 @@ class Options:
     endpoint_policy: Any = None
     engine: str = "auto"
     limits: Limits | None = None
+    assume: Sequence[str] = ()
+    rule_out: Sequence[str] = ()
+    techniques: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class Prepared:
     runs: tuple[Run, ...]
     notes: tuple[str, ...]
     warnings: tuple[Diagnostic, ...]
+    options: Options
 
 
 def prepare(env: Environment, principal: str, action: str, resource: str, options: Options) -> Prepared:
@@ -93,7 +97,7 @@ def prepare(env: Environment, principal: str, action: str, resource: str, option
             runs.append((caller, name, found))
     if not runs and unfit is not None:
         raise unfit
-    return Prepared(ask, question, tuple(runs), tuple(notes), warnings)
+    return Prepared(ask, question, tuple(runs), tuple(notes), warnings, options)
 
 
 def _also(env: Environment, pair: tuple[str, str], options: Options) -> Extra:
@@ -124,7 +128,7 @@ def _question(
     principal: str, action: str, resource: str, options: Options, given: Mapping[str, tuple[str, ...]]
 ) -> Question:
     if options.via not in VIA:
-        raise QueryError(f"`{options.via}` is no way to follow", "--via takes direct or roles")
+        raise QueryError(f"`{options.via}` is no way to follow", "--via takes direct, roles or escalation")
     if options.missing not in MISSING:
         raise QueryError(
             f"`{options.missing}` is no way to read missing facts", "--missing takes assume, strict or closed"

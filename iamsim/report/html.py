@@ -1,4 +1,4 @@
-"""Answers and environments as self-contained HTML for notebooks; every text is escaped."""
+"""Answers, ways and environments as self-contained HTML for notebooks; every text is escaped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
     from iamsim.diagnostics import Origin
     from iamsim.env.types import Environment
-    from iamsim.judge.answer import Answer, Cited, Witness
+    from iamsim.judge.answer import Answer, Cited, Hop, Witness
+    from iamsim.query.escalations import Escalations
+    from iamsim.query.paths import Path
 
     Place = Callable[[Origin | None], str]
 
@@ -56,6 +58,30 @@ def environment_html(environment: Environment) -> str:
     return f"<div>{head}<table>{cells}</table>{_list('Diagnostics', shown)}</div>"
 
 
+def path_html(path: Path) -> str:
+    """One way, step by step, as an HTML fragment."""
+    place = places()
+    steps = [_hop(h, place) for h in path.hops] + ([_step(path.witness, place)] if path.witness else [])
+    end = "" if path.witness is not None else f"<p>{_code(path.source)} controls {_code(path.caller)}</p>"
+    return f"<div>{end}<ol>{''.join(f'<li>{s}</li>' for s in steps)}</ol></div>"
+
+
+def escalations_html(found: Escalations) -> str:
+    """What one principal can become and change, as tables of an HTML fragment."""
+    head = "<tr><th>principal</th><th>administrator</th><th>steps</th><th>techniques</th></tr>"
+    rows = "".join(
+        f"<tr><td>{_code(r.principal)}</td><td>{'yes' if r.admin else ''}</td><td>{r.steps}</td>"
+        f"<td>{escape(printable(', '.join(r.techniques), _TEXT))}</td></tr>"
+        for r in found.rows
+    )
+    own = " is an administrator" if found.admin else ""
+    table = f"<table>{head}{rows}</table>" if rows else "<p>can become nobody else</p>"
+    assumed = sorted({a for r in found.rows for a in r.assumptions})
+    changes = _list("Changes that it can make", [c.change for c in found.changes])
+    undecided = _list("Not known whether it can become", [p for p, _ in found.undecided])
+    return f"<div><b>{_code(found.source)}</b>{own}{table}{changes}{_list('Assumed', assumed)}{undecided}</div>"
+
+
 def _parts(answer: Answer) -> Iterator[str]:
     place = places()
     colour = _COLOURS[answer.verdict]
@@ -63,9 +89,9 @@ def _parts(answer: Answer) -> Iterator[str]:
     if answer.verdict is Verdict.NO:
         yield " — " + ("explicit deny" if answer.decision is Decision.EXPLICIT_DENY else "nothing allows it")
     yield "</p>"
-    witnesses = [h.witness for h in answer.path] + ([answer.witness] if answer.witness else [])
-    if witnesses:
-        yield "<ol>" + "".join(_step(w, place) for w in witnesses) + "</ol>"
+    steps = [_hop(h, place) for h in answer.path] + ([_step(answer.witness, place)] if answer.witness else [])
+    if steps:
+        yield "<ol>" + "".join(f"<li>{s}</li>" for s in steps) + "</ol>"
     if answer.core is not None:
         yield _head("Forbidden by") + _items(_cited(c, place, role=True) for c in answer.core.items)
         yield _list("What would have to change", answer.core.remedy)
@@ -78,6 +104,17 @@ def _parts(answer: Answer) -> Iterator[str]:
         yield f"<small>data on actions of {escape(printable(answer.data_date))}</small>"
 
 
+def _hop(hop: Hop, place: Place) -> str:
+    """One step of a path: its technique, its calls, what it gains and what it takes for granted."""
+    calls = hop.calls or (hop.witness,)
+    shown = hop.title and hop.technique != "sts-assume-role"
+    head = f"{escape(printable(hop.title, _TEXT))} ({_code(hop.technique)})" if shown else ""
+    gains = hop.gains if hop.calls else f"a session of {hop.target}"
+    body = _step(calls[0], place) if len(calls) == 1 else _items(_step(c, place) for c in calls)
+    assumed = "".join(f"<br>assumed: {escape(printable(a, _TEXT))}" for a in hop.assumptions)
+    return f"{head}{'<br>' if head and len(calls) == 1 else ''}{body}→ {escape(printable(gains, _TEXT))}{assumed}"
+
+
 def _step(witness: Witness, place: Place) -> str:
     request = witness.request
     text = f"{_code(request.caller)} does {_code(request.action)} on {_code(request.resource)}"
@@ -88,7 +125,7 @@ def _step(witness: Witness, place: Place) -> str:
         if key in request.context
     )
     table = f"<table><tr><th>the request brings</th><th></th><th>who controls it</th></tr>{brings}</table>"
-    return f"<li>{text}{_items(_cited(c, place) for c in witness.allowed_by)}{table if brings else ''}</li>"
+    return f"{text}{_items(_cited(c, place) for c in witness.allowed_by)}{table if brings else ''}"
 
 
 def _cited(cited: Cited, place: Place, *, role: bool = False) -> str:

@@ -11,6 +11,8 @@ from iamsim.report.term_text import term_text
 if TYPE_CHECKING:
     from iamsim.diagnostics import Diagnostic
     from iamsim.judge.answer import Answer, Cited, Hop, Request, Witness
+    from iamsim.query.escalations import Escalations
+    from iamsim.query.paths import Path
 
 SCHEMA = "iamsim/1"
 _LONG = 1_000_000
@@ -65,7 +67,72 @@ def _hop(hop: Hop) -> dict[str, Any]:
         "target": hop.target,
         "request": _request(hop.witness.request),
         "statements": [_statement(c) for c in hop.witness.allowed_by],
+        "technique": hop.technique,
+        "title": hop.title,
+        "gains": hop.gains or f"a session of {hop.target}",
+        "assumptions": list(hop.assumptions),
+        "requests": [_witness(w) for w in hop.calls or (hop.witness,)],
     }
+
+
+def path_json(path: Path) -> dict[str, Any]:
+    """One way as a JSON value with members in fixed order."""
+    return {
+        "steps": len(path.hops),
+        "caller": path.caller,
+        "path": [_hop(hop) for hop in path.hops],
+        "witness": None if path.witness is None else _witness(path.witness),
+        "residual": None if path.residual is None else term_text(path.residual, _LONG),
+        "techniques": list(path.techniques),
+        "assumptions": list(path.assumptions),
+    }
+
+
+def paths_json(paths: list[Path], *, more: bool, reasons: tuple[str, ...], notes: tuple[str, ...]) -> dict[str, Any]:
+    """Ways as one JSON value; `more` iff there are further ones, `reasons` why there may be one if none is listed."""
+    return {
+        "schema": SCHEMA,
+        "paths": [path_json(p) for p in paths],
+        "more": more,
+        "reasons": list(reasons),
+        "notes": list(notes),
+    }
+
+
+def escalations_json(found: Escalations) -> dict[str, Any]:
+    """What one principal can become as a JSON value with members in fixed order."""
+    return {
+        "source": found.source,
+        "admin": found.admin,
+        "rows": [
+            {
+                "principal": r.principal,
+                "admin": r.admin,
+                "steps": r.steps,
+                "first": r.first,
+                "techniques": list(r.techniques),
+                "reach": r.reach,
+                "created": r.created,
+                "assumptions": list(r.assumptions),
+            }
+            for r in found.rows
+        ],
+        "changes": [
+            {
+                "change": c.change,
+                "steps": c.steps,
+                "techniques": list(c.techniques),
+                "assumptions": list(c.assumptions),
+            }
+            for c in found.changes
+        ],
+        "undecided": [{"principal": p, "reasons": list(r)} for p, r in found.undecided],
+    }
+
+
+def all_escalations_json(found: list[Escalations], notes: tuple[str, ...]) -> dict[str, Any]:
+    """What several principals can become as one JSON value."""
+    return {"schema": SCHEMA, "principals": [escalations_json(e) for e in found], "notes": list(notes)}
 
 
 def _witness(witness: Witness) -> dict[str, Any]:

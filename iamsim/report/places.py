@@ -16,7 +16,7 @@ Place = "Callable[[Origin | None], str]"
 
 
 def places() -> Callable[[Origin | None], str]:
-    """A function from an origin to `file:line`, to `file#pointer` if the file cannot be read again, or to nothing.
+    """A function from an origin to `file:line`, to `file#pointer` if the file cannot be read again or is YAML, or to nothing.
 
     It reads each file once. A policy that is stored as one text has the line of that text.
     """
@@ -37,6 +37,8 @@ def places() -> Callable[[Origin | None], str]:
 
 
 def _text(source: str) -> str | None:
+    if source.lower().endswith((".yaml", ".yml")):
+        return None  # pointers are found in JSON only
     data = bytes_of(source)
     if not isinstance(data, bytes):
         return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from iamsim.findings import printable
 from iamsim.ir.term import FALSE, TRUE
-from iamsim.judge.answer import Decision, Verdict
+from iamsim.judge.answer import Decision, Verdict, Witness
 from iamsim.report.controls import control_of
 from iamsim.report.lines import Line, Span, Style, line, plain_text, print_styled
 from iamsim.report.places import places
@@ -17,10 +17,10 @@ from iamsim.report.reasons import explain
 from iamsim.report.term_text import spelling, term_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from iamsim.diagnostics import Origin
-    from iamsim.judge.answer import Answer, Cited, Question, Request, Witness
+    from iamsim.judge.answer import Answer, Cited, Hop, Question, Request
 
     Place = Callable[[Origin | None], str]
 
@@ -38,11 +38,16 @@ def answer_text(answer: Answer, *, width: int = _WIDTH, verbose: bool = False) -
 
 def print_answer(answer: Answer, *, verbose: bool = False) -> None:
     """Prints the answer, in colour iff standard output is a terminal that wants colour."""
+    print_lines(answer_lines(answer, verbose=verbose))
+
+
+def print_lines(lines: Iterable[Line]) -> None:
+    """Prints a report, in colour iff standard output is a terminal that wants colour."""
     if _colour():
-        print_styled(answer_lines(answer, verbose=verbose), shutil.get_terminal_size().columns)
+        print_styled(lines, shutil.get_terminal_size().columns)
     else:
         width = shutil.get_terminal_size((_WIDTH, 24)).columns
-        sys.stdout.write(encodable(answer_text(answer, width=width, verbose=verbose)))
+        sys.stdout.write(encodable(plain_text(lines, width)))
 
 
 def encodable(text: str) -> str:
@@ -86,7 +91,7 @@ def question_text(question: Question, verb: str = "can do") -> str:
         parts.append("with " + ", ".join(given))
     if question.when:
         parts.append(f"when {question.when}")
-    if question.via != "roles":
+    if question.via != "escalation":
         parts.append(f"via {question.via}")
     if question.strict:
         parts.append("(one request, nothing else in its context)")
@@ -120,43 +125,76 @@ def _verdict(answer: Answer) -> Line:
 
 
 def _path(answer: Answer, place: Place, *, verbose: bool) -> Iterator[Line]:
-    witnesses = [hop.witness for hop in answer.path]
-    if answer.witness is not None:
-        witnesses.append(answer.witness)
-    numbered = len(witnesses) > 1
-    for number, witness in enumerate(witnesses, 1):
+    yield from steps_lines(answer.path, answer.witness, place, verbose=verbose)
+
+
+def steps_lines(
+    hops: Iterable[Hop], witness: Witness | None, place: Place, *, verbose: bool = False, indent: int = 2
+) -> Iterator[Line]:
+    """The steps of a path and the request at its end, if there is one, numbered iff there are several."""
+    listed: list[Hop | Witness] = [*hops, *([witness] if witness is not None else [])]
+    for number, part in enumerate(listed, 1):
         yield line("")
-        yield _step(witness.request, f"{number}." if numbered else "")
-        if number <= len(answer.path):
-            yield line(f"→ a session of {printable(answer.path[number - 1].target, _TEXT)}", indent=5)
-            if answer.path[number - 1].checks:
-                checks = ", ".join(answer.path[number - 1].checks)
-                yield line(f"decided together: {printable(checks, _TEXT)}", indent=5)
-        yield from _witness(witness, place, verbose=verbose)
+        lead = f"{number}." if len(listed) > 1 else ""
+        if isinstance(part, Witness):
+            yield _step(part.request, lead, indent)
+            yield from _witness(part, place, indent + 3, verbose=verbose)
+        else:
+            yield from _hop(part, lead, place, indent, verbose=verbose)
 
 
-def _step(request: Request, number: str) -> Line:
+def _hop(hop: Hop, number: str, place: Place, indent: int, *, verbose: bool) -> Iterator[Line]:
+    calls = hop.calls or (hop.witness,)
+    if len(calls) == 1:
+        yield _step(calls[0].request, number, indent)
+    else:
+        caller = printable(hop.caller, _TEXT)
+        head = Span(f"{number} {caller}" if number else caller, Style.HEAD)
+        yield Line((head, Span(f" makes {len(calls)} calls")), indent, 3)
+    inner = indent + 3
+    if hop.title and hop.technique != "sts-assume-role":
+        yield line(f"{printable(hop.title, _TEXT)} ({printable(hop.technique, _TEXT)})", indent=inner)
+    gains = hop.gains if hop.calls else f"a session of {hop.target}"
+    yield line(f"→ {printable(gains, _TEXT)}", indent=inner)
+    for assumed in hop.assumptions:
+        yield line(f"assumed: {printable(assumed, _TEXT)}", indent=inner)
+    if hop.checks:
+        yield line(f"decided together: {printable(', '.join(hop.checks), _TEXT)}", indent=inner)
+    if len(calls) == 1:
+        yield from _witness(calls[0], place, inner, verbose=verbose)
+        return
+    for letter, call in zip(_LETTERS, calls, strict=False):
+        request = call.request
+        text = f"{letter}) {printable(request.action)} on {printable(request.resource, _TEXT)}"
+        yield line(text, indent=inner, hang=3)
+        yield from _witness(call, place, inner + 3, verbose=verbose)
+
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def _step(request: Request, number: str, indent: int = 2) -> Line:
     resource = printable(request.resource, _TEXT)
     caller = printable(request.caller, _TEXT)
     spans = (
         Span(f"{number} {caller}" if number else caller, Style.HEAD),
         Span(f" does {printable(request.action)} on {resource}"),
     )
-    return Line(spans, indent=2, hang=3)
+    return Line(spans, indent=indent, hang=3)
 
 
-def _witness(witness: Witness, place: Place, *, verbose: bool) -> Iterator[Line]:
+def _witness(witness: Witness, place: Place, indent: int, *, verbose: bool) -> Iterator[Line]:
     request = witness.request
-    yield line("allowed by", indent=5, style=Style.HEAD)
+    yield line("allowed by", indent=indent, style=Style.HEAD)
     for cited, where in _grouped(witness.allowed_by, place):
-        yield from _cited(cited, "", where, 7)
+        yield from _cited(cited, "", where, indent + 2)
     chosen = [key for key in sorted(request.context) if verbose or key in request.chosen]
     if chosen:
-        yield line("the request brings" if not verbose else "the request", indent=5, style=Style.HEAD)
+        yield line("the request brings" if not verbose else "the request", indent=indent, style=Style.HEAD)
     for key in chosen:
         value = f"- {printable(key)} = {printable(values_text(request.context[key]), _TEXT)}"
         who = f" ({control_of(key).value})" if key in request.chosen else ""
-        yield Line((Span(value), Span(who, Style.PLACE)), indent=7)
+        yield Line((Span(value), Span(who, Style.PLACE)), indent=indent + 2)
 
 
 def _cited(cited: Cited, lead: str, where: str, indent: int) -> Iterator[Line]:

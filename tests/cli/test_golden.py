@@ -1,4 +1,4 @@
-"""What `iamsim can` prints for questions of the corpus: each file of golden/ is a command, its output and its status.
+"""What `iamsim` prints for questions of the corpus: each file of golden/ is a command, its output and its status.
 
 `python tests/cli/test_golden.py` writes the files again.
 """
@@ -26,6 +26,9 @@ COMMANDS = {
     f"--when 'no aws:MultiFactorAuthPresent' --via direct {TINY}",
     "tiny-partner": f"can user/alice s3:GetObject arn:aws:s3:::partner-exports/q1.csv {TINY}",
     "tiny-partner-verbose": f"can user/alice s3:GetObject arn:aws:s3:::partner-exports/q1.csv -v {TINY}",
+    "tiny-paths": f"paths user/alice role/ReportWriter {TINY}",
+    "acme-pass-role-path": f"paths 555566667777:role/PulumiDeploy role/RenderFunction --limit 1 {ACME}",
+    "acme-escalations": f"escalations user/frank {ACME}",
     "tiny-write-json": f"can user/alice s3:PutObject arn:aws:s3:::tiny-reports/q1.csv --format json {TINY}",
     "pair-raw": f"can role/Analyst s3:GetObject arn:aws:s3:::pair-lake/raw/a.parquet --via direct {PAIR}",
     "pair-assume": f"can user/bob sts:AssumeRole arn:aws:iam::111122223333:role/PartnerAccess --via direct {PAIR}",

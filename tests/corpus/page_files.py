@@ -44,11 +44,13 @@ class Snapshot:
     identities: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
     groups: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     managed: dict[tuple[str, str], Any] = field(default_factory=dict)
+    versions: dict[tuple[str, str], list[tuple[str, bool, Any]]] = field(default_factory=dict)
     resources: dict[str, dict[str, Any]] = field(default_factory=dict)
     providers: dict[str, list[tuple[str, Any]]] = field(default_factory=dict)
     accounts: set[str] = field(default_factory=lambda: {A})
     organization: Any = None
     org_policies: dict[tuple[str, str], list[Any]] = field(default_factory=dict)
+    delegated: dict[str, list[str] | None] = field(default_factory=dict)
     only: set[tuple[str, str]] = field(default_factory=set)
     raw: dict[str, Any] = field(default_factory=dict)
 
@@ -102,9 +104,34 @@ class Snapshot:
         if document is not None:
             self.managed[account, arn] = document
 
-    def boundary(self, name, document):
+    def managed_version(self, name, document, *, version, default):
+        """One stored version of a customer managed policy: NAME, `PATH/NAME`, or either after an account."""
+        account, bare = split_name("policy", name)
+        self.accounts.add(account)
+        if document is None:
+            raise KeyError("a version needs its document")
+        known = self.versions.setdefault((account, f"arn:aws:iam::{account}:policy/{bare}"), [])
+        if any(version == v for v, _, _ in known):
+            raise KeyError(f"version {version} of `{name}` stands twice")
+        known.append((version, default, document))
+
+    def profile(self, role, name):
+        """An instance profile `name` that holds `role`."""
+        account, record = self._named(role)
+        if not isinstance(name, str) or "InstanceProfileList" not in record:
+            raise KeyError("the body is the name of an instance profile, and a role is in it")
+        record["InstanceProfileList"].append({
+            "InstanceProfileName": name, "InstanceProfileId": serial("AIPA", account, name), "Path": "/",
+            "Arn": f"arn:aws:iam::{account}:instance-profile/{name}", "CreateDate": DATE, "Roles": [],
+        })  # fmt: skip
+
+    def delegate(self, service, accounts):
+        """`accounts` are delegated administrators of `service`; None: the organization file does not tell."""
+        self.delegated[service] = accounts
+
+    def boundary(self, name, document, *, arn=None):
         account, record = self._named(name)
-        arn = f"arn:aws:iam::{account}:policy/boundary-{name.split(':')[-1].replace('/', '-')}"
+        arn = arn or f"arn:aws:iam::{account}:policy/boundary-{name.split(':')[-1].replace('/', '-')}"
         record["PermissionsBoundary"] = {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn}
         if document is not None:
             self.managed[account, arn] = document
@@ -151,8 +178,8 @@ class Snapshot:
             out["resources.json"] = [*self.resources.values(), *providers]
         if self.organization is not None:
             out["organization.json"] = self._organization()
-        elif self.org_policies:
-            raise KeyError("scp and rcp need an organization")
+        elif self.org_policies or self.delegated:
+            raise KeyError("scp, rcp and delegated need an organization")
         return {**out, **self.raw}
 
     def _gaad(self, account):
@@ -167,8 +194,22 @@ class Snapshot:
             "UserDetailList": users,
             "GroupDetailList": groups,
             "RoleDetailList": roles,
-            "Policies": [managed_policy(arn, d) for (a, arn), d in self.managed.items() if a == account],
+            "Policies": [policy_of_versions(arn, versions) for arn, versions in self._policies(account)],
         }
+
+    def _policies(self, account):
+        """The customer managed policies of an account: ARN, and (id, default, document) of each stored version."""
+        if twice := self.managed.keys() & self.versions.keys():
+            raise KeyError(f"the documents of {sorted(twice)} are given twice")
+        single = [(key, [("v1", True, document)]) for key, document in self.managed.items()]
+        for (owner, arn), versions in [*single, *self.versions.items()]:
+            if owner != account:
+                continue
+            if len(versions) == 1:
+                versions = [(versions[0][0], True, versions[0][2])]  # noqa: PLW2901 - the only one is the default
+            if sum(default for _, default, _ in versions) != 1:
+                raise KeyError(f"`{arn}` needs exactly one version with default=true")
+            yield arn, versions
 
     def _organization(self):
         spec = self.organization
@@ -197,7 +238,24 @@ class Snapshot:
         if unknown := {node for _, node in self.org_policies} - known:
             raise KeyError(f"no node {sorted(unknown)} in the organization")
         return {"Id": spec.get("root", "r-x"), "Arn": f"{base}root/{org}/r-x", "Name": "Root", "Type": "Root",
-                "ManagementAccountId": management, "Policies": self._node_policies("root"), "Children": kids}  # fmt: skip
+                "ManagementAccountId": management, "Policies": self._node_policies("root"), "Children": kids,
+                **self._delegated(known)}  # fmt: skip
+
+    def _delegated(self, known):
+        """The delegated administrators: all of them, unless a fence says that the file does not tell."""
+        if None in self.delegated.values():
+            return {}
+        services: dict[str, list[str]] = {}
+        for service, accounts in self.delegated.items():
+            for account in accounts:
+                services.setdefault(account, []).append(service)
+        if unknown := services.keys() - known:
+            raise KeyError(f"no account {sorted(unknown)} in the organization")
+        entries = [
+            {"Id": account, "DelegatedServices": [{"ServicePrincipal": s} for s in found]}
+            for account, found in sorted(services.items())
+        ]
+        return {"DelegatedAdministrators": entries}
 
     def _node_policies(self, node):
         """With some policy of a type in the organization, every node has one: full access unless it says otherwise."""
@@ -206,18 +264,28 @@ class Snapshot:
             if not any(k == kind for k, _ in self.org_policies):
                 continue
             if (kind, node) not in self.only:
-                out.append({"Name": name, "Type": TYPES[kind], "AwsManaged": True, "Content": full})
+                out.append({"Id": f"p-{name}", "Name": name, "Type": TYPES[kind], "AwsManaged": True, "Content": full})
             for i, document in enumerate(self.org_policies.get((kind, node), ()), 1):
                 # an empty block with only=true leaves the node without any policy of the type
                 if document is not None:
-                    out.append({"Name": f"{kind}-{node}-{i}", "Type": TYPES[kind], "Content": document})
+                    named = {"Id": f"p-{kind}_{re.sub('[^a-zA-Z0-9]', '', node)}_{i}", "Name": f"{kind}-{node}-{i}"}
+                    out.append({**named, "Type": TYPES[kind], "Content": document})
         return out
 
 
 def managed_policy(arn: str, document: Any) -> dict[str, Any]:
     """A customer managed policy as account details show it, with one version."""
-    name = arn.rsplit("/", 1)[-1]
-    version = {"Document": document, "VersionId": "v1", "IsDefaultVersion": True, "CreateDate": DATE}
-    return {"PolicyName": name, "PolicyId": serial("ANPA", arn), "Arn": arn, "Path": "/", "DefaultVersionId": "v1",
+    return policy_of_versions(arn, [("v1", True, document)])
+
+
+def policy_of_versions(arn: str, versions: list[tuple[str, bool, Any]]) -> dict[str, Any]:
+    """A customer managed policy as account details show it, with its stored versions."""
+    path, _, name = arn.split(":", 5)[5].removeprefix("policy").rpartition("/")
+    default = next(version for version, is_default, _ in versions if is_default)
+    listed = [
+        {"Document": document, "VersionId": version, "IsDefaultVersion": is_default, "CreateDate": DATE}
+        for version, is_default, document in versions
+    ]
+    return {"PolicyName": name, "PolicyId": serial("ANPA", arn), "Arn": arn, "Path": f"{path}/", "DefaultVersionId": default,
             "AttachmentCount": 1, "PermissionsBoundaryUsageCount": 0, "IsAttachable": True, "CreateDate": DATE,
-            "UpdateDate": DATE, "PolicyVersionList": [version]}  # fmt: skip
+            "UpdateDate": DATE, "PolicyVersionList": listed}  # fmt: skip

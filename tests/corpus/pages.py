@@ -15,6 +15,7 @@ from iamsim.query.language import Question, parse_file
 
 CORPUS = Path(__file__).resolve().parents[2] / "corpus"
 RULES = CORPUS / "rules"
+ESCALATIONS = CORPUS / "escalations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,11 @@ class Page:
     source: str
     rows: tuple[str, ...]
     scenarios: tuple[Scenario, ...]
+
+
+def escalation_pages(folder: str) -> list[Path]:
+    """The pages of corpus/escalations/FOLDER (`techniques` or `chains`), in the order of their names."""
+    return sorted((ESCALATIONS / folder).glob("*.md"))
 
 
 def rule_pages() -> list[Path]:
@@ -141,7 +147,14 @@ def put(snapshot: Snapshot, kind: str, fence: Fence, value: Any) -> None:
         case "attach":
             snapshot.attach(name, options["arn"], value)
         case "boundary":
-            snapshot.boundary(name, value)
+            snapshot.boundary(name, value, arn=options.get("arn"))
+        case "managed":
+            default = options.get("default") == "true"
+            snapshot.managed_version(name, value, version=options.get("version", "v1"), default=default)
+        case "profile":
+            snapshot.profile(name, value)
+        case "delegated":
+            snapshot.delegate(name, value)
         case "trust":
             snapshot.trust(name, value)
         case "resource" | "key":

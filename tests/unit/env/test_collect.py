@@ -253,3 +253,15 @@ def test_nodes_of_the_wrong_shape_or_too_deep():
 def test_a_path_that_only_looks_like_a_download():
     env = environment_of({f"{ORG}/metadata.json": DOC})
     assert len(env.bare_policies) == 1
+
+
+def test_nodes_of_an_organization_have_arns():
+    (found,) = read(organization()).organizations
+    management = found.management_account
+    nodes = [found.root]
+    for node in nodes:
+        nodes += node.children
+        base = f"arn:aws:organizations::{management}:{node.kind}/{found.id}"
+        assert node.arn == (f"{base}/{node.id}" if management else None)
+    assert {n.kind for n in nodes} == {"root", "ou", "account"}
+    assert (found.delegated, found.delegated_known) == ((), False)

@@ -121,3 +121,79 @@ def test_a_tree_deeper_than_aws_has():
     while node.children:
         depth, node = depth + 1, node.children[0]
     assert depth == 51
+
+
+def test_arns_are_stated_or_follow():
+    named = [{"Id": "p-1", "Name": "n", "Type": "SERVICE_CONTROL_POLICY", "Content": DENY}]
+    full = {"Id": "p-FullAWSAccess", "Type": "SERVICE_CONTROL_POLICY"}
+    rcp = {"Id": "p-r", "Type": "RESOURCE_CONTROL_POLICY", "AwsManaged": True, "Content": RCP}
+    unit = {"Id": "ou-1", "Children": [{"Id": A, "Arn": "arn:stated"}], "Policies": named}
+    found, _ = read(tree(unit, Policies=[full, rcp]))
+    base = f"arn:aws:organizations::{M}"
+    assert found.root.arn == f"{base}:root/o-1/r-1"
+    assert found.root.children[0].arn == f"{base}:ou/o-1/ou-1"
+    assert found.root.children[0].children[0].arn == "arn:stated"
+    assert found.root.children[0].scps[0].arn == f"{base}:policy/o-1/service_control_policy/p-1"
+    aws = "arn:aws:organizations::aws:policy"
+    assert found.root.scps[0].arn == f"{aws}/service_control_policy/p-FullAWSAccess"
+    assert found.root.rcps[0].arn == f"{aws}/resource_control_policy/p-r"
+    found, _ = read(tree({"Id": A, "Policies": named}, Arn="arn:aws-cn:organizations:::root/o-1/r-1", Policies=[full]))
+    assert (found.root.children[0].arn, found.root.children[0].scps[0].arn) == (None, None)
+    assert found.root.scps[0].arn == "arn:aws-cn:organizations::aws:policy/service_control_policy/p-FullAWSAccess"
+
+
+def delegated(value):
+    found, said = read(tree(DelegatedAdministrators=value))
+    return found.delegated, found.delegated_known, said
+
+
+def test_delegated_administrators():
+    services = [{"ServicePrincipal": "sso.amazonaws.com"}, {"ServicePrincipal": "iam.amazonaws.com"}]
+    pairs = ((A, "iam.amazonaws.com"), (A, "sso.amazonaws.com"))
+    assert delegated([{"Id": A, "DelegatedServices": services}]) == (pairs, True, [])
+    outputs = {"DelegatedAdministrators": [{"Id": A, "DelegatedServices": {"DelegatedServices": services}}]}
+    assert delegated(outputs) == (pairs, True, [])
+    assert delegated({**outputs, "NextToken": "x"}) == (pairs, False, [])
+    assert delegated([]) == ((), True, [])
+    assert delegated(None) == ((), False, [])
+
+
+@pytest.mark.parametrize(
+    ("value", "pointer"),
+    [
+        ("x", ""),
+        ({"a": 1}, ""),
+        ([1], "/0"),
+        ([{"DelegatedServices": []}], "/0"),
+        ([{"Id": "1", "DelegatedServices": []}], "/0"),
+        ([{"Id": A}], "/0"),
+        ([{"Id": A, "DelegatedServices": 1}], "/0/DelegatedServices"),
+        ([{"Id": A, "DelegatedServices": [{}]}], "/0/DelegatedServices/0"),
+    ],
+)
+def test_delegated_administrators_of_the_wrong_shape_are_not_all(value, pointer):
+    assert delegated(value) == ((), False, [("input-shape", f"/DelegatedAdministrators{pointer}")])
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "expected", "known", "conflicts"),
+    [
+        (None, [("sso", A)], [("sso", A)], True, 0),
+        ([], [("sso", A)], [], False, 1),
+        ([("sso", A), ("iam", A)], [("sso", A)], [("sso", A)], False, 1),
+        ([("sso", A)], [("sso", A)], [("sso", A)], True, 0),
+    ],
+)
+def test_trees_that_tell_delegated_administrators_differently(one, two, expected, known, conflicts):
+    def told(pairs):
+        if pairs is None:
+            return tree()
+        entries = [{"Id": a, "DelegatedServices": [{"ServicePrincipal": s}]} for s, a in pairs]
+        return tree(DelegatedAdministrators=entries)
+
+    for values in ((one, two), (two, one)):
+        env = environment_of({f"f{i}": told(v) for i, v in enumerate(values)})
+        (found,) = env.organizations
+        assert found.delegated == tuple((a, s) for s, a in expected)
+        assert found.delegated_known == known
+        assert [d.id for d in env.diagnostics] == ["conflict"] * conflicts

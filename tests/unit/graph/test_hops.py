@@ -124,7 +124,7 @@ def test_a_required_tag_that_only_the_permission_to_tag_reads():
         "Condition": {"Null": {"aws:TagKeys": "true"}},
     }
     env = environment(needs, {"Effect": "Allow", "Principal": who, "Action": "sts:TagSession", "Condition": tagging})
-    answer = can(env, "user/u", "s3:GetObject", "arn:aws:s3:::b/k")
+    answer = can(env, "user/u", "s3:GetObject", "arn:aws:s3:::b/k", via="roles")
     assert answer.verdict == "yes"
     (step,) = answer.path
     assert {k.lower() for k in step.witness.request.context["aws:TagKeys"]} >= {"cost", "team"}
@@ -140,7 +140,7 @@ def test_some_key_that_is_not_the_named_one_can_be_transitive():
         "Condition": {"Null": {"sts:TransitiveTagKeys": "true"}},
     }
     env = environment(needs, {"Effect": "Allow", "Principal": who, "Action": "sts:TagSession", "Condition": condition})
-    assert can(env, "user/u", "s3:GetObject", "arn:aws:s3:::b/k").verdict == "yes"
+    assert can(env, "user/u", "s3:GetObject", "arn:aws:s3:::b/k", via="roles").verdict == "yes"
 
 
 def test_missing_strict_knows_that_a_path_passes_no_session_policy():
@@ -151,5 +151,5 @@ def test_missing_strict_knows_that_a_path_passes_no_session_policy():
     s.trust("role/q", {"Version": "2012-10-17", "Statement": trusted})
     s.organization = {"id": "o-x", "management": "777788889999", "tree": {"accounts": [A]}}
     env = environment_of(s.files())
-    assert can(env, "user/u", "ec2:DescribeInstances", "*", missing="strict").verdict == "yes"
+    assert can(env, "user/u", "ec2:DescribeInstances", "*", missing="strict", via="roles").verdict == "yes"
     assert can(env, "role/q", "ec2:DescribeInstances", "*", missing="strict", via="direct").verdict == "unknown"

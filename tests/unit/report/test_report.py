@@ -97,6 +97,54 @@ def test_yes_shows_hops_in_order_with_what_they_need():
     assert 'aws:username = "a"' in answer_text(_yes(), verbose=True)
 
 
+def _escalated():
+    passed = _witness(action="iam:PassRole", resource="arn:aws:iam::111122223333:role/R")
+    made = _witness(action="lambda:CreateFunction", resource="arn:aws:lambda:eu-west-1:111122223333:function:f")
+    hop = Hop(
+        caller="arn:aws:iam::111122223333:user/a",
+        action="iam:PassRole+lambda:CreateFunction",
+        target="arn:aws:iam::111122223333:role/R",
+        witness=passed,
+        technique="lambda-create",
+        title="Run a role inside a new function",
+        gains="credentials of role/R",
+        calls=(passed, made),
+        assumptions=("something calls it",),
+    )
+    return Answer(question=QUESTION, verdict=Verdict.YES, decision=Decision.ALLOWED, witness=_witness(), path=(hop,))
+
+
+def test_a_step_shows_technique_gain_assumptions_and_all_calls():
+    text = answer_text(_escalated())
+    shown = [
+        "  1. arn:aws:iam::111122223333:user/a makes 2 calls",
+        "Run a role inside a new function (lambda-create)",
+        "→ credentials of role/R",
+        "assumed: something calls it",
+        "a) iam:PassRole on arn:aws:iam::111122223333:role/R",
+        "allowed by",
+        "the request brings",
+        "b) lambda:CreateFunction on arn:aws:lambda:eu-west-1:111122223333:function:f",
+        "  2. arn:aws:iam::111122223333:user/a does s3:GetObject",
+    ]
+    places_ = [text.index(row) for row in shown]
+    assert places_ == sorted(places_)
+    html = answer_html(_escalated())
+    assert all(row in html for row in (shown[1].split(" (")[0], shown[2], shown[3], "lambda:CreateFunction"))
+    (step,) = answer_json(_escalated())["path"]
+    assert (step["technique"], step["title"]) == ("lambda-create", "Run a role inside a new function")
+    assert (step["gains"], step["assumptions"]) == ("credentials of role/R", ["something calls it"])
+    assert [r["action"] for r in step["requests"]] == ["iam:PassRole", "lambda:CreateFunction"]
+    assert all(r["statements"] for r in step["requests"])
+
+
+def test_a_hop_is_one_request_in_json():
+    (step,) = answer_json(_yes())["path"]
+    assert (step["technique"], step["assumptions"]) == ("sts-assume-role", [])
+    assert step["gains"] == "a session of arn:aws:iam::111122223333:role/R"
+    assert [{k: v for k, v in r.items() if k != "statements"} for r in step["requests"]] == [step["request"]]
+
+
 def test_no_shows_what_forbids_and_what_would_change_it():
     text = answer_text(_no())
     assert text.startswith("NO  user/a cannot do s3:GetObject on arn:aws:s3:::b/k (explicit deny)\n")

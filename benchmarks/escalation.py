@@ -1,0 +1,247 @@
+"""Escalation: questions on M and L, the closure of every principal with its peak memory, and the planted truth.
+
+`python -m benchmarks.escalation --orgs DIR S S8 …` prints the truth of the named organizations alone; any folder of DIR with
+a `truth.json` can be named, and `python -m benchmarks` takes all whose names begin with S or M. The whole graph is made in
+a child, so that its peak is its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.rows import Row, snapshot, table
+from iamsim import Verdict, all_escalations, can, escalations, load
+
+if TYPE_CHECKING:
+    from iamsim import Environment
+
+SEED = 7
+ASKED = 100
+QUESTION_MS = {"M": 50.0, "L": 200.0}
+GRAPH_SECONDS = {"M": 2.0, "L": 20.0}
+PEAK_MIB = {"L": 1536.0}
+PATIENCE = 120.0
+"""Seconds after which a part that has not ended is cut short, and its row failed."""
+
+HELD = "resource-exists"
+"""The fact that something runs with a role, which no input tells; ways that need it go beyond what was planted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A principal, action and resource of which `can` is asked, and the account of the resource."""
+
+    principal: str
+    action: str
+    resource: str
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The closures of all principals: how many were made of how many, in which time, with which peak of memory."""
+
+    made: int
+    principals: int
+    seconds: float
+    loaded_mib: float
+    peak_mib: float
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What is found of what was planted.
+
+    `extra` are escalators that were not planted, `certain` those of them that need nothing to run with a role of which the
+    inputs do not tell.
+    """
+
+    planted: int
+    missing: tuple[str, ...]
+    decoys: int
+    reported: tuple[str, ...]
+    extra: tuple[str, ...]
+    certain: tuple[str, ...]
+    seconds: float
+
+
+def questions(truth: dict[str, Any], count: int = ASKED, seed: int = SEED) -> list[Question]:
+    """A seeded sample, no principal twice: escalators that create a user, and background principals that use S3."""
+    draw = random.Random(seed)
+    planted = draw.sample(truth["escalators"], min(count // 2, len(truth["escalators"])))
+    out = [Question(p, "iam:CreateUser", _newcomer(p), p.split(":")[4]) for p in planted]
+    queries = truth["queries"]
+    goals = sorted({(q["action"], q["resource"], q["resource_account"]) for q in queries if q["action"][:3] == "s3:"})
+    others = sorted({q["principal"] for q in queries if q["tag"] == "background"} - set(truth["escalators"]))
+    out += [Question(p, *draw.choice(goals)) for p in draw.sample(others, min(count - len(out), len(others)))]
+    draw.shuffle(out)
+    return out
+
+
+def _newcomer(principal: str) -> str:
+    return f"arn:aws:iam::{principal.split(':')[4]}:user/newcomer"
+
+
+def ask(env: Environment, question: Question) -> tuple[float, Verdict]:
+    """The milliseconds that the verdict took, its evidence included, and the verdict."""
+    start = time.perf_counter()
+    answer = can(env, question.principal, question.action, question.resource, resource_account=question.account)
+    _ = (answer.witness, answer.core)
+    return 1e3 * (time.perf_counter() - start), answer.verdict
+
+
+def question_rows(orgs: Path, size: str) -> list[Row]:
+    """p95 of questions against the bound: of callers never asked of before, then of the same questions once more."""
+    env = load(*snapshot(orgs, size))
+    truth = json.loads((orgs / size / "truth.json").read_bytes())
+    asked = questions(truth)
+    warm = next(p for p in sorted(env.principals) if p not in {q.principal for q in asked})
+    ask(
+        env, Question(warm, "iam:CreateUser", _newcomer(warm), warm.split(":")[4])
+    )  # loads the catalogue and the indexes
+    out = []
+    for again in (False, True):
+        spent: list[float] = []
+        verdicts = dict.fromkeys(Verdict, 0)
+        start = time.perf_counter()
+        for question in asked:
+            if time.perf_counter() - start > PATIENCE:
+                break
+            ms, verdict = ask(env, question)
+            spent.append(ms)
+            verdicts[verdict] += 1
+        short = len(spent) < len(asked)
+        asked = asked[: len(spent)]
+        spent.sort()
+        said = ", ".join(f"{n} {v.value}" for v, n in verdicts.items() if n)
+        cut = f"only {len(spent)} of {ASKED} asked; " if short else ""
+        remark = f"{cut}p50 {spent[len(spent) // 2]:.1f}, max {spent[-1]:.0f} ms; {said}"
+        name = f"can, escalation{', asked again' if again else ''}, p95, {size}"
+        p95 = spent[int(len(spent) * 0.95)]
+        out.append(
+            Row(name=name, value=p95, floor=QUESTION_MS[size], unit="ms", bound=1.0, remark=remark, failed=short)
+        )
+    return out
+
+
+def whole_graph(orgs: Path, size: str, patience: float = PATIENCE) -> Graph:
+    """The closures of every loaded principal, made in this process, but no more of them after `patience` seconds."""
+    from iamsim.graph.ever import closed
+    from iamsim.graph.world import Search
+    from iamsim.query.prepare import Options, prepare
+    from iamsim.query.techniques import catalogue_of
+
+    env = load(*snapshot(orgs, size))
+    catalogue, _ = catalogue_of(None)
+    loaded = _peak()
+    start = time.perf_counter()
+    made = 0
+    for name in sorted(env.principals):
+        if time.perf_counter() - start > patience:
+            break
+        about = prepare(env, name, "sts:GetCallerIdentity", "*", Options())
+        caller, action, _ = about.runs[0]
+        closed(Search(about.ask, action, caller, catalogue), sure=True)
+        made += 1
+    return Graph(made, len(env.principals), time.perf_counter() - start, loaded, _peak())
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux counts in KiB
+
+
+def graph_rows(orgs: Path, size: str) -> list[Row]:
+    """The time of the whole graph after loading, and the peak memory of the process that made it."""
+    command = [sys.executable, "-m", "benchmarks.escalation", "--orgs", str(orgs), "--graph", size]
+    found = Graph(**json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+    short = found.made < found.principals
+    remark = f"{found.made:,} of {found.principals:,} principals" + (", then cut short" if short else "")
+    seconds = Row(
+        name=f"whole escalation graph, {size}", value=found.seconds, floor=GRAPH_SECONDS[size], unit="s", bound=1.0,
+        remark=remark, failed=short,
+    )  # fmt: skip
+    if size not in PEAK_MIB:
+        return [seconds]
+    peak = Row(
+        name=f"peak memory of that, {size}", value=found.peak_mib, floor=PEAK_MIB[size], unit="MiB", bound=1.0,
+        remark=f"{found.loaded_mib:.0f} MiB after loading", failed=short,
+    )  # fmt: skip
+    return [seconds, peak]
+
+
+def truth_of(orgs: Path, size: str) -> Truth:
+    """The planted chains of an organization against what every principal of it can become."""
+    env = load(*snapshot(orgs, size))
+    truth = json.loads((orgs / size / "truth.json").read_bytes())
+    start = time.perf_counter()
+    found = {e.source for e in all_escalations(env) if e.administrator is not None}
+    spent = time.perf_counter() - start
+    planted, decoys = set(truth["escalators"]), {d["start"] for d in truth["decoys"]}
+    extra = sorted(found - planted)
+    certain = [e for e in extra if escalations(env, e, rule_out=(HELD,)).administrator is not None]
+    return Truth(
+        planted=len(planted),
+        missing=tuple(sorted(planted - found)),
+        decoys=len(decoys),
+        reported=tuple(sorted(decoys & found)),
+        extra=tuple(extra),
+        certain=tuple(certain),
+        seconds=spent,
+    )
+
+
+def truth_row(orgs: Path, size: str) -> Row:
+    """How many of the planted escalators are found; failed if one is missing, a decoy is reported, or one is certain
+    that was not planted.
+    """
+    found = truth_of(orgs, size)
+    remark = (
+        f"{len(found.reported)} of {found.decoys} decoys; {len(found.extra)} more if something runs with a role, "
+        f"{len(found.certain)} else; {found.seconds:.0f} s"
+    )
+    return Row(
+        name=f"planted escalators, {size}", value=found.planted - len(found.missing), floor=found.planted, unit="",
+        bound=1.0, at_least=True, remark=remark, failed=bool(found.missing or found.reported or found.certain),
+    )  # fmt: skip
+
+
+def planted_in(orgs: Path) -> list[str]:
+    """The organizations of `orgs` whose truth is compared: those of sizes S and M, whatever the seed."""
+    return sorted((p.parent.name for p in orgs.glob("[SM]*/truth.json")), key=lambda n: (n[0] != "S", n))
+
+
+def rows(orgs: Path) -> list[Row]:
+    """All rows of escalation."""
+    out = [truth_row(orgs, size) for size in planted_in(orgs)]
+    for size in ("M", "L"):
+        out += question_rows(orgs, size)
+        out += graph_rows(orgs, size)
+    return out
+
+
+def main() -> int:
+    """Print the truth of the organizations named, or the graph of one as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.escalation")
+    parser.add_argument("--orgs", type=Path, required=True, help="folder with generated organizations")
+    parser.add_argument("--graph", metavar="SIZE", help="make the whole graph of one and print what it took as JSON")
+    parser.add_argument("sizes", nargs="*", help="organizations whose truth is compared; S and M of every seed if none")
+    options = parser.parse_args()
+    if options.graph:
+        print(json.dumps(asdict(whole_graph(options.orgs, options.graph))))
+        return 0
+    found = [truth_row(options.orgs, size) for size in options.sizes or planted_in(options.orgs)]
+    print(table(found))
+    return 0 if all(row.ok for row in found) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,414 @@
+"""Environments as they stand after changes: what someone with the right permissions may have made of them.
+
+A change is data; `changed` applies a set of them to the principals, groups, resources and organizations that a check is
+about. Every check is then made against an ordinary environment, so deciding, explaining and replaying it need no word
+about changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from iamsim.diagnostics import Origin
+from iamsim.env.organization import below
+from iamsim.env.tree import without_account, without_policy, without_type
+from iamsim.env.types import Environment, MissingPolicy, Principal, PrincipalKind
+from iamsim.env.versions import as_boundary, boundary_of, managed_policy_of
+from iamsim.model.arn import parse_arn
+from iamsim.model.policy import Effect, Policy, PolicyKind
+from iamsim.model.read_policy import read_policy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from iamsim.env.types import Group, Resource
+
+
+class Kind(StrEnum):
+    """What a change is made to. `who` and `what` of a change are said behind each."""
+
+    WRITES = "writes"  # user, role or group ARN: its inline policies are of choice
+    GAINS = "gains"  # user, role or group ARN; the managed policy attached
+    DROPS = "drops"  # user, role or group ARN; the managed policy detached, or inline/NAME deleted
+    REWRITES = "rewrites"  # managed policy ARN: its document is of choice
+    SWITCHES = "switches"  # managed policy ARN; the id of the stored version
+    TRUST = "trust"  # role ARN: its trust policy is of choice
+    BOUNDARY = "boundary"  # user or role ARN; the managed policy set, or nothing
+    JOINS = "joins"  # user ARN; group ARN
+    LEAVES = "leaves"  # user ARN; group ARN
+    TAGS = "tags"  # user or role ARN; KEY=VALUE, or KEY: removed
+    CREATED = "created"  # user or role ARN; BOUNDARY,POLICY,GROUP: each an ARN or nothing (no policy: one of choice)
+    RESOURCE = "resource"  # resource ARN: its policy is of choice
+    UNGUARDED = "unguarded"  # resource ARN: its policy is deleted
+    GRANTED = "granted"  # resource ARN; actions, separated by commas, that its policy now grants
+    LIFTED = "lifted"  # id of a root, unit or account; the SCP or RCP that no longer applies there
+    DISABLED = "disabled"  # organization id; `scp` or `rcp`: the policy type is switched off
+    MOVED = "moved"  # account; id of the root or unit below which it is now
+    LEFT = "left"  # account that has left its organization
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Change:
+    """One change: nothing that was possible before it need be lost, since whoever makes it chooses when."""
+
+    kind: Kind
+    who: str
+    what: str = ""
+
+
+_ORGANIZATION = (Kind.LIFTED, Kind.DISABLED, Kind.MOVED, Kind.LEFT)
+_WHATEVER = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+_ANYONE = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": "*", "Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]}],
+}  # fmt: skip
+_SHARED = frozenset({"ceiling", "node", "keys", "task", "managed", "as-boundary"})
+
+
+def changed(env: Environment, changes: Iterable[Change], focus: Iterable[str] = ()) -> Environment:
+    """`env` after `changes`, as far as they bear on the principals `focus` (ARNs), on resources and organizations.
+
+    Made once for a set of changes and a focus.
+    """
+    wanted = frozenset(changes)
+    if not wanted:
+        return env
+    key = ("changed", wanted, frozenset(focus))
+    found: Environment | None = env.memo.get(key)
+    if found is None:
+        found = env.memo[key] = _changed(env, sorted(wanted), sorted(key[2]))
+    return found
+
+
+def _changed(env: Environment, changes: list[Change], focus: list[str]) -> Environment:
+    groups: dict[str, Group] = {}
+    principals: dict[str, Principal] = {}
+    for arn in focus:
+        made = next((c for c in changes if c.kind is Kind.CREATED and c.who == arn), None)
+        own = env.principals.get(arn) or (created(env, arn, made.what) if made is not None else None)
+        if own is None:
+            continue
+        new, theirs = _principal(env, own, changes)
+        groups.update(theirs)
+        if new is not own or made is not None:
+            principals[arn] = new
+    resources = {
+        c.who: _resource(env, c, changes, focus)
+        for c in changes
+        if c.kind in (Kind.RESOURCE, Kind.UNGUARDED, Kind.GRANTED)
+    }
+    organizations = env.organizations
+    for change in changes:
+        if change.kind in _ORGANIZATION:
+            organizations = tuple(_organization(o, change) for o in organizations)
+    found = {k: v for k, v in resources.items() if v is not None}
+    return _with(env, principals, groups, found, organizations, focus)
+
+
+def _with(
+    env: Environment, principals: Any, groups: Any, resources: Any, organizations: Any, focus: list[str]
+) -> Environment:
+    moved = organizations != env.organizations
+    trusts = any(a not in env.principals or p.trust is not env.principals[a].trust or p.tags != env.principals[a].tags
+                 for a, p in principals.items())  # fmt: skip
+    memo = Memo(
+        env.memo, frozenset((*principals, *groups, *focus)), trusts=trusts, moved=moved, resources=bool(resources)
+    )
+    return replace(
+        env,
+        principals=Overlay(env.principals, principals) if principals else env.principals,
+        groups=Overlay(env.groups, groups) if groups else env.groups,
+        resources=MappingProxyType({**env.resources, **resources}) if resources else env.resources,
+        organizations=organizations,
+        memo=memo,
+    )
+
+
+class Overlay(Mapping[str, Any]):
+    """A mapping with some values replaced or added, in the order of `base` and then of what was added."""
+
+    __slots__ = ("base", "top")
+
+    def __init__(self, base: Mapping[str, Any], top: Mapping[str, Any]) -> None:
+        self.base = base
+        self.top = top
+
+    def __getitem__(self, key: str) -> Any:
+        return self.top[key] if key in self.top else self.base[key]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.base
+        yield from (k for k in self.top if k not in self.base)
+
+    def __len__(self) -> int:
+        return len(self.base) + sum(k not in self.base for k in self.top)
+
+
+class Memo(dict[Any, Any]):
+    """What was worked out for a changed environment; what the changes do not touch is taken from the one before."""
+
+    __slots__ = ("moved", "parent", "resources", "trusts", "who")
+
+    def __init__(
+        self, parent: dict[Any, Any], who: frozenset[str], *, trusts: bool, moved: bool, resources: bool
+    ) -> None:
+        super().__init__()
+        self.parent = parent
+        self.who = who
+        self.trusts = trusts
+        self.moved = moved
+        self.resources = resources
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """The value for `key` of this environment or, where it is the same there, of the one before."""
+        if dict.__contains__(self, key):
+            return dict.__getitem__(self, key)
+        return self.parent.get(key, default) if self._same(key) else default
+
+    def __getitem__(self, key: Any) -> Any:
+        if dict.__contains__(self, key):
+            return dict.__getitem__(self, key)
+        if self._same(key):
+            return self.parent[key]
+        raise KeyError(key)
+
+    def __contains__(self, key: object) -> bool:
+        return dict.__contains__(self, key) or (self._same(key) and key in self.parent)
+
+    def _same(self, key: Any) -> bool:
+        match key:
+            case (int(), *_):
+                return True
+            case (str() as name, *_) if name in _SHARED:
+                return True
+            case ("identity" | "named" | "caller" | "assumes", str() as arn):
+                return arn not in self.who
+            case ("edges", who, *_):
+                return not (self.trusts or self.moved) and getattr(who, "arn", who) not in self.who
+            case "places":
+                return not self.moved
+            case "owners" | "outside":
+                return not self.resources
+            case "entities" | "tag-values":
+                return True
+            case "trusts":
+                return not self.trusts
+            case _:
+                return False
+
+
+def whatever(kind: PolicyKind, name: str) -> Policy:
+    """The policy that allows everything, as whoever writes a policy may write it."""
+    document = _ANYONE if kind is PolicyKind.TRUST else _WHATEVER
+    return read_policy(document, kind, name, Origin(f"<{name}>"))[0]
+
+
+def created(env: Environment, arn: str, what: str) -> Principal:
+    """The user or role that someone created: with a policy of choice, or with the policy or in the group that `what` names."""
+    boundary, policy, group = (*what.split(","), "", "")[:3]
+    fields = parse_arn(arn)
+    assert fields is not None
+    kind = PrincipalKind(fields.resource.partition("/")[0])
+    path, _, name = fields.resource.partition("/")[2].rpartition("/")
+    written = whatever(PolicyKind.IDENTITY, f"the policy written for {kind} {name}")
+    own = () if group else (managed_policy_of(env, policy) if policy else written,)
+    return Principal(
+        arn=arn,
+        kind=kind,
+        account=fields.account,
+        name=name,
+        path=f"/{path}/" if path else "/",
+        unique_id=None,
+        policies=own,
+        groups=(group,) if group else (),
+        boundary=as_boundary(env, boundary) if boundary else None,
+        trust=whatever(PolicyKind.TRUST, f"the trust policy written for {name}")
+        if kind is PrincipalKind.ROLE
+        else None,
+        origin=Origin(""),
+    )
+
+
+def denies(policy: Policy | MissingPolicy) -> bool:
+    """True iff the policy holds a statement that may deny, or is not known."""
+    if isinstance(policy, MissingPolicy) or policy.malformed is not None:
+        return True
+    return any(s.effect is not Effect.ALLOW for s in policy.statements)
+
+
+def may_cost(env: Environment, change: Change) -> bool:
+    """True iff a request may also fare worse after the change, so that it counts whether it was made before."""
+    match change.kind:
+        case Kind.SWITCHES | Kind.LEAVES | Kind.TAGS | Kind.UNGUARDED | Kind.MOVED | Kind.LEFT:
+            return True
+        case Kind.BOUNDARY:
+            return bool(change.what)
+        case Kind.GAINS:
+            return denies(managed_policy_of(env, change.what))
+        case Kind.JOINS:
+            group = env.groups.get(change.what)
+            return group is None or any(denies(p) for p in group.policies)
+        case Kind.DROPS:
+            carrier = env.principals.get(change.who) or env.groups.get(change.who)
+            policies = () if carrier is None else carrier.policies
+            return any(_allows(p) for p in policies if change.what in (p.arn, f"inline/{getattr(p, 'name', '')}"))
+        case Kind.LIFTED:
+            return change.who != "*" and _lets_pass(env, change.what)
+        case _:
+            return False
+
+
+def _lets_pass(env: Environment, arn: str) -> bool:
+    """Whether the SCP or RCP, of which also the effect on what passes counts, holds more than denies."""
+    for organization in env.organizations:
+        for node in below(organization.root):
+            for policy in node.scps:
+                if policy.arn == arn:
+                    return _allows(policy)
+    return False
+
+
+def _allows(policy: Policy | MissingPolicy) -> bool:
+    if isinstance(policy, MissingPolicy) or policy.malformed is not None:
+        return True
+    return any(s.effect is not Effect.DENY for s in policy.statements)
+
+
+def _principal(env: Environment, own: Principal, changes: list[Change]) -> tuple[Principal, dict[str, Group]]:
+    mine = [c for c in changes if c.who == own.arn]
+    names = list(own.groups)
+    names += [c.what for c in mine if c.kind is Kind.JOINS and c.what not in names]
+    left = {c.what for c in mine if c.kind is Kind.LEAVES}
+    groups = {}
+    for name in names:
+        group = env.groups.get(name)
+        policies = None if group is None else _policies(env, name, group.policies, changes)
+        if group is not None and policies is not None and policies is not group.policies:
+            groups[name] = replace(group, policies=policies)
+    policies = _policies(env, own.arn, own.policies, changes)
+    boundary = _boundary(env, own, changes)
+    trust = own.trust
+    if any(c.kind is Kind.TRUST for c in mine):
+        trust = whatever(PolicyKind.TRUST, f"the trust policy written for {own.name}")
+    kept = tuple(n for n in names if n not in left)
+    tags = own.tags
+    for change in mine:
+        if change.kind is Kind.TAGS:
+            key, equals, value = change.what.partition("=")
+            tags = tuple((k, v) for k, v in tags if k.lower() != key.lower()) + (((key, value),) if equals else ())
+    if (
+        policies is own.policies
+        and boundary is own.boundary
+        and trust is own.trust
+        and kept == own.groups
+        and tags == own.tags
+    ):
+        return own, groups
+    return replace(own, policies=policies, boundary=boundary, trust=trust, groups=kept, tags=tags), groups
+
+
+def _policies(
+    env: Environment, arn: str, own: tuple[Policy | MissingPolicy, ...], changes: list[Change]
+) -> tuple[Policy | MissingPolicy, ...]:
+    mine = [c for c in changes if c.who == arn]
+    dropped = {c.what for c in mine if c.kind is Kind.DROPS}
+    written = any(c.kind is Kind.WRITES for c in mine)
+    out: list[Policy | MissingPolicy] = []
+    for policy in own:
+        inline = isinstance(policy, Policy) and policy.arn is None
+        name = f"inline/{policy.name}" if isinstance(policy, Policy) and policy.arn is None else policy.arn or ""
+        if name in dropped or (inline and written and denies(policy)):
+            continue
+        out.append(_document(env, name, policy, changes))
+    for change in mine:
+        if change.kind is Kind.GAINS and not any(p.arn == change.what for p in out):
+            out.append(_document(env, change.what, managed_policy_of(env, change.what), changes))
+    if written:
+        out.append(whatever(PolicyKind.IDENTITY, f"the policy written for {arn.rpartition(':')[2]}"))
+    return own if len(out) == len(own) and all(a is b for a, b in zip(out, own, strict=True)) else tuple(out)
+
+
+def _document(
+    env: Environment, arn: str, policy: Policy | MissingPolicy, changes: list[Change]
+) -> Policy | MissingPolicy:
+    for change in changes:
+        if change.who == arn and change.kind is Kind.REWRITES:
+            return replace(whatever(PolicyKind.IDENTITY, f"{arn.rpartition('/')[2]} as rewritten"), arn=arn)
+        if change.who == arn and change.kind is Kind.SWITCHES:
+            return _version(env, arn, change.what)
+    return policy
+
+
+def _version(env: Environment, arn: str, id_: str) -> Policy | MissingPolicy:
+    """The stored version `id_` of a customer managed policy."""
+    found = next((v.policy for v in env.versions.get(arn, ()) if v.id == id_), None)
+    return MissingPolicy(f"version {id_} of {arn}", Origin("")) if found is None else found
+
+
+def _boundary(env: Environment, own: Principal, changes: list[Change]) -> Policy | MissingPolicy | None:
+    boundary = own.boundary
+    for change in changes:
+        if change.kind is Kind.BOUNDARY and change.who == own.arn:
+            if not change.what:
+                return None
+            boundary = as_boundary(env, change.what)
+    if boundary is None or boundary.arn is None:
+        return boundary
+    if any(c.kind is Kind.REWRITES and c.who == boundary.arn for c in changes):
+        return None
+    switched = next((c for c in changes if c.kind is Kind.SWITCHES and c.who == boundary.arn), None)
+    if switched is None:
+        return boundary
+    version = _version(env, boundary.arn, switched.what)
+    return boundary_of(version) if isinstance(version, Policy) else version
+
+
+def _resource(env: Environment, change: Change, changes: list[Change], focus: list[str]) -> Resource | None:
+    found = env.resources.get(change.who)
+    if found is None:
+        return None
+    policy = found.policy
+    for c in changes:
+        if c.who != change.who:
+            continue
+        if c.kind is Kind.UNGUARDED:
+            policy = None
+        elif c.kind is Kind.RESOURCE:
+            policy = _granting(change.who, "*", None, focus)
+        elif c.kind is Kind.GRANTED:
+            policy = _granting(change.who, c.what, policy, focus)
+    return replace(found, policy=policy)
+
+
+def _granting(
+    arn: str, actions: str, before: Policy | MissingPolicy | None, who: list[str]
+) -> Policy | MissingPolicy | None:
+    """The policy of a resource, kept as far as `before` says, by which whoever may write it grants the callers `who`."""
+    if isinstance(before, MissingPolicy):
+        return before
+    kept: list[Any] = []
+    if before is not None and isinstance(before.document, Mapping):
+        statements = before.document.get("Statement", [])
+        kept = statements if isinstance(statements, list) else [statements]
+    what = {"Effect": "Allow", "Action": actions.split(","), "Resource": "*"}
+    named = {**what, "Principal": {"AWS": who}}
+    # naming a role leaves out what its boundary or session policy does not allow; naming its sessions does not
+    sessions = {**what, "Principal": "*", "Condition": {"ArnEquals": {"aws:PrincipalArn": who}}}
+    document = {"Version": "2012-10-17", "Statement": [*kept, named, sessions] if who else kept}
+    return read_policy(document, PolicyKind.RESOURCE, f"of {arn} as rewritten", Origin("<the policy written>"))[0]
+
+
+def _organization(organization: Any, change: Change) -> Any:
+    match change.kind:
+        case Kind.LIFTED:
+            return without_policy(organization, change.who, change.what)
+        case Kind.DISABLED:
+            return without_type(organization, change.what) if organization.id == change.who else organization
+        case Kind.LEFT:
+            return without_account(organization, change.who, None)
+        case _:
+            return without_account(organization, change.who, change.what)

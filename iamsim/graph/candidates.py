@@ -1,0 +1,214 @@
+"""Choices that are not in the environment: names of new principals, policies to attach, boundaries, values of tags."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from iamsim.env.types import MissingPolicy
+from iamsim.model.pattern import Pattern, match, tokenize
+from iamsim.model.policy import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from iamsim.env.types import Environment
+    from iamsim.graph.world import Node, Search
+    from iamsim.model.policy import Policy, Statement
+
+ADMINISTRATOR = "policy/AdministratorAccess"
+FRESH = "iamsim-new"
+
+
+def administrator(partition: str) -> str:
+    """The ARN of AWS's AdministratorAccess, which every account has."""
+    return f"arn:{partition}:iam::aws:{ADMINISTRATOR}"
+
+
+def every_policy(env: Environment) -> Iterator[Policy]:
+    """All policies of the environment that could be read, each document once."""
+    seen: set[int] = set()
+    many: list[Policy | MissingPolicy | None] = []
+    for p in env.principals.values():
+        many += [*p.policies, p.boundary, p.trust]
+    for g in env.groups.values():
+        many += g.policies
+    many += [r.policy for r in env.resources.values()]
+    for o in env.organizations:
+        stack = [o.root]
+        while stack:
+            node = stack.pop()
+            many += [*node.scps, *node.rcps]
+            stack += node.children
+    for policy in many:
+        if policy is None or isinstance(policy, MissingPolicy) or id(policy.statements) in seen:
+            continue
+        seen.add(id(policy.statements))
+        yield policy
+
+
+def texts_of(env: Environment, keys: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
+    """For each condition key with one of the prefixes `keys`: the values with which policies compare it."""
+    memo = ("tag-values", keys)
+    found: Mapping[str, tuple[str, ...]] | None = env.memo.get(memo)
+    if found is None:
+        out: dict[str, set[str]] = {}
+        for policy in every_policy(env):
+            for s in policy.statements:
+                for c in s.conditions:
+                    if c.key.lower().startswith(keys):
+                        out.setdefault(c.key.lower(), set()).update(c.values)
+                for v in _variables(s):
+                    if v.startswith(keys):
+                        out.setdefault(v, set())
+        found = env.memo[memo] = {k: tuple(sorted(v)) for k, v in sorted(out.items())}
+    return found
+
+
+def _variables(statement: Statement) -> Iterator[str]:
+    patterns = () if statement.resource is None else statement.resource.patterns
+    for p in patterns:
+        if isinstance(p, Pattern):
+            yield from (v.key for v in p.variables)
+
+
+_TAG_KEYS = ("aws:principaltag/", "aws:resourcetag/", "iam:resourcetag/")
+
+
+def tag_values(env: Environment) -> Mapping[str, tuple[str, ...]]:
+    """For each tag of principals that some policy reads (lower case): the values that make a difference.
+
+    They are those with which policies compare it, and those that principals and resources have.
+    """
+    key = ("tag-values", "all")
+    found: Mapping[str, tuple[str, ...]] | None = env.memo.get(key)
+    if found is None:
+        out: dict[str, set[str]] = {}
+        for name, texts in texts_of(env, _TAG_KEYS).items():
+            out.setdefault(name.partition("/")[2], set()).update(example(t) for t in texts if "${" not in t)
+        for tags in (*(p.tags for p in env.principals.values()), *(r.tags for r in env.resources.values())):
+            for k, v in tags:
+                if k.lower() in out:
+                    out[k.lower()].add(v)
+        found = env.memo[key] = {k: tuple(sorted(v or {"x"})) for k, v in out.items()}
+    return found
+
+
+def example(text: str) -> str:
+    """A text that fits the pattern."""
+    return text.replace("*", "x").replace("?", "x")
+
+
+def new_principals(env: Environment, node: Node, name: str) -> Iterator[str]:
+    """ARNs of users or roles that do not exist yet: an ordinary one, those that policies of the environment name or test
+    with `aws:PrincipalArn`, and one for each pattern on which the caller may create.
+    """
+    kind = name.removeprefix("$new-")
+    account, partition = node.caller.account, node.caller.partition
+    head = f"arn:{partition}:iam::{account}:{kind}/"
+    seen = set()
+    for arn in (head + FRESH, *_named(env, node, head)):
+        if arn not in seen and arn not in env.principals and arn.startswith(head) and "${" not in arn:
+            seen.add(arn)
+            yield arn
+
+
+def _named(env: Environment, node: Node, head: str) -> Iterator[str]:
+    key = ("named-principals",)
+    found: tuple[str, ...] | None = env.memo.get(key)
+    if found is None:
+        names = {t for ts in texts_of(env, ("aws:principalarn",)).values() for t in ts}
+        for policy in every_policy(env):
+            for s in policy.statements:
+                for e in s.principal.entries if s.principal is not None else ():
+                    if not isinstance(e, Malformed) and e.type == "AWS":
+                        names.add(e.value)
+        found = env.memo[key] = tuple(sorted(names))
+    for text in (*found, *_allowed(env, node)):
+        if text.startswith("arn:"):
+            fields = text.split(":", 5)
+            if len(fields) == 6 and fields[5].startswith(head.rpartition(":")[2]):
+                fields[1], fields[4] = head.split(":")[1], head.split(":")[4]
+                yield ":".join([*fields[:5], example(fields[5])]).replace("x/x", "x")
+        elif text == "*":
+            continue
+
+
+def _allowed(env: Environment, node: Node) -> Iterator[str]:
+    principal = env.principals.get(node.caller.arn or "")
+    groups = [env.groups[g] for g in principal.groups if g in env.groups] if principal is not None else []
+    policies = [*(principal.policies if principal is not None else ()), *(p for g in groups for p in g.policies)]
+    for policy in policies:
+        if isinstance(policy, MissingPolicy):
+            continue
+        for s in policy.statements:
+            for p in s.resource.patterns if s.resource is not None else ():
+                if isinstance(p, Pattern):
+                    yield p.text
+
+
+def granting_policies(search: Search, env: Environment, node: Node) -> Iterator[str]:
+    """Managed policies to attach: AdministratorAccess, the account's own, those of AWS that conditions name, and where
+    conditions choose among policies those of AWS that allow the action asked about.
+    """
+    yield administrator(node.caller.partition)
+    yield from _choices(env, node, ("iam:policyarn",))
+    if is_picky(search.env):
+        yield from bundled_for(search.env, search.action.lower())
+
+
+def is_picky(env: Environment) -> bool:
+    """Whether some policy of the environment tells managed policies apart, so that it matters what each of them allows."""
+    return bool(texts_of(env, ("iam:policyarn", "iam:permissionsboundary")))
+
+
+_BUNDLED = 12
+
+
+def bundled_for(env: Environment, action: str) -> tuple[str, ...]:
+    """Managed policies of AWS that allow the action (in lower case) everywhere and always, those that say least first."""
+    key = ("bundled-for", action)
+    found: tuple[str, ...] | None = env.memo.get(key)
+    if found is None:
+        from iamsim.aws.managed import managed_policies
+
+        fitting = []
+        for arn, row in managed_policies().items():
+            listed = row["document"].get("Statement", [])
+            statements = listed if isinstance(listed, list) else [listed]
+            if any(_grants(s, action) for s in statements):
+                fitting.append((len(statements), arn))
+        found = env.memo[key] = tuple(a for _, a in sorted(fitting)[:_BUNDLED])
+    return found
+
+
+def _grants(statement: Mapping[str, Any], action: str) -> bool:
+    if statement.get("Effect") != "Allow" or "Condition" in statement or statement.get("Resource") not in ("*", ["*"]):
+        return False
+    listed = statement.get("Action", [])
+    return any(
+        match(tokenize(a.lower(), variables=False), action) for a in (listed if isinstance(listed, list) else [listed])
+    )
+
+
+def boundaries(env: Environment, node: Node, bound: Mapping[str, str]) -> Iterator[str]:
+    """Boundaries to set: none for a new principal, else AdministratorAccess; then as `granting_policies`."""
+    if any(n in bound for n in ("$new-user", "$new-role")):
+        yield ""
+    yield administrator(node.caller.partition)
+    yield from _choices(env, node, ("iam:permissionsboundary",))
+
+
+def _choices(env: Environment, node: Node, keys: tuple[str, ...]) -> Iterator[str]:
+    own = [a for a in env.managed_policies if f":iam::{node.caller.account}:" in a]
+    named = [t for ts in texts_of(env, keys).values() for t in ts]
+    bundled: Iterable[str] = ()
+    if any(":iam::aws:" in t or ("*" in t and ":policy/" in t) for t in named):
+        from iamsim.aws.managed import managed_policies
+
+        patterns = [tokenize(t, variables=False) for t in named if t != "*"]
+        bundled = (a for a in managed_policies() if any(match(p, a) for p in patterns))
+    seen = {administrator(node.caller.partition)}
+    for arn in (*own, *bundled):
+        if arn not in seen:
+            seen.add(arn)
+            yield arn

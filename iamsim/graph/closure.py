@@ -1,0 +1,803 @@
+"""Facts and firings to the fixpoint: whom an attacker can come to control, and what it can come to change.
+
+Nothing that was gained is lost, since the attacker chooses the order; so the facts only grow, and the order in which they
+are found does not matter. A fact is a node (a controlled caller) or a change. Only changes that can matter are looked
+for: those to what is controlled, or to what leads to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from iamsim.env.applicable import NO_DOCUMENTS
+from iamsim.env.changes import Change, Kind, changed, denies
+from iamsim.env.types import MissingPolicy, PrincipalKind
+from iamsim.env.versions import managed_policy_of
+from iamsim.graph.candidates import FRESH, is_picky, new_principals, texts_of
+from iamsim.graph.edges import edge_to, edges_from, of_session
+from iamsim.graph.exact import exactly
+from iamsim.graph.given import given_for, when_for
+from iamsim.graph.hops import hop_technique
+from iamsim.graph.moves import NODES, TAKEOVERS, Firing, firings, fully, may_do, techniques_of
+from iamsim.graph.names import of_account
+from iamsim.graph.outside import is_known, role_at
+from iamsim.graph.sessions import possible
+from iamsim.graph.tags import tag_firings
+from iamsim.graph.trusts import roles_for
+from iamsim.graph.world import OUTSIDE as OUTSIDE_ACCOUNT
+from iamsim.graph.world import Node, caller_in, own_creation, relevant, worlds
+from iamsim.ir.term import FALSE, TRUE, all_of
+from iamsim.judge.callers import caller_of
+from iamsim.judge.candidates import Target
+from iamsim.judge.check import check_of
+from iamsim.judge.judge import facts_of
+from iamsim.model.caller import CallerKind
+from iamsim.model.pattern import Pattern
+from iamsim.model.policy import Effect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from iamsim.aws.escalations import Technique
+    from iamsim.env.types import Environment
+    from iamsim.graph.edges import Edge
+    from iamsim.graph.world import Search
+    from iamsim.judge.judge import Ask
+    from iamsim.model.policy import Match, Policy
+
+Fact = str | Change
+START = ""
+"""The name of the node that the search starts from."""
+
+OUTSIDER = "outsider"
+"""The name of the node of a user of the attacker's own account, whom a trust policy that it writes may name."""
+
+_OWN = f"arn:aws:iam::{OUTSIDE_ACCOUNT}:user/outsider"
+OUTSIDE = frozenset({Change(Kind.CREATED, _OWN), Change(Kind.LEFT, OUTSIDE_ACCOUNT)})
+"""What makes that user: it may do anything in its account, which is in none of the organizations."""
+
+BASE: frozenset[Fact] = frozenset({START, OUTSIDER, *OUTSIDE})
+"""The facts that hold from the beginning."""
+
+ASSUME = "sts-assume-role"
+_SIGNED = (CallerKind.USER, CallerKind.ROLE_SESSION, CallerKind.ROOT)
+_NO_HOPS = (CallerKind.ANONYMOUS, CallerKind.ROOT, CallerKind.FEDERATED_USER)
+MAX_ROUNDS = 60
+
+
+@dataclass(slots=True)
+class Closure:
+    """What follows from control of the start: each fact with the firings that give it, in the order in which they were found.
+
+    `sure`: every firing in it is certain. `every`: all firings were looked for, also those that give what others give.
+    `extra` are principals of which all changes are looked for. `unsettled` are reasons why more may follow than was found.
+    """
+
+    search: Search
+    sure: bool
+    nodes: dict[str, Node]
+    how: dict[Fact, list[Firing]]
+    cost: dict[Fact, int]
+    every: bool = False
+    extra: frozenset[str] = frozenset()
+    unsettled: set[str] = field(default_factory=set)
+    done: dict[object, object] = field(default_factory=dict)
+
+    @property
+    def changes(self) -> frozenset[Change]:
+        """All changes that can be made."""
+        known = self.done.get("changes")
+        if known is None or known[0] != len(self.how):  # type: ignore[index]
+            found = frozenset(f for f in self.how if isinstance(f, Change))
+            known = self.done["changes"] = (len(self.how), found)
+        return known[1]  # type: ignore[index,no-any-return]
+
+    def free(self, arn: str) -> bool:
+        """True iff nothing but SCPs, RCPs and resource policies keeps the user or role from doing whatever it likes."""
+        changes = self.changes
+        key = ("free", arn)
+        known = self.done.get(key)
+        if known is None or known[0] != len(changes):  # type: ignore[index]
+            known = self.done[key] = (len(changes), unbound(self.search.env, arn, changes))
+        return bool(known[1])  # type: ignore[index]
+
+    def rulers(self) -> frozenset[str]:
+        """The accounts in which some node may do everything, as far as it is for the account to say."""
+        key, size = "rulers", (len(self.nodes), len(self.changes))
+        known = self.done.get(key)
+        if known is None or known[0] != size:  # type: ignore[index]
+            found = (
+                n.caller.account
+                for n in self.nodes.values()
+                if n.full and n.caller.account and self.free(n.caller.arn or "")
+            )
+            known = self.done[key] = (size, frozenset(found))
+        return known[1]  # type: ignore[index,no-any-return]
+
+
+def begin(search: Search, *, every: bool = False) -> Closure:
+    """Control of the start alone."""
+    node = Node(START, search.start, made=False)
+    return Closure(search, True, {START: node, OUTSIDER: outsider(search)}, {START: []}, {START: 0}, every)
+
+
+def outsider(search: Search) -> Node:
+    """The node of a user outside whom the attacker has anyway."""
+    env = changed(search.env, OUTSIDE, (_OWN,))
+    return Node(OUTSIDER, caller_of(env, env.principals[_OWN]), made=False)
+
+
+def later(ask: Ask, action: str, search: Search) -> Ask:
+    """`ask` for requests after the first: what it says of the first caller alone is left out."""
+    start = search.start
+    given = {
+        **given_for(ask.given, action, start, first=False, last=False),
+        **given_for(ask.given, action, start, first=False, last=True),
+    }
+    parts = [when_for(ask.when, action, start, first=False, last=x) for x in (False, True)]
+    return replace(ask, given=given, when=all_of(dict.fromkeys(parts)))
+
+
+def grow(closure: Closure, *, sure: bool, extra: frozenset[str] = frozenset(), progress: object = None) -> Closure:
+    """The fixpoint above `closure`: with `sure` of certain firings, else of all that may be possible."""
+    out = Closure(
+        closure.search, sure, dict(closure.nodes), {k: list(v) for k, v in closure.how.items()}, dict(closure.cost),
+        closure.every, closure.extra | extra, set(closure.unsettled), {k: v for k, v in closure.done.items() if isinstance(k, tuple) and k[0] == "absorbed"},
+    )  # fmt: skip
+    for _ in range(MAX_ROUNDS):
+        before = (len(out.how), sum(len(v) for v in out.how.values()))
+        _round(out)
+        if before == (len(out.how), sum(len(v) for v in out.how.values())):
+            return out
+        if progress is not None:
+            progress(len(out.nodes))  # type: ignore[operator]
+    out.unsettled.add(f"budget:more than {MAX_ROUNDS} rounds of techniques")
+    return out
+
+
+def _round(closure: Closure) -> None:
+    before = len(closure.how)
+    for name in _order(closure):
+        _of_node(closure, name)
+    for fired in _admitted(closure):
+        accept(closure, fired)
+    if len(closure.how) == before:
+        # tags last: of most principals they no longer matter then
+        for fired in tag_firings(closure):
+            accept(closure, fired)
+
+
+def _order(closure: Closure) -> list[str]:
+    """The nodes to look at: whoever may do everything in its account first, since it makes most of the others needless."""
+    names = [n for n in closure.nodes if n != OUTSIDER]
+    return sorted(names, key=lambda n: not closure.free(closure.nodes[n].caller.arn or ""))
+
+
+def _of_node(closure: Closure, name: str) -> None:
+    node = closure.nodes[name]
+    if not closure.every and closure.free(node.caller.arn or ""):
+        _absorb(closure, node)
+    mine = _signature(closure, node)
+    if closure.done.get(("moves", name)) != mine:
+        closure.done["moves", name] = mine
+        for fired in _moves(closure, node, mine):
+            accept(closure, fired)
+        for fired in _hops(closure, node, mine):
+            accept(closure, fired)
+    if closure.free(node.caller.arn or ""):
+        # roles that can be opened first: then fewer other changes can matter
+        for fired in _changes_by(closure, name, node, ("rewrites-trust",)):
+            accept(closure, fired)
+        for fired in _admitted(closure):
+            accept(closure, fired)
+    for fired in _changes_by(closure, name, node):
+        accept(closure, fired)
+
+
+def administrators(env: Environment, account: str | None) -> tuple[str, ...]:
+    """The users and roles of an account that nothing of their own binds as they are."""
+    key = ("administrators", account)
+    found: tuple[str, ...] | None = env.memo.get(key)
+    if found is None:
+        every = [a for k in PrincipalKind for a in sorted(of_account(env, k, account))]
+        found = env.memo[key] = tuple(a for a in every if unbound(env, a, frozenset()))
+    return found
+
+
+def _absorb(closure: Closure, node: Node) -> None:
+    """Adds what follows from an administrator of the node's account, worked out once for all who can be one."""
+    search, account = closure.search, node.caller.account
+    if ("absorbed", account) in closure.done or search.ask.given or search.ask.when is not TRUE:
+        return
+    every = administrators(search.env, account)
+    if (
+        search.start.arn in every
+        and not closure.nodes[START].made
+        and len(closure.nodes) <= 2
+        and _is_ruler(search, every)
+    ):
+        return
+    if not any(a in closure.nodes for a in every[:_RULERS]):
+        wanted = {"who": frozenset(every[:_RULERS]) - {node.caller.arn or ""}}
+        mine = _signature(closure, node)
+        for fired in firings(search, node, mine, techniques_of(search, NODES), wanted):
+            accept(closure, fired)
+            if fired.sure and not fired.session:
+                break
+    ruler = next((a for a in every[:_RULERS] if a in closure.nodes), None)
+    if ruler is None:
+        return
+    closure.done["absorbed", account] = True
+    _merge(closure, _rule(search, closure.nodes[ruler], sure=closure.sure), ruler)
+
+
+_RULERS = 3
+"""How many administrators of an account are tried as the one of whom all others make use."""
+
+
+def _is_ruler(search: Search, every: tuple[str, ...]) -> bool:
+    return search.start.arn in every[:_RULERS]
+
+
+def _rule(search: Search, node: Node, *, sure: bool) -> Closure:
+    """What follows from one administrator."""
+    ask = search.ask
+    action = search.action.lower() if is_picky(search.env) else None
+    key = ("rule", node.caller, ask.missing, ask.ever, search.ruling, id(search.catalogue), sure, action)
+    found: Closure | None = search.env.memo.get(key)
+    if found is None:
+        own = replace(search, start=node.caller, ask=replace(ask, documents=NO_DOCUMENTS))
+        below = Closure(own, sure, {START: replace(node, name=START)}, {START: []}, {START: 0})
+        below.nodes[OUTSIDER] = outsider(own)
+        below.done["absorbed", node.caller.account] = True
+        found = search.env.memo[key] = grow(below, sure=sure)
+    return found
+
+
+def _merge(closure: Closure, other: Closure, name: str) -> None:
+    """Adds the facts of `other`, whose start is the node `name` here."""
+    for fact, fired in other.how.items():
+        if fact in (START, name):
+            continue
+        known = closure.how.setdefault(fact, [])
+        known += [replace(f, node=name) if f.node == START else f for f in fired if f not in known]
+        closure.cost.setdefault(fact, other.cost.get(fact, 1) + closure.cost.get(name, 0))
+        if isinstance(fact, str):
+            closure.nodes.setdefault(fact, other.nodes[fact])
+    for node in (name, *(n for n in other.nodes if n not in BASE)):
+        closure.done["moves", node] = _signature(closure, closure.nodes[node])
+
+
+def ruled(closure: Closure, node: Node) -> bool:
+    """True iff another node of the same account may do everything there, as far as it is for the account to say."""
+    account = node.caller.account
+    key = ("ruler", account)
+    ruler = closure.done.get(key)
+    if ruler is None:
+        for name, other in closure.nodes.items():
+            if other.caller.account == account and other.full and _free(closure, other):
+                ruler = closure.done[key] = name
+                break
+    return ruler is not None and ruler != node.name
+
+
+def _free(closure: Closure, node: Node) -> bool:
+    arn = node.caller.arn or ""
+    made = any(c.kind is Kind.CREATED and c.who == arn and fully(c) for c in closure.changes)
+    return node.name != OUTSIDER and (made or closure.free(arn))
+
+
+def not_held(closure: Closure, account: str | None) -> frozenset[str]:
+    """The users and roles of an account that are not controlled, those aside that nobody may change."""
+    env = closure.search.env
+    key = ("not-held", account)
+    known = closure.done.get(key)
+    if known is None or known[0] != len(closure.nodes):  # type: ignore[index]
+        held = {n.caller.arn for n in closure.nodes.values() if n.full}
+        every = (a for k in PrincipalKind for a in of_account(env, k, account))
+        found = frozenset(a for a in every if a not in held and not env.principals[a].path.startswith(_FIXED))
+        known = closure.done[key] = (len(closure.nodes), found)
+    return known[1]  # type: ignore[index,no-any-return]
+
+
+_FIXED = ("/aws-service-role/", "/aws-reserved/")
+
+
+def _signature(closure: Closure, node: Node) -> frozenset[Change]:
+    """The changes that bear on what the node may do by itself."""
+    mine = relevant(closure.search.env, closure.changes, (node.caller.arn or "",))
+    if ruled(closure, node) and not closure.every:
+        return mine
+    free = not_held(closure, node.caller.account)
+    return mine | {c for c in closure.changes if c.who in free and c.kind in (Kind.TAGS, Kind.BOUNDARY)}
+
+
+def accept(closure: Closure, fired: Firing) -> None:
+    """Adds what a firing gives, unless it is not certain where it must be."""
+    if closure.sure and not fired.sure:
+        return
+    if fired.session and fired.node:
+        found = exactly(closure, fired)
+        if found is None or not found[0]:
+            fired, found = _retagged(closure, fired, found)
+        if found is None or (closure.sure and not found[0]):
+            return
+        fired = replace(fired, sure=found[0] and fired.sure, reasons=found[1])
+    cost = 1 + closure.cost.get(fired.node, 0) + sum(closure.cost.get(c, 0) for c in fired.needs)
+    for gain in fired.gains:
+        fact: Fact = gain.name if isinstance(gain, Node) else gain
+        if fact in (START, fired.node):
+            continue
+        known = closure.how.setdefault(fact, [])
+        if any(
+            (k.technique, k.node, k.bound, k.needs) == (fired.technique, fired.node, fired.bound, fired.needs)
+            for k in known
+        ):
+            continue
+        known.append(fired)
+        closure.cost[fact] = min(cost, closure.cost.get(fact, cost))
+        if isinstance(gain, Node) and fact not in closure.nodes:
+            closure.nodes[gain.name] = gain
+
+
+def _retagged(closure: Closure, fired: Firing, found: Exact) -> tuple[Firing, Exact]:
+    """The firing with the first tag of the caller changed with which some session makes it work; else as it was."""
+    arn = closure.nodes[fired.node].caller.arn or ""
+    for change in sorted(c for c in closure.changes if c.kind is Kind.TAGS and c.who == arn and c not in fired.needs):
+        other = replace(fired, needs=fired.needs | {change})
+        better = exactly(closure, other)
+        if better is not None and better[0]:
+            return other, better
+    return fired, found
+
+
+Exact = tuple[bool, tuple[str, ...]] | None
+
+
+def _moves(closure: Closure, node: Node, mine: frozenset[Change]) -> Iterable[Firing]:
+    """The techniques by which the node gives further callers; worked out once for the same changes."""
+    search = closure.search
+    if node.caller.kind not in _SIGNED or not _loaded(closure, node):
+        return ()
+    if not closure.every and ruled(closure, node):
+        # whoever may do everything has the means of the others of its account, but for conditions on who they are
+        free = not_held(closure, node.caller.account)
+        return tuple(firings(search, node, mine, techniques_of(search, NODES), {"who": free})) if free else ()
+    key = _key(search, "moves", node, mine)
+    found = search.env.memo.get(key) if key is not None else None
+    if found is None:
+        found = tuple(firings(search, node, mine, techniques_of(search, NODES), every=closure.every))
+        if key is not None:
+            search.env.memo[key] = found
+    return tuple(replace(f, node=node.name) for f in found) if node.name == START else found
+
+
+def _key(search: Search, what: str, node: Node, mine: frozenset[Change]) -> object:
+    ask = search.ask
+    around = given_for(ask.given, search.action, search.start, first=node.name == START, last=False)
+    when = when_for(ask.when, search.action, search.start, first=node.name == START, last=False)
+    if around or when is not TRUE:
+        return None
+    return (
+        search.action.lower() if is_picky(search.env) else None,
+        what,
+        node.caller,
+        node.reach,
+        node.only,
+        node.made,
+        mine,
+        ask.missing,
+        ask.ever,
+        search.ruling,
+        id(search.catalogue),
+    )
+
+
+def _loaded(closure: Closure, node: Node) -> bool:
+    caller = node.caller
+    if caller.kind is CallerKind.ROOT:
+        return True
+    arn = caller.arn or ""
+    return (
+        node.name == OUTSIDER
+        or arn in closure.search.env.principals
+        or any(c.kind is Kind.CREATED and c.who == arn for c in closure.changes)
+    )
+
+
+def _hops(closure: Closure, node: Node, mine: frozenset[Change]) -> Iterator[Firing]:
+    """Role assumption by the node's sessions."""
+    search = closure.search
+    if not node.full or node.caller.kind in _NO_HOPS:
+        return
+    arn = node.caller.arn or ""
+    own = relevant(search.env, mine, (arn,))
+    seen: dict[str, bool] = {}
+    for env in worlds(search.env, own, (arn,)):
+        for role, edge in _worth_entering(closure, node, env).items():
+            plain = not node.made or not any(of_session(v) for v in edge.read)
+            sure = edge.sure and role in env.principals
+            if seen.get(role, False) >= sure and role in seen:
+                continue
+            seen[role] = sure
+            needs = own_creation(own, (arn,))
+            if own > needs and role not in _edges(closure, node, changed(search.env, needs, (arn,))):
+                needs = _fewest(closure, node, role, own, sure)
+            target = role_at(env, role)
+            gain = Node(role, possible(env, target))
+            reasons = () if role in env.principals else (f"missing:trust policy of {role}",)
+            yield Firing(
+                hop_technique(node.caller),
+                0,
+                node.name,
+                (("$target-role", role),),
+                (gain,),
+                sure,
+                needs,
+                not plain,
+                (),
+                reasons,
+            )
+
+
+def _worth_entering(closure: Closure, node: Node, env: Environment) -> dict[str, Edge]:
+    """The hops of the node; of one whose account is held anyway, those to roles that are not."""
+    if closure.every or not ruled(closure, node):
+        return _edges(closure, node, env)
+    held = {n.caller.arn for n in closure.nodes.values() if n.full}
+    caller = node.caller if node.made else caller_in(closure.search.env, env, node.caller)
+    found = {}
+    for role in roles_for(env, caller, closure.search.ask.missing):
+        if role.arn not in held and (edge := _edge(closure, node, env, role.arn)) is not None:
+            found[role.arn] = edge
+    return found
+
+
+def _asking(closure: Closure, node: Node, env: Environment) -> Ask | None:
+    """What the node's requests in `env` are asked with; None if it does not exist there."""
+    search = closure.search
+    if node.made and not is_known(env, node.caller.arn or ""):
+        return None
+    ask = search.ask if node.name == START else later(search.ask, search.action, search)
+    return replace(ask, env=env)
+
+
+def _edges(closure: Closure, node: Node, env: Environment) -> dict[str, Edge]:
+    search = closure.search
+    ask = _asking(closure, node, env)
+    if ask is None:
+        return {}
+    if node.made:
+        return edges_from(ask, search.start, node.caller.arn or "", search.action)
+    return edges_from(ask, caller_in(search.env, env, node.caller), "", search.action)
+
+
+def _edge(closure: Closure, node: Node, env: Environment, role: str) -> Edge | None:
+    """The hop of the node to one role of `env`."""
+    search = closure.search
+    ask = _asking(closure, node, env)
+    if ask is None:
+        return None
+    caller = search.start if node.made else caller_in(search.env, env, node.caller)
+    return edge_to(ask, caller, (node.caller.arn or "") if node.made else "", role_at(env, role), search.action)
+
+
+def _admitted(closure: Closure) -> Iterator[Firing]:
+    """Roles whose trust policy or tags were changed, assumed by whichever node may."""
+    search = closure.search
+    about = sorted({c.who for c in closure.changes if c.kind in (Kind.TRUST, Kind.TAGS) and ":role/" in c.who})
+    for role in about:
+        if role in closure.nodes and any(f.technique == ASSUME for f in closure.how[role]):
+            continue
+        if role in closure.nodes and not closure.every and not worthwhile(closure, role):
+            continue
+        for name, node in sorted(closure.nodes.items(), key=lambda n: n[0] == OUTSIDER):
+            if (
+                not node.full
+                or node.caller.kind not in (CallerKind.USER, CallerKind.ROLE_SESSION)
+                or not _loaded(closure, node)
+            ):
+                continue
+            arn = node.caller.arn or ""
+            changes = relevant(search.env, closure.changes, (arn, role))
+            if name == OUTSIDER:
+                if Change(Kind.TRUST, role) not in changes or any(f.sure for f in closure.how.get(role, ())):
+                    continue
+                changes |= OUTSIDE
+            key = ("admitted", name, role, changes)
+            if key in closure.done:
+                continue
+            closure.done[key] = True
+            if name != OUTSIDER and Change(Kind.TRUST, role) in changes and _enters(closure, node):
+                gain = Node(role, possible(search.env, search.env.principals[role]))
+                needs = frozenset({Change(Kind.TRUST, role), *own_creation(changes, (arn,))})
+                yield Firing(ASSUME, 0, name, (("$target-role", role),), (gain,), True, needs)
+                break
+            found = None
+            for env in worlds(search.env, changes, (arn, role)):
+                edge = _edge(closure, node, env, role)
+                if edge is not None and (found is None or edge.sure):
+                    found = edge
+            if found is None:
+                continue
+            target = changed(search.env, changes, (role,)).principals[role]
+            gain = Node(role, possible(changed(search.env, changes, (role,)), target))
+            sure = found.sure
+            plain = not node.made or not any(of_session(v) for v in found.read)
+            needs = changes if name == OUTSIDER else _fewest(closure, node, role, changes, sure)
+            yield Firing(ASSUME, 0, name, (("$target-role", role),), (gain,), sure, needs, not plain)
+            if sure:
+                break
+
+
+def _enters(closure: Closure, node: Node) -> bool:
+    """Whether the node may assume whatever role of its account names it: nothing denies it that, anywhere, ever."""
+    search = closure.search
+    arn = node.caller.arn or ""
+    env = changed(search.env, own_creation(closure.changes, (arn,)), (arn,))
+    key = ("enters", node.caller, search.ask.missing, search.ask.ever)
+    found: bool | None = env.memo.get(key)
+    if found is None:
+        target = Target(None, node.caller.account)
+        check = check_of(
+            replace(facts_of(replace(search.ask, given={}), node.caller, "sts:AssumeRole", target), env=env)
+        )
+        found = check.authorization.denied is FALSE and all(t is TRUE for _, t in check.authorization.limits)
+        env.memo[key] = found
+    return found and not search.ask.given and search.ask.when is TRUE
+
+
+def _fewest(closure: Closure, node: Node, role: str, changes: frozenset[Change], sure: bool) -> frozenset[Change]:
+    """Changes without which the node may not assume the role, none of them superfluous."""
+    arn = node.caller.arn or ""
+    base = own_creation(changes, (arn, role))
+
+    def enough(some: frozenset[Change]) -> bool:
+        found = (_edge(closure, node, env, role) for env in worlds(closure.search.env, some, (arn, role)))
+        return any(e is not None and e.sure >= sure for e in found)
+
+    for change in sorted(changes - base):
+        if enough(base | {change}):
+            return base | {change}
+    needs = changes
+    for change in sorted(changes - base, reverse=True):
+        if enough(needs - {change}):
+            needs -= {change}
+    return needs
+
+
+def _changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] | None = None) -> Iterator[Firing]:
+    """Changes that the node may make to what is controlled, and to the trust of roles that are not."""
+    search = closure.search
+    if node.caller.kind not in _SIGNED or not _loaded(closure, node):
+        return
+    techniques = techniques_of(search, types, leave=(*NODES, *TAKEOVERS, "sets-tags"))
+    mine = _signature(closure, node)
+    size = (len(closure.nodes), len(closure.changes))
+    known = closure.done.get("wanted")
+    if known is None or known[0] != size:  # type: ignore[index]
+        known = closure.done["wanted"] = (size, _wanted(closure))
+    wanted: dict[str, frozenset[str]] = known[1]  # type: ignore[index]
+    able = may_do(search, changed(search.env, mine, (node.caller.arn or "",)), node)
+    for technique in techniques:
+        if not any(all(c.action.lower() in able for c in v.calls) for v in technique.variants):
+            continue
+        subject = _SUBJECT.get(technique.outcome.type)
+        if subject is None:
+            if _once(closure, name, technique.id, mine):
+                continue
+            if (
+                technique.outcome.type == "creates-principal"
+                and not closure.every
+                and not _creatable(closure, node, technique)
+            ):
+                continue
+            yield from firings(search, node, mine, [technique], {})
+            continue
+        left = wanted[_WANTED.get(technique.outcome.type, subject)] - _tried(closure, name, technique.id, subject, mine)
+        if left:
+            _mark(closure, name, technique.id, subject, mine, left)
+            fresh = frozenset(c for c in closure.changes if c.kind is Kind.CREATED)
+            yield from firings(search, node, mine | fresh, [technique], {subject: left})
+
+
+def _creatable(closure: Closure, node: Node, technique: Technique) -> bool:
+    """Whether a name for which the technique could create a principal does not have a free one yet."""
+    made = {c.who for c in closure.changes if c.kind is Kind.CREATED and fully(c)}
+    names = new_principals(closure.search.env, node, technique.outcome.get("who"))
+    if closure.free(node.caller.arn or "") or ruled(closure, node):
+        # an ordinary new principal could do no more than the node itself
+        names = (n for n in names if not n.endswith("/" + FRESH))
+    return any(n not in made for n in names)
+
+
+_SUBJECT = {
+    "arbitrary-identity-policy": "who", "gains-managed-policy": "who", "arbitrary-group-policy": "group",
+    "group-gains-managed-policy": "group", "joins-group": "user", "leaves-group": "user", "rewrites-policy": "policy",
+    "switches-policy-version": "policy", "drops-identity-deny": "who", "drops-group-deny": "group",
+    "drops-inline-policies": "who", "drops-group-inline-policies": "group", "lifts-boundary": "who",
+    "replaces-boundary": "who", "rewrites-trust": "role",
+}  # fmt: skip
+"""The field of an outcome that says what is changed."""
+
+_WANTED = {
+    "gains-managed-policy": "unwritten", "group-gains-managed-policy": "unwritten-group", "joins-group": "unwritten-user",
+    "lifts-boundary": "bounded", "replaces-boundary": "rebounded",
+}  # fmt: skip
+"""Where only some of what the field could name is worth a change: which."""
+
+
+def _tried(closure: Closure, node: str, technique: str, field: str, mine: frozenset[Change]) -> frozenset[str]:
+    found = closure.done.get(("changes", node, technique, field, mine), frozenset())
+    assert isinstance(found, frozenset)
+    return found
+
+
+def _mark(
+    closure: Closure, node: str, technique: str, field: str, mine: frozenset[Change], what: frozenset[str]
+) -> None:
+    closure.done["changes", node, technique, field, mine] = _tried(closure, node, technique, field, mine) | what
+
+
+def _once(closure: Closure, node: str, technique: str, mine: frozenset[Change]) -> bool:
+    key = ("once", node, technique, mine)
+    if key in closure.done:
+        return True
+    closure.done[key] = True
+    return False
+
+
+def _wanted(closure: Closure) -> dict[str, frozenset[str]]:
+    """What may usefully be changed, by the field of the outcomes that name it."""
+    env, changes = closure.search.env, closure.changes
+    written = {c.who for c in changes if c.kind is Kind.WRITES}
+    lifted = {c.who for c in changes if c.kind is Kind.BOUNDARY and not c.what}
+    tested = bool(texts_of(env, ("iam:permissionsboundary",)))
+    controlled = sorted(
+        {n.caller.arn for n in closure.nodes.values() if n.caller.arn in env.principals and n.caller.arn}
+    )
+    created = {c.who for c in changes if c.kind is Kind.CREATED}
+    who: set[str] = set()
+    groups: set[str] = set()
+    policies: set[str] = set()
+    users: set[str] = set()
+    rulers = closure.rulers()
+    for arn in (*controlled, *sorted(created)):
+        if closure.free(arn):
+            continue
+        if _account(arn) in rulers and not closure.every and arn not in closure.extra and not _special(closure, arn):
+            continue
+        who.add(arn)
+        principal = env.principals.get(arn)
+        if principal is None:
+            continue
+        if principal.kind is PrincipalKind.USER:
+            users.add(arn)
+            joined = [c.what for c in changes if c.kind is Kind.JOINS and c.who == arn]
+            groups.update(g for g in (*principal.groups, *joined) if g in env.groups)
+        if principal.boundary is not None and principal.boundary.arn:
+            policies.add(principal.boundary.arn)
+    bounded = frozenset(a for a in who if a in created or env.principals[a].boundary is not None) - lifted
+    for carrier in (*who, *groups):
+        own = env.principals.get(carrier) or env.groups.get(carrier)
+        policies.update(p.arn for p in (own.policies if own is not None else ()) if p.arn)
+    policies.update(c.what for c in changes if c.kind is Kind.GAINS)
+    return {
+        "who": frozenset(who - written),
+        "unwritten": frozenset(who - written),
+        "unwritten-group": frozenset(groups - written),
+        "unwritten-user": frozenset(users - written),
+        "bounded": bounded,
+        "rebounded": frozenset(who) if tested else bounded - lifted,
+        "group": frozenset(groups - written),
+        "policy": frozenset(policies - {c.who for c in changes if c.kind is Kind.REWRITES}),
+        "user": frozenset(users),
+        "role": _roles(closure),
+    }
+
+
+def _account(arn: str) -> str:
+    return arn.split(":")[4]
+
+
+def worthwhile(closure: Closure, arn: str) -> bool:
+    """Whether changes to a principal may matter: it is not held yet, or nobody of its account has the means it would give."""
+    if closure.free(arn):
+        return False
+    if _account(arn) not in closure.rulers() or closure.every or arn in closure.extra:
+        return True
+    return arn in not_held(closure, _account(arn)) or _special(closure, arn)
+
+
+def _special(closure: Closure, arn: str) -> bool:
+    """Whether some role that is not held yet asks for this very principal, once nothing of its own binds it."""
+    search = closure.search
+    if arn not in search.env.principals:
+        return False
+    env = changed(search.env, most_of(search.env, arn), (arn,))
+    node = _node_in(env, arn)
+    held = {n.caller.arn for n in closure.nodes.values()}
+    roles = tuple(r.arn for r in roles_for(env, node.caller, "closed") if r.arn not in held)
+    key = ("special", arn, roles)
+    if key not in closure.done:
+        closure.done[key] = any(_edge(closure, node, env, r) is not None for r in roles)
+    return bool(closure.done[key])
+
+
+def _node_in(env: Environment, arn: str) -> Node:
+    principal = env.principals[arn]
+    if principal.kind is PrincipalKind.USER:
+        return Node(arn, caller_of(env, principal), made=False)
+    return Node(arn, possible(env, principal))
+
+
+def most_of(env: Environment, arn: str) -> frozenset[Change]:
+    """Changes after which nothing of its own binds the user or role any more."""
+    principal = env.principals.get(arn)
+    out = {Change(Kind.WRITES, arn)}
+    if principal is None:
+        return frozenset(out)
+    out.add(Change(Kind.BOUNDARY, arn))
+    out |= {Change(Kind.DROPS, arn, p.arn) for p in principal.policies if p.arn and denies(p)}
+    out |= {Change(Kind.LEAVES, arn, g) for g in principal.groups}
+    return frozenset(out)
+
+
+def unbound(env: Environment, arn: str, changes: frozenset[Change]) -> bool:
+    """True iff nothing but SCPs, RCPs and resource policies keeps the user or role from doing whatever it likes.
+
+    It is allowed everything without condition, and no boundary and no deny of its own or of a group remains.
+    """
+    principal = env.principals.get(arn)
+    if principal is None:
+        return False
+    lifted = any(c.kind is Kind.BOUNDARY and c.who == arn and not c.what for c in changes) or any(
+        c.kind is Kind.REWRITES and principal.boundary is not None and c.who == principal.boundary.arn for c in changes
+    )
+    if principal.boundary is not None and not lifted:
+        return False
+    written = {c.who for c in changes if c.kind is Kind.WRITES}
+    rewritten = {c.who for c in changes if c.kind is Kind.REWRITES}
+    gained = {(c.who, c.what) for c in changes if c.kind is Kind.GAINS}
+    policies = [p for p in principal.policies if not (arn in written and p.arn is None)]
+    policies += [managed_policy_of(env, p) for w, p in sorted(gained) if w == arn or w in principal.groups]
+    for name in principal.groups:
+        group = env.groups.get(name)
+        if group is None:
+            return False
+        policies += [p for p in group.policies if not (name in written and p.arn is None)]
+    if any(denies(p) and p.arn not in rewritten for p in policies):
+        return False
+    free = {p.arn for p in policies if p.arn} & rewritten
+    return arn in written or bool(free) or any(n in written for n in principal.groups) or any(map(_all, policies))
+
+
+def _all(policy: Policy | MissingPolicy) -> bool:
+    """Whether the policy allows everything without condition."""
+    if isinstance(policy, MissingPolicy) or policy.malformed is not None:
+        return False
+    return any(
+        s.effect is Effect.ALLOW and s.malformed is None and not s.conditions and _star(s.action) and _star(s.resource)
+        for s in policy.statements
+    )
+
+
+def _star(match: Match | None) -> bool:
+    return (
+        match is not None
+        and not match.negated
+        and any(isinstance(p, Pattern) and p.text == "*" for p in match.patterns)
+    )
+
+
+def _roles(closure: Closure) -> frozenset[str]:
+    """Roles that are not controlled yet, in the accounts of nodes that may rewrite trust policies, and the role asked for."""
+    env = closure.search.env
+    accounts = {n.caller.account for n in closure.nodes.values() if n.caller.account}
+    have = {c.who for c in closure.changes if c.kind is Kind.TRUST}
+    created = {c.who for c in closure.changes if c.kind is Kind.CREATED}
+    held = {n.caller.arn for n in closure.nodes.values() if n.made and n.full}
+    out = {r for a in accounts for r in of_account(env, PrincipalKind.ROLE, a) if r not in held}
+    out |= {e for e in closure.extra if e in env.principals and env.principals[e].kind is PrincipalKind.ROLE}
+    return frozenset(out - have - created)

@@ -1,0 +1,508 @@
+"""What one controlled principal can do by itself: the techniques that it may use, and what each gains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from iamsim.env.changes import Change, Kind, changed, denies
+from iamsim.env.hits import slice_policy
+from iamsim.env.organization import below
+from iamsim.env.types import MissingPolicy, PrincipalKind
+from iamsim.graph.candidates import ADMINISTRATOR, administrator
+from iamsim.graph.firing import attempt, may_call, outcome_of, sweeping
+from iamsim.graph.names import names_in, values
+from iamsim.graph.permitted import actions_of, permitted
+from iamsim.graph.preconditions import holds
+from iamsim.graph.reach import fires_within_reach
+from iamsim.graph.sessions import possible
+from iamsim.graph.world import Node, own_creation, relevant, worlds
+from iamsim.ir.lower import resource_term
+from iamsim.ir.term import FALSE, TRUE
+from iamsim.judge.callers import caller_of
+from iamsim.model.caller import Caller, CallerKind
+from iamsim.model.policy import Effect, Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from iamsim.aws.escalations import Technique, Variant
+    from iamsim.env.types import Environment, OrgNode
+    from iamsim.graph.world import Search
+
+Gain = Node | Change
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """One use of a technique by `node`: what is bound, what it gains, whether that is certain, and what it rests on.
+
+    `needs` are the changes that must have been made before; none of them can be left out. `session`: it depends on the
+    session of the node with which it is made. `reasons` say why it is not certain.
+    """
+
+    technique: str
+    variant: int
+    node: str
+    bound: tuple[tuple[str, str], ...]
+    gains: tuple[Gain, ...]
+    sure: bool
+    needs: frozenset[Change] = frozenset()
+    session: bool = False
+    assumed: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def target(self) -> str:
+        """What the firing is about: the ARN of a principal, policy or resource."""
+        first = self.gains[0]
+        return (first.caller.arn or first.name) if isinstance(first, Node) else first.who
+
+
+NODES = ("becomes", "gains-root-task")
+"""Types of outcomes that give a caller who is there."""
+
+TAKEOVERS = ("rewrites-resource-policy", "gains-resource-actions")
+"""Types of outcomes that change the policy of a resource."""
+
+
+def techniques_of(search: Search, types: tuple[str, ...] | None, *, leave: tuple[str, ...] = ()) -> list[Technique]:
+    """The techniques and primitives with outcomes of these types (None: all but `leave`); composed ones are their parts."""
+    every = (*search.catalogue.techniques.values(), *search.catalogue.primitives.values())
+    return [
+        t
+        for t in every
+        if not t.composed_of
+        and t.id != "sts-assume-role"
+        and (t.outcome.type in types if types is not None else t.outcome.type not in leave)
+    ]
+
+
+def may_do(search: Search, env: Environment, node: Node) -> frozenset[str]:
+    """The actions of the catalogue, in lower case, that identity policies of the node may allow."""
+    caller, every = node.caller, actions_of(search.env, search.catalogue)
+    if caller.kind is CallerKind.ROOT:
+        return every
+    principal = env.principals.get(caller.parent or caller.arn or "")
+    if principal is None:
+        unread = search.ask.missing != "closed" and caller.kind in (CallerKind.USER, CallerKind.ROLE_SESSION)
+        return every if unread else frozenset()
+    policies = list(principal.policies)
+    for name in principal.groups:
+        group = env.groups.get(name)
+        policies += group.policies if group is not None else (MissingPolicy(name, principal.origin),)
+    return permitted(env, policies, every)
+
+
+def plausible(env: Environment, node: Node, action: str, resource: str) -> bool:
+    """False only if no identity policy of the node can allow `action` on the resource (an ARN)."""
+    caller = node.caller
+    if caller.kind is CallerKind.ROOT:
+        return True
+    principal = env.principals.get(caller.parent or caller.arn or "")
+    if principal is None:
+        return True
+    policies = list(principal.policies)
+    for name in principal.groups:
+        group = env.groups.get(name)
+        if group is None:
+            return True
+        policies += group.policies
+    return any(_may_allow(env, p, action, resource) for p in policies)
+
+
+def _may_allow(env: Environment, policy: object, action: str, resource: str) -> bool:
+    if isinstance(policy, MissingPolicy) or policy.malformed is not None:  # type: ignore[attr-defined]
+        return True
+    service = action.partition(":")[0]
+    for row in slice_policy(_About(env, action), policy):  # type: ignore[arg-type]
+        statement = row.statement
+        if statement.effect is Effect.DENY:
+            continue
+        if statement.resource is None or row.certain is not None:
+            return True
+        if resource_term(statement.resource, row.policy.kind, resource, service) is not FALSE:
+            return True
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    env: Environment
+    action: str
+
+
+def firings(
+    search: Search,
+    node: Node,
+    changes: frozenset[Change],
+    techniques: list[Technique],
+    wanted: Mapping[str, frozenset[str]] | None = None,
+    *,
+    every: bool = False,
+) -> Iterator[Firing]:
+    """The uses of `techniques` by `node` after `changes`.
+
+    `wanted` gives for the names of an outcome what they may stand for. Of the uses with one gain only the first that is
+    certain is returned unless `every` is set; those before it are not certain.
+    """
+    arn = node.caller.arn or ""
+    mine = relevant(search.env, changes, (arn,))
+    among = worlds(search.env, mine, (arn,))
+    able: frozenset[str] = frozenset().union(*(may_do(search, env, node) for env in among))
+    if not able:
+        return
+    have: set[object] = set()
+    for technique in techniques:
+        for number, variant in enumerate(technique.variants):
+            actions = tuple(c.action for c in variant.calls)
+            if not actions or not all(a.lower() in able for a in actions):
+                continue
+            if not fires_within_reach(node, actions):
+                continue
+            if not _plain_hold(search, among, node, variant):
+                continue
+            swept = sweeping(search, node, technique, variant, among[0]) if len(among) == 1 and (node.name or not search.ask.given) else None
+            if swept is False and not mine:
+                continue
+            sweeps = swept is True and _sweepable(technique, variant, mine)
+            for bound in _bindings(search, among, node, technique, variant, wanted, changes, sweeps=sweeps):
+                gains = gained(search, among[0], technique, variant, node, bound)
+                what = tuple(g.name if isinstance(g, Node) else g for g in gains)
+                if not gains or (not every and (what in have or _subject(gains) in have)):
+                    continue
+                if sweeps:
+                    fired = _swept(search, among[0], node, technique, number, bound, gains, mine)
+                else:
+                    fired = _fire(search, node, technique, number, bound, changes, gains)
+                if fired is not None:
+                    if fired.sure:
+                        have.add(what)
+                        if fully(gains[-1]):
+                            have.add(_subject(gains))
+                    yield fired
+
+
+def _plain_hold(search: Search, among: tuple[Environment, ...], node: Node, variant: Variant) -> bool:
+    """False if a precondition that is about the caller alone does not hold."""
+    for condition in variant.preconditions:
+        if not any(v.startswith("$") for _, vs in condition.fields for v in vs):
+            if all(holds(search, env, node, condition, {}, variant.calls).term is FALSE for env in among):
+                return False
+    return True
+
+
+def _sweepable(technique: Technique, variant: Variant, mine: frozenset[Change]) -> bool:
+    """Whether calls that are allowed on whatever they are made leave only the preconditions to be seen to."""
+    if technique.outcome.type == "creates-principal" or len(mine) > 1:
+        return False
+    dependent = any(v.startswith("$") and v != "$self" for c in variant.calls for _, v in c.context)
+    return not dependent or technique.outcome.type in ("gains-managed-policy", "group-gains-managed-policy")
+
+
+def _swept(
+    search: Search,
+    env: Environment,
+    node: Node,
+    technique: Technique,
+    number: int,
+    bound: Mapping[str, str],
+    gains: tuple[Gain, ...],
+    mine: frozenset[Change],
+) -> Firing | None:
+    """The use of a variant whose calls are allowed on whatever they are made."""
+    assumed: list[str] = []
+    for condition in technique.variants[number].preconditions:
+        held = holds(search, env, node, condition, bound, technique.variants[number].calls)
+        if held.term is FALSE:
+            return None
+        if held.term is not TRUE:
+            return _fire(search, node, technique, number, bound, mine, gains)
+        assumed += [held.assumed] if held.assumed else []
+    names = tuple(sorted(bound.items()))
+    return Firing(technique.id, number, node.name, names, gains, True, mine, False, tuple(dict.fromkeys(assumed)))
+
+
+def _subject(gains: tuple[Gain, ...]) -> object:
+    """What tells gains apart of which one may give all that the others give: by whom they are about; None for other gains."""
+    last = gains[-1]
+    if not isinstance(last, Change) or last.kind not in (Kind.CREATED, Kind.GAINS, Kind.BOUNDARY):
+        return None
+    return (last.kind, last.who)
+
+
+def fully(change: object) -> bool:
+    """True iff the change gives more than any other of its kind could: everything, without a boundary."""
+    if not isinstance(change, Change):
+        return False
+    if change.kind in (Kind.GAINS, Kind.BOUNDARY):
+        return not change.what or change.what.endswith(":iam::aws:" + ADMINISTRATOR)
+    return change.kind is Kind.CREATED and not change.what.strip(",")
+
+
+def _fire(
+    search: Search,
+    node: Node,
+    technique: Technique,
+    number: int,
+    bound: Mapping[str, str],
+    changes: frozenset[Change],
+    gains: tuple[Gain, ...],
+) -> Firing | None:
+    variant = technique.variants[number]
+    focus = (node.caller.arn or "", *sorted(v for v in bound.values() if ":" in v))
+    needs = own = own_creation(changes, focus)
+    tried = attempt(search, node, technique, variant, bound, needs)
+    found = None if tried is None else outcome_of(search, tried)
+    rest = relevant(search.env, changes, focus)
+    if rest > own and (found is None or not found[0]):
+        more = attempt(search, node, technique, variant, bound, rest)
+        better = None if more is None else outcome_of(search, more)
+        if more is not None and better is not None and (found is None or better[0] > found[0]):
+            tried, found, needs = more, better, _fewest(search, node, technique, variant, bound, rest, sure=better[0])
+            tried = attempt(search, node, technique, variant, bound, needs) or tried
+    if found is None or tried is None:
+        return None
+    return Firing(
+        technique=technique.id,
+        variant=number,
+        node=node.name,
+        bound=tuple(sorted(bound.items())),
+        gains=gains,
+        sure=found[0],
+        needs=needs,
+        session=tried.reads_session,
+        assumed=tried.assumed,
+        reasons=found[1],
+    )
+
+
+def _fewest(
+    search: Search,
+    node: Node,
+    technique: Technique,
+    variant: Variant,
+    bound: Mapping[str, str],
+    needs: frozenset[Change],
+    *,
+    sure: bool,
+) -> frozenset[Change]:
+    """Changes under which the variant works as well as under all of `needs`, none of them superfluous."""
+    base = own_creation(needs, [c.who for c in needs])
+
+    def enough(some: frozenset[Change]) -> bool:
+        less = attempt(search, node, technique, variant, bound, some)
+        found = None if less is None else outcome_of(search, less)
+        return found is not None and found[0] >= sure
+
+    for change in sorted(needs - base):
+        if enough(base | {change}):
+            return base | {change}
+    for change in sorted(needs - base, reverse=True):
+        if enough(needs - {change}):
+            needs -= {change}
+    return needs
+
+
+def _bindings(
+    search: Search,
+    among: tuple[Environment, ...],
+    node: Node,
+    technique: Technique,
+    variant: Variant,
+    wanted: Mapping[str, frozenset[str]] | None,
+    changes: frozenset[Change],
+    *,
+    sweeps: bool,
+) -> Iterator[dict[str, str]]:
+    names = names_in(technique, variant)
+    subjects = {} if wanted is None else {v: wanted[k] for k, vs in technique.outcome.fields if k in wanted for v in vs}
+
+    def bind(at: int, bound: dict[str, str]) -> Iterator[dict[str, str]]:
+        if at == len(names):
+            yield dict(bound)
+            return
+        name = names[at]
+        seen: set[str] = set()
+        fresh = (c.who for c in changes if c.kind is Kind.CREATED and f":{name.rpartition('-')[2]}/" in c.who)
+        every = (v for env in among for v in values(search, env, node, variant, name, bound))
+        for value in (*every, *(fresh if name in ("$any-user", "$any-role") else ())):
+            if value in seen or (name in subjects and value not in subjects[name]):
+                continue
+            seen.add(value)
+            mine = [c for c in variant.calls if name in c.resources]
+            if sweeps or all(_plausible(among, node, c.action, value) for c in mine):
+                if name.startswith("$new-") and not all(
+                    any(may_call(search, env, node, technique, c, name, value) for env in among) for c in mine
+                ):
+                    continue
+                yield from bind(at + 1, {**bound, name: value})
+
+    yield from bind(0, {})
+
+
+def _plausible(among: tuple[Environment, ...], node: Node, action: str, resource: str) -> bool:
+    return ":" not in resource or any(plausible(env, node, action.lower(), resource) for env in among)
+
+
+def gained(
+    search: Search, env: Environment, technique: Technique, variant: Variant, node: Node, bound: Mapping[str, str]
+) -> tuple[Gain, ...]:
+    """What the technique gives in this binding: a caller, or changes."""
+    outcome = technique.outcome
+
+    def of(field: str) -> str:
+        name = outcome.get(field)
+        return bound.get(name, name)
+
+    match outcome.type:
+        case "becomes":
+            return (node_of(search, env, of("who"), outcome.reach, outcome.only, technique.passed_to),)
+        case "creates-principal":
+            policy = "" if _writes(technique, node, bound) else bound.get("$granting-policy", "")
+            what = ",".join((of("boundary"), policy, bound.get("$target-group", "")))
+            change = Change(Kind.CREATED, of("who"), what)
+            return (new_node(search, change), change)
+        case "gains-root-task":
+            account, task = of("account"), of("task_policy")
+            root = Caller(kind=CallerKind.ROOT, arn=f"arn:{node.caller.partition}:iam::{account}:root", account=account,
+                          partition=node.caller.partition, assumed_root=True, task_policy=task)  # fmt: skip
+            return (Node(f"{root.arn}#{task.rpartition('/')[2]}", root),)
+        case "arbitrary-identity-policy":
+            return (Change(Kind.WRITES, of("who")),)
+        case "arbitrary-group-policy":
+            return (Change(Kind.WRITES, of("group")),)
+        case "gains-managed-policy":
+            return (Change(Kind.GAINS, of("who"), of("policy")),)
+        case "group-gains-managed-policy":
+            return (Change(Kind.GAINS, of("group"), of("policy")),)
+        case "joins-group":
+            return (Change(Kind.JOINS, of("user"), of("group")),)
+        case "leaves-group":
+            return (Change(Kind.LEAVES, of("user"), of("group")),)
+        case "rewrites-policy":
+            return (Change(Kind.REWRITES, of("policy")),)
+        case "switches-policy-version":
+            policy = of("policy")
+            return tuple(Change(Kind.SWITCHES, policy, v.id) for v in env.versions.get(policy, ()) if not v.default)
+        case "rewrites-trust":
+            return (Change(Kind.TRUST, of("role")),)
+        case "lifts-boundary":
+            return (Change(Kind.BOUNDARY, of("who")),)
+        case "replaces-boundary":
+            return (Change(Kind.BOUNDARY, of("who"), of("boundary")),)
+        case "drops-identity-deny":
+            return (Change(Kind.DROPS, _carrier(bound, of("who")), of("policy")),)
+        case "drops-group-deny":
+            return (Change(Kind.DROPS, of("group"), of("policy")),)
+        case "drops-inline-policies":
+            return _inline(env, _carrier(bound, of("who")))
+        case "drops-group-inline-policies":
+            return _inline(env, of("group"))
+        case "sets-tags":
+            return (Change(Kind.TAGS, of("who"), f"{bound.get('$key', '')}={bound.get('$value', '')}"),)
+        case _:
+            disables = any(c.action == "organizations:DisablePolicyType" for c in variant.calls)
+            return _of_organization(env, technique, bound, of("policy"), of("account"), of("to"), disables=disables)
+
+
+def _inline(env: Environment, carrier: str) -> tuple[Gain, ...]:
+    """The inline policies that deny, each of which may be deleted by itself."""
+    own = env.principals.get(carrier) or env.groups.get(carrier)
+    policies = () if own is None else own.policies
+    return tuple(
+        Change(Kind.DROPS, carrier, f"inline/{p.name}")
+        for p in policies
+        if isinstance(p, Policy) and p.arn is None and denies(p)
+    )
+
+
+def _writes(technique: Technique, node: Node, bound: Mapping[str, str]) -> bool:
+    """Whether the new principal gets a policy of choice: one written for it, or the one that allows everything."""
+    given = bound.get("$granting-policy")
+    return "$target-group" not in bound and (given is None or given == administrator(node.caller.partition))
+
+
+def _carrier(bound: Mapping[str, str], who: str) -> str:
+    """Whose policy it is that is dropped: a group of the caller where the variant is about one."""
+    return bound.get("$self-group", who)
+
+
+def _of_organization(
+    env: Environment,
+    technique: Technique,
+    bound: Mapping[str, str],
+    policy: str,
+    account: str,
+    to: str,
+    *,
+    disables: bool,
+) -> tuple[Gain, ...]:
+    match technique.outcome.type:
+        case "lifts-org-policy":
+            return _lifted(env, bound, policy, disables=disables)
+        case "moves-account":
+            return (Change(Kind.MOVED, _node_id(account), _node_id(to)),)
+        case "leaves-organization":
+            return (Change(Kind.LEFT, account),)
+        case _:
+            return ()
+
+
+def _lifted(env: Environment, bound: Mapping[str, str], policy: str, *, disables: bool) -> tuple[Gain, ...]:
+    """A policy that is edited, detached, or whose type is switched off. The last SCP of a node cannot be detached.
+
+    Source: AWS Organizations User Guide, "Detaching organization policies".
+    """
+    if disables:
+        kind = (
+            "rcp" if bound.get("$type", "").startswith("RESOURCE") or "/resource_control_policy/" in policy else "scp"
+        )
+        return tuple(Change(Kind.DISABLED, o.id, kind) for o in env.organizations)
+    where = next((bound[n] for n in ("$org-node", "$org-account", "$org-root") if n in bound), None)
+    if where is None:
+        return (Change(Kind.LIFTED, "*", policy),)
+    for organization in env.organizations:
+        for node in below(organization.root):
+            binding = [p for p in (*node.scps, *node.rcps) if p.arn == policy and denies(p)]
+            if node.id == _node_id(where) and not binding and _others(node, policy):
+                return ()  # it only lets pass
+            if node.id == _node_id(where) and [p.arn for p in node.scps] == [policy]:
+                return ()
+    return (Change(Kind.LIFTED, _node_id(where), policy),)
+
+
+def _others(node: OrgNode, policy: str) -> bool:
+    """Whether another SCP of the node lets everything pass, so that this one stops nothing."""
+    return any(p.arn != policy and not denies(p) and p.name == "FullAWSAccess" for p in node.scps) or any(
+        p.arn == policy and p.name in ("FullAWSAccess", "RCPFullAWSAccess") for p in (*node.scps, *node.rcps)
+    )
+
+
+def _node_id(arn: str) -> str:
+    return arn.rpartition("/")[2]
+
+
+def node_of(
+    search: Search,
+    env: Environment,
+    arn: str,
+    reach: str = "session",
+    only: tuple[str, ...] = (),
+    service: str | None = None,
+) -> Node:
+    """The node of a user, or of any session of a role that a path creates."""
+    principal = env.principals[arn]
+    full = reach in ("session", "console", "api-any")
+    name = arn if full else f"{arn}#{reach}"
+    if principal.kind is PrincipalKind.USER:
+        return Node(name, caller_of(env, principal), reach, only, made=False)
+    return Node(name, possible(env, principal), reach, only)
+
+
+def new_node(search: Search, change: Change) -> Node:
+    """The node of the user or role that the change creates."""
+    env = changed(search.env, (change,), (change.who,))
+    made = env.principals[change.who]
+    name = f"{change.who}#{change.what}" if change.what.strip(",") else change.who
+    return Node(name, caller_of(env, made), made=made.kind is PrincipalKind.ROLE)

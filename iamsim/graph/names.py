@@ -1,0 +1,272 @@
+"""What the names of a technique can stand for: roles, users, groups, policies, accounts … of the environment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from iamsim.env.changes import denies
+from iamsim.env.facts import place
+from iamsim.env.organization import below
+from iamsim.env.types import MissingPolicy, PrincipalKind
+from iamsim.graph.candidates import boundaries, granting_policies, new_principals
+from iamsim.graph.preconditions import providers_of
+from iamsim.model.policy import Effect, Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from iamsim.aws.escalations import Technique, Variant
+    from iamsim.env.types import Environment, Group, OrgNode, Principal
+    from iamsim.graph.world import Node, Search
+    from iamsim.model.policy import Policy
+
+TASK_POLICIES = tuple(
+    f"arn:aws:iam::aws:policy/root-task/{name}"
+    for name in (
+        "IAMAuditRootUserCredentials", "IAMCreateRootUserPassword", "IAMDeleteRootUserCredentials", "S3UnlockBucketPolicy",
+        "SQSUnlockQueuePolicy",
+    )
+)  # fmt: skip
+"""Source: IAM User Guide, "Perform a privileged task on an AWS Organizations member account"."""
+
+_ORDER = (
+    "$self", "$self-account", "$self-group", "$any-user", "$any-role", "$any-group", "$target-user", "$target-role",
+    "$helper-role", "$target-group", "$any-policy", "$attached-policy", "$target-policy", "$boundary-policy",
+    "$denying-policy", "$saml-provider", "$new-user", "$new-role", "$chosen-boundary", "$granting-policy", "$member-root",
+    "$sso-account", "$member-account", "$task-policy", "$type", "$org-policy", "$org-account", "$org-node", "$org-root", "$owned", "$key",
+    "$value",
+)  # fmt: skip
+
+
+def names_in(technique: Technique, variant: Variant) -> tuple[str, ...]:
+    """The names that stand for one thing each, in an order in which each can be bound after those before it."""
+    found: set[str] = set()
+    for call in variant.calls:
+        found.update(call.resources)
+        found.update(v for _, v in call.context)
+        found.update("$key" for k, _ in call.context if "${key}" in k)
+    for condition in variant.preconditions:
+        found.update(v for _, values in condition.fields for v in values)
+    found.update(v for _, values in technique.outcome.fields for v in values)
+    return tuple(sorted((n for n in found if _rank(n) is not None), key=lambda n: (_rank(n) or 0, n)))
+
+
+def _rank(name: str) -> int | None:
+    if name.startswith("$owned-"):
+        name = "$owned"
+    return _ORDER.index(name) if name in _ORDER else None
+
+
+def of_account(env: Environment, kind: PrincipalKind, account: str | None) -> tuple[str, ...]:
+    """The ARNs of the users or roles of an account, made once."""
+    key = ("of-account", kind, account)
+    found: tuple[str, ...] | None = env.memo.get(key)
+    if found is None:
+        every: dict[tuple[PrincipalKind, str], list[str]] = {}
+        for arn, p in env.principals.items():
+            every.setdefault((p.kind, p.account), []).append(arn)
+        for (k, a), arns in every.items():
+            env.memo["of-account", k, a] = tuple(arns)
+        found = env.memo.setdefault(key, ()) if key not in env.memo else env.memo[key]
+    return found
+
+
+def groups_of_account(env: Environment, account: str | None) -> tuple[str, ...]:
+    """The ARNs of the groups of an account."""
+    return tuple(g for g, group in env.groups.items() if group.account == account)
+
+
+def values(
+    search: Search,
+    env: Environment,
+    node: Node,
+    variant: Variant,
+    name: str,
+    bound: Mapping[str, str],
+) -> Iterable[str]:
+    """What `name` can stand for, given the names that are bound already; nothing where there is no such thing."""
+    account, own = node.caller.account, node.caller.arn or ""
+    match name:
+        case "$self":
+            return (own,) if own else ()
+        case "$self-account":
+            return (account,) if account else ()
+        case "$self-group":
+            return _groups(env, own)
+        case "$any-user" | "$target-user":
+            return (a for a in of_account(env, PrincipalKind.USER, account) if a != own)
+        case "$sso-account":
+            where = bound["$target-role"].split(":")[4] if "$target-role" in bound else "*"
+            return (f"arn:{node.caller.partition}:sso:::account/{where}",)
+        case "$any-role" | "$target-role" | "$helper-role":
+            return _roles(search, env, node, variant, name)
+        case "$any-group" | "$target-group":
+            return groups_of_account(env, account)
+        case "$any-policy":
+            return (a for a in env.managed_policies if f":iam::{account}:policy/" in a)
+        case "$attached-policy" | "$target-policy" | "$boundary-policy" | "$denying-policy":
+            return _policies(env, own, name, bound)
+        case "$saml-provider":
+            role = env.principals[bound["$target-role"]]
+            return (p for p in providers_of(role) if ":saml-provider/" in p)
+        case "$new-user" | "$new-role":
+            return new_principals(env, node, name)
+        case "$chosen-boundary":
+            return boundaries(env, node, bound)
+        case "$granting-policy":
+            return granting_policies(search, env, node)
+        case "$task-policy":
+            return TASK_POLICIES
+        case "$key" | "$value":
+            return ("",)
+        case _:
+            disables = any(c.action == "organizations:DisablePolicyType" for c in variant.calls)
+            return _organization(env, node, name, bound, disables=disables)
+
+
+def _groups(env: Environment, own: str) -> tuple[str, ...]:
+    principal = env.principals.get(own)
+    return () if principal is None else tuple(g for g in principal.groups if g in env.groups)
+
+
+def _roles(search: Search, env: Environment, node: Node, variant: Variant, name: str) -> Iterable[str]:
+    """Roles that the visible preconditions about `name` do not leave out: by trusted service, provider or path."""
+    account, own = node.caller.account, node.caller.arn or ""
+    about = {c.fact: c for c in variant.preconditions if c.get("role") == name}
+    if "role-is-permission-set" in about:
+        return (
+            a for a, p in env.principals.items() if p.path.startswith("/aws-reserved/sso.amazonaws.com/") and a != own
+        )
+    if "role-trusts-service" in about and search.ruling.says("role-trusts-service", ()) is None:
+        service = about["role-trusts-service"].get("service")
+        return (a for a in trusting(env, account, service) if a != own)
+    if "role-trusts-federated" in about:
+        return (a for a in trusting(env, account, "federated") if a != own)
+    return (a for a in of_account(env, PrincipalKind.ROLE, account) if a != own)
+
+
+def trusting(env: Environment, account: str | None, service: str) -> tuple[str, ...]:
+    """The roles of an account whose trust policies may name the service (or, with `federated`, some provider)."""
+    key = ("trusting", account)
+    found: dict[str, list[str]] | None = env.memo.get(key)
+    if found is None:
+        found = {}
+        for arn in of_account(env, PrincipalKind.ROLE, account):
+            for entry in _trusted(env.principals[arn]):
+                found.setdefault(entry, []).append(arn)
+        env.memo[key] = found
+    return tuple(sorted({*found.get(service, ()), *found.get("*", ())}))
+
+
+def _trusted(role: Principal) -> set[str]:
+    trust = role.trust
+    if trust is None or isinstance(trust, MissingPolicy) or trust.malformed is not None:
+        return {"*"}
+    out: set[str] = set()
+    for s in trust.statements:
+        if s.effect is Effect.DENY:
+            continue
+        if s.malformed is not None or s.principal is None or s.principal.negated:
+            return {"*"}
+        for e in s.principal.entries:
+            if isinstance(e, Malformed) or e.value == "*":
+                out.add("*")
+            elif e.type == "Service":
+                out.add(e.value.lower())
+            elif e.type == "Federated":
+                out.add("federated")
+    return out
+
+
+def _policies(env: Environment, own: str, name: str, bound: Mapping[str, str]) -> Iterator[str]:
+    """Managed policies by their relation to a principal or group."""
+    if name == "$boundary-policy":
+        who = env.principals.get(own)
+        if who is not None and who.boundary is not None and who.boundary.arn and _customer(who.boundary.arn):
+            yield who.boundary.arn
+        return
+    subject = next(
+        (bound[n] for n in ("$target-role", "$target-user", "$any-user", "$any-role", "$any-group") if n in bound), own
+    )
+    carriers: list[Principal | Group] = [
+        c for c in (env.principals.get(subject), env.groups.get(subject)) if c is not None
+    ]
+    principal = env.principals.get(subject)
+    if principal is not None and name != "$denying-policy":
+        carriers += [env.groups[g] for g in principal.groups if g in env.groups]
+    if name == "$denying-policy" and "$self-group" in bound:
+        carriers = [env.groups[bound["$self-group"]]]
+    seen = set()
+    for carrier in carriers:
+        for policy in carrier.policies:
+            if policy.arn is None or policy.arn in seen:
+                continue
+            seen.add(policy.arn)
+            if denies(policy) if name == "$denying-policy" else _customer(policy.arn):
+                yield policy.arn
+
+
+def _customer(arn: str) -> bool:
+    return ":iam::aws:" not in arn and ":policy/" in arn
+
+
+def _organization(
+    env: Environment, node: Node, name: str, bound: Mapping[str, str], *, disables: bool
+) -> Iterator[str]:
+    """Members, nodes and policies of the organization of the caller's account."""
+    found = place(env, node.caller.account) if node.caller.account else None
+    if found is None:
+        return
+    organization = found[0]
+    head = f"arn:{node.caller.partition}:organizations::{organization.management_account}:"
+    nodes = list(below(organization.root))
+    accounts = [n.id for n in nodes if n.kind == "account"]
+    policy = bound.get("$org-policy")
+    match name:
+        case "$type":
+            yield from ("SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY")
+        case "$member-root":
+            yield from (
+                f"arn:{node.caller.partition}:iam::{a}:root" for a in sorted(accounts) if a != node.caller.account
+            )
+        case "$member-account":
+            yield bound["$member-root"].split(":")[4]
+        case "$org-account":
+            held = [n for n in nodes if n.kind == "account" and (policy is None or _has(n, policy))]
+            yield from sorted(n.arn or f"{head}account/{organization.id}/{n.id}" for n in held)
+        case "$org-root":
+            root = organization.root
+            if policy is None or disables or _has(root, policy):
+                yield root.arn or f"{head}root/{organization.id}/{root.id}"
+        case "$org-policy":
+            yield from sorted({p.arn for n in nodes for p in _of_type(n, bound.get("$type")) if p.arn})
+        case "$org-node":
+            yield from _nodes(nodes, head, organization.id, bound)
+        case _:
+            return
+
+
+def _of_type(node: OrgNode, kind: str | None) -> tuple[Policy, ...]:
+    if kind == "SERVICE_CONTROL_POLICY":
+        return node.scps
+    if kind == "RESOURCE_CONTROL_POLICY":
+        return node.rcps
+    return (*node.scps, *node.rcps)
+
+
+def _has(node: OrgNode, policy: str) -> bool:
+    return any(p.arn == policy for p in (*node.scps, *node.rcps))
+
+
+def _nodes(nodes: list[OrgNode], head: str, organization: str, bound: Mapping[str, str]) -> Iterator[str]:
+    """The nodes to which the policy is attached or, for an account that moves, those below which it can be."""
+    words = {"root": "root", "account": "account", "organizational unit": "ou", "ou": "ou"}
+    for node in nodes:
+        kind, id_ = node.kind, node.id
+        arn = node.arn or f"{head}{words.get(kind, 'ou')}/{organization}/{id_}"
+        policy = bound.get("$org-policy")
+        if policy is not None:
+            if _has(node, policy):
+                yield arn
+        elif kind != "account":
+            yield arn

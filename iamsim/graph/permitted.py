@@ -1,0 +1,67 @@
+"""Which actions of the catalogue some Allow statement of a principal's policies speaks of."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from iamsim.env.types import MissingPolicy
+from iamsim.model.pattern import match, tokenize
+from iamsim.model.policy import Effect, Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from iamsim.aws.escalations import Catalogue
+    from iamsim.env.types import Environment
+    from iamsim.model.policy import Policy, Statement
+
+Actions = frozenset[str]
+
+
+def actions_of(env: Environment, catalogue: Catalogue) -> Actions:
+    """The actions that techniques call, in lower case, worked out once."""
+    key = (id(catalogue), "actions")
+    found: tuple[Actions, Catalogue] | None = env.memo.get(key)
+    if found is None:
+        every = (*catalogue.techniques.values(), *catalogue.primitives.values())
+        found = env.memo[key] = (
+            frozenset(c.action.lower() for t in every for v in t.variants for c in v.calls),
+            catalogue,
+        )
+    return found[0]
+
+
+@lru_cache(maxsize=65536)
+def _matching(pattern: str, actions: Actions) -> Actions:
+    if "*" not in pattern and "?" not in pattern:
+        return actions & {pattern}
+    tokens = tokenize(pattern, variables=False)
+    return frozenset(a for a in actions if match(tokens, a))
+
+
+def permitted(env: Environment, policies: Iterable[Policy | MissingPolicy], actions: Actions) -> Actions:
+    """The actions of `actions` that some Allow of the policies may grant; all of them where a document cannot be read."""
+    out: set[str] = set()
+    for policy in policies:
+        if isinstance(policy, MissingPolicy) or policy.malformed is not None:
+            return actions
+        key = (id(policy.statements), "permits", id(actions))
+        found = env.memo.get(key)
+        if found is None:
+            speaks = (_of(s, actions) for s in policy.statements if s.effect is not Effect.DENY)
+            # what the ids belong to is kept, so that they stay theirs
+            found = env.memo[key] = (frozenset[str]().union(*speaks), policy.statements, actions)
+        out |= found[0]
+    return frozenset(out)
+
+
+def _of(statement: Statement, actions: Actions) -> Actions:
+    if statement.malformed is not None or statement.action is None:
+        return actions
+    found: set[str] = set()
+    for p in statement.action.patterns:
+        if isinstance(p, Malformed):
+            return actions
+        found |= actions if p.text == "*" else _matching(p.text.lower(), actions)
+    return actions - found if statement.action.negated else frozenset(found)

@@ -1,0 +1,268 @@
+"""What must hold besides permissions for a technique to work: each precondition of the catalogue as a term."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from iamsim.aws.actions import action_info
+from iamsim.aws.service_sessions import passing_of
+from iamsim.env.facts import place
+from iamsim.env.types import MissingPolicy, PrincipalKind
+from iamsim.graph.hops import passed_terms
+from iamsim.graph.sources import filled as filled  # noqa: PLC0414 - firing and takeover take it from here
+from iamsim.graph.sources import source_term, ways_of
+from iamsim.graph.world import short
+from iamsim.ir.term import FALSE, TRUE, Opaque, Term, all_of, any_of, variables
+from iamsim.judge.callers import caller_of
+from iamsim.judge.candidates import Target
+from iamsim.judge.check import Check, check_of
+from iamsim.judge.judge import facts_of
+from iamsim.model.caller import Caller, CallerKind
+from iamsim.model.policy import Effect, Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from iamsim.aws.escalations import Call, Precondition
+    from iamsim.env.types import Environment, Principal
+    from iamsim.graph.world import Node, Search
+
+SERVICES_OF_STANDING = {
+    "management account or the delegated administrator for IAM Identity Center": "sso.amazonaws.com",
+    "management account or the delegated administrator for IAM": "iam.amazonaws.com",
+    "management account or a delegated policy administrator": "organizations.amazonaws.com",
+}
+"""The service principal of a delegated administrator. Source: AWS Organizations User Guide, "AWS services that you can
+use with AWS Organizations"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A precondition in one case: when it holds, the contexts of the checks it came to, and what was assumed."""
+
+    term: Term
+    checks: tuple[Check, ...] = ()
+    assumed: str = ""
+
+
+HOLDS, FAILS = Held(TRUE), Held(FALSE)
+
+
+def holds(search: Search, env: Environment, node: Node, condition: Precondition, bound: Mapping[str, str],
+          calls: tuple[Call, ...] | None = None) -> Held:  # fmt: skip
+    """When the precondition holds for `node` with the names of the technique bound as `bound`, in `env`.
+
+    `calls` are those of the technique; None: of all techniques that demand the same.
+    """
+    subjects = [bound[v] for _, values in condition.fields for v in values if v in bound]
+    said = search.ruling.says(condition.fact, subjects)
+    if said is not None:
+        about = f" of {', '.join(short(s) for s in subjects)}" if subjects else ""
+        return Held(TRUE, (), f"{condition.fact}{about} (as you said)") if said else FAILS
+    if any(v in bound and _gone(env, bound[v]) for _, values in condition.fields for v in values):
+        return FAILS
+    match condition.fact:
+        case "self-is":
+            return _bool((node.caller.kind is CallerKind.USER) == (condition.get("what") == "user"))
+        case "role-modifiable":
+            return _bool(not _role(env, bound, condition).path.startswith(("/aws-service-role/", "/aws-reserved/")))
+        case "role-is-permission-set":
+            return _bool(_role(env, bound, condition).path.startswith("/aws-reserved/sso.amazonaws.com/"))
+        case "instance-profile":
+            return _bool(bool(_role(env, bound, condition).instance_profiles))
+        case "role-trusts-service":
+            ways = ways_of(search, condition) if calls is None else (calls,)
+            return _service(search, env, node, condition, bound, ways)
+        case "role-trusts-federated":
+            return _federated(search, env, condition, bound)
+        case "role-allows":
+            return _allows(search, env, condition, bound)
+        case "caller-in":
+            return _standing(search, env, node, condition.get("where"))
+        case "has-boundary":
+            return _bool(_principal(env, bound, condition, "principal").boundary is not None)
+        case "policy-has-other-version":
+            return _versions(env, bound[condition.get("policy")])
+        case "service-linked-role":
+            return _linked(env, node, condition.get("service"))
+        case "caller-holds-token":
+            return FAILS  # an AWS principal holds none; the holder of a token starts with it
+        case _ if condition.assumed:
+            return Held(TRUE, (), _sentence(condition, bound))
+        case _:
+            return HOLDS  # what the enumeration of bindings has seen to
+
+
+def _gone(env: Environment, arn: str) -> bool:
+    return ":iam:" in arn and (":role/" in arn or ":user/" in arn) and arn not in env.principals
+
+
+def _bool(value: bool) -> Held:
+    return HOLDS if value else FAILS
+
+
+def _role(env: Environment, bound: Mapping[str, str], condition: Precondition) -> Principal:
+    return _principal(env, bound, condition, "role")
+
+
+def _principal(env: Environment, bound: Mapping[str, str], condition: Precondition, field: str) -> Principal:
+    return env.principals[bound[condition.get(field)]]
+
+
+def _sentence(condition: Precondition, bound: Mapping[str, str]) -> str:
+    words = condition.fact.replace("-", " ")
+    about = [short(bound.get(v, v)) for name, values in condition.fields for v in values if name != "present"]
+    if condition.get("present") == "false":
+        words += " absent"
+    return f"{words}: {', '.join(about)}" if about else words
+
+
+def service_term(search: Search, env: Environment, account: str, role: str, service: str,
+                 actions: tuple[str, ...]) -> Held:  # fmt: skip
+    """When the trust policy of `role` admits the service for a resource of `account`, for all of `actions`.
+
+    Source: IAM User Guide, "Grant a user permissions to pass a role to an AWS service".
+    """
+    key = ("service-trust", account, role, service, actions, search.ask.missing, search.ask.ever)
+    found: Held | None = env.memo.get(key)
+    if found is None:
+        caller = Caller(kind=CallerKind.SERVICE, services=(service,))
+        target = Target(role, env.principals[role].account)
+        checks = []
+        for n, action in enumerate(actions):
+            facts = facts_of(search.ask, caller, action, target)
+            given = {"aws:sourceaccount": (account,)}
+            part = f"@{n}|" if n else ""
+            checks.append(check_of(replace(facts, env=env, given=given, hop="service|", part=part, ever=True)))
+        term = all_of(c.authorization.allowed for c in checks)
+        found = env.memo[key] = Held(_passed(term, checks[0], service), tuple(checks))
+    return found
+
+
+def _passed(term: Term, check: Check, service: str) -> Term:
+    """`term` with what the service passes, where that is read."""
+    passing = passing_of((service,))
+    if term in (TRUE, FALSE) or passing is None:
+        return term
+    names = {v.partition("/")[2] for v in variables(term) if "aws:requesttag/" in v}
+    return all_of((term, *passed_terms(passing, check.lookup, sorted(names))))
+
+
+def _service(
+    search: Search,
+    env: Environment,
+    node: Node,
+    condition: Precondition,
+    bound: Mapping[str, str],
+    ways: tuple[tuple[Call, ...], ...],
+) -> Held:
+    role = bound[condition.get("role")]
+    actions = condition.all("actions") or ("sts:AssumeRole",)
+    account = env.principals[role].account
+    held = service_term(search, env, account, role, condition.get("service"), actions)
+    if held.term in (TRUE, FALSE):
+        return held
+    place = (node.caller.partition, account)
+    source = source_term(search, condition, bound, ways, place, held.term, "service|aws:sourcearn")
+    return replace(held, term=all_of((held.term, source)))
+
+
+def _federated(search: Search, env: Environment, condition: Precondition, bound: Mapping[str, str]) -> Held:
+    """When some token of the provider lets its holder in, whatever its claims."""
+    role = env.principals[bound[condition.get("role")]]
+    action = condition.get("action") or "sts:AssumeRoleWithWebIdentity"
+    name = condition.get("provider")
+    held = [
+        _token(search, env, role, provider, action)
+        for provider in providers_of(role)
+        if provider == bound.get(name) or _kind_fits(provider, name)
+    ]
+    return Held(any_of(h.term for h in held), tuple(c for h in held for c in h.checks))
+
+
+def providers_of(role: Principal) -> tuple[str, ...]:
+    """The federated principals that Allow statements of the role's trust policy name."""
+    if role.trust is None or isinstance(role.trust, MissingPolicy):
+        return ()
+    entries = [
+        e
+        for s in role.trust.statements
+        if s.effect is not Effect.DENY and s.principal is not None and not s.principal.negated
+        for e in s.principal.entries
+    ]
+    return tuple(sorted({e.value for e in entries if not isinstance(e, Malformed) and e.type == "Federated"}))
+
+
+def _kind_fits(provider: str, name: str) -> bool:
+    match name:
+        case "$eks-oidc-provider":
+            return ":oidc-provider/oidc.eks." in provider
+        case "$oidc-provider":
+            return ":oidc-provider/" in provider
+        case _:
+            return provider == name
+
+
+def _token(search: Search, env: Environment, role: Principal, provider: str, action: str) -> Held:
+    saml = action.lower().endswith("saml")
+    caller = Caller(kind=CallerKind.SAML if saml else CallerKind.WEB_IDENTITY, provider=provider)
+    facts = facts_of(search.ask, caller, action, Target(role.arn, role.account))
+    check = check_of(replace(facts, env=env, given={}, hop="token|", ever=True))
+    return Held(check.authorization.allowed, (check,))
+
+
+def _allows(search: Search, env: Environment, condition: Precondition, bound: Mapping[str, str]) -> Held:
+    """When some session of the role may do all of the actions on some resource of its account."""
+    role = env.principals[bound[condition.get("role")]]
+    caller = caller_of(env, role)
+    checks: list[Check] = []
+    for n, action in enumerate(condition.all("action")):
+        info = action_info(action)
+        resource = "*" if info is not None and info.wildcard_only else None
+        facts = facts_of(search.ask, caller, action, Target(resource, role.account))
+        part = f"@{n}|" if n else ""
+        about = replace(facts, env=env, given={}, hop="agent|", part=part, resource_var=f"agent{n}|resource")
+        checks.append(check_of(replace(about, on_path=True, ever=True)))
+    return Held(all_of(c.authorization.allowed for c in checks), tuple(checks))
+
+
+def _standing(search: Search, env: Environment, node: Node, where: str) -> Held:
+    """Whether the caller's account is the management account, a delegated administrator, or a member.
+
+    Source: AWS Organizations User Guide, "Delegated administrator for AWS services that work with Organizations".
+    """
+    account = node.caller.account
+    found = place(env, account) if account else None
+    if found is None:
+        strict = search.ask.missing == "strict"
+        return Held(Opaque(f"missing:organization of account {account}")) if strict else FAILS
+    organization = found[0]
+    if account == organization.management_account:
+        return _bool(where != "a member account")
+    if where == "a member account":
+        return HOLDS
+    service = SERVICES_OF_STANDING.get(where)
+    if service is None:
+        return FAILS
+    if (account, service) in organization.delegated:
+        return HOLDS
+    if search.ask.missing == "strict" and not organization.delegated_known:
+        return Held(Opaque(f"missing:delegated administrators of {organization.id}"))
+    return FAILS
+
+
+def _versions(env: Environment, policy: str) -> Held:
+    if len(env.versions.get(policy, ())) > 1:
+        return HOLDS
+    return Held(Opaque(f"missing:stored versions of {policy}")) if policy in env.versions_unknown else FAILS
+
+
+def _linked(env: Environment, node: Node, service: str) -> Held:
+    path = f"/aws-service-role/{service}/"
+    return _bool(
+        any(
+            p.kind is PrincipalKind.ROLE and p.account == node.caller.account and p.path == path
+            for p in env.principals.values()
+        )
+    )

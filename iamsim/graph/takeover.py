@@ -1,0 +1,99 @@
+"""Resource policies that controlled principals may rewrite: those of the resources that a question asks about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from iamsim.env.changes import Change, Kind
+from iamsim.env.resource_policy import policy_holder
+from iamsim.graph.closure import OUTSIDER
+from iamsim.graph.firing import attempt, outcome_of
+from iamsim.graph.moves import TAKEOVERS, Firing, techniques_of
+from iamsim.graph.reach import fires_within_reach
+from iamsim.graph.sources import filled
+from iamsim.model.caller import CallerKind
+from iamsim.model.pattern import match, tokenize
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from iamsim.graph.closure import Closure
+    from iamsim.graph.world import Search
+    from iamsim.judge.candidates import Target
+
+_SIGNED = (CallerKind.USER, CallerKind.ROLE_SESSION, CallerKind.ROOT)
+
+
+def takeovers(closure: Closure, target: Target) -> Iterator[Firing]:
+    """The techniques by which some node may rewrite, delete or extend the policy that governs the target."""
+    search = closure.search
+    for technique in techniques_of(search, TAKEOVERS):
+        name = next((r for c in technique.variants[0].calls for r in c.resources if r.startswith("$owned-")), None)
+        arn = _governing(search, target, name.removeprefix("$owned-")) if name is not None else None
+        if arn is None or name is None:
+            continue
+        change = _change(technique.outcome.type, technique.outcome.get("gains"), technique.outcome.all("actions"), arn)
+        for number, variant in enumerate(technique.variants):
+            fired = None
+            for name_, node in closure.nodes.items():
+                actions = tuple(c.action for c in variant.calls)
+                if name_ == OUTSIDER or node.caller.kind not in _SIGNED or not fires_within_reach(node, actions):
+                    continue
+                bound = {name: arn, "$self": node.caller.parent or node.caller.arn or ""}
+                tried = attempt(search, node, technique, variant, bound, closure.changes)
+                found = None if tried is None else outcome_of(search, tried)
+                if found is None or tried is None:
+                    continue
+                fired = Firing(
+                    technique.id, number, node.name, tuple(sorted(bound.items())), (change,), found[0], closure.changes,
+                    tried.reads_session, tried.assumed, found[1],
+                )  # fmt: skip
+                yield _with_fewest(closure, fired, node.name)
+                if found[0]:
+                    break
+            if fired is not None and fired.sure:
+                break
+
+
+def _with_fewest(closure: Closure, fired: Firing, name: str) -> Firing:
+    from dataclasses import replace
+
+    from iamsim.graph.world import relevant
+
+    search, node = closure.search, closure.nodes[name]
+    technique = search.catalogue.techniques.get(fired.technique) or search.catalogue.primitives[fired.technique]
+    variant = technique.variants[fired.variant]
+    needs = relevant(search.env, closure.changes, (node.caller.arn or "",))
+    for change in sorted(needs, reverse=True):
+        tried = attempt(search, node, technique, variant, dict(fired.bound), needs - {change})
+        found = None if tried is None else outcome_of(search, tried)
+        if found is not None and found[0] >= fired.sure:
+            needs -= {change}
+    return replace(fired, needs=needs)
+
+
+def _change(outcome: str, gains: str, actions: tuple[str, ...], arn: str) -> Change:
+    if outcome == "gains-resource-actions":
+        return Change(Kind.GRANTED, arn, ",".join(actions))
+    return Change(Kind.UNGUARDED if gains.startswith("whatever identity policies") else Kind.RESOURCE, arn)
+
+
+def _governing(search: Search, target: Target, kind: str) -> str | None:
+    """The ARN of the resource of type `kind` whose policy governs the target, or None."""
+    template = search.catalogue.resource_types.get(kind)
+    if template is None:
+        return None
+    pattern = tokenize(filled(template, "*", target.owner or "*"), variables=False)
+    arn = target.resource
+    if arn is None:
+        arn = target.holder.arn if target.holder is not None else None
+    if arn is None or arn == "*":
+        return None
+    holder = policy_holder(search.env, arn)
+    if holder is not None:
+        return holder.arn if match(pattern, holder.arn) else None
+    if arn.startswith("arn:") and ":s3:::" in arn:
+        arn = arn.partition("/")[0]
+    if not match(pattern, arn) or (kind == "s3-bucket" and "/" in arn):
+        return None
+    return arn

@@ -1,0 +1,185 @@
+"""What an attacker holds: callers, and changes made; and the environments in which a request of theirs may be evaluated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from iamsim.env.changes import Change, Kind, changed, may_cost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from iamsim.aws.escalations import Catalogue
+    from iamsim.env.types import Environment
+    from iamsim.judge.judge import Ask
+    from iamsim.model.caller import Caller
+
+OUTSIDE = "999999999999"
+"""The attacker's own account, which is in none of the organizations."""
+
+_SUBSETS = 4
+_ALTERNATIVES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A caller whom the attacker controls, and how fully.
+
+    `reach` is that of the catalogue; `only` the actions for reach `only`. `made`: sessions that steps of the path create;
+    then `caller` stands for all of them. `name` tells nodes apart: the ARN, with the reach unless it is a session.
+    """
+
+    name: str
+    caller: Caller
+    reach: str = "session"
+    only: tuple[str, ...] = ()
+    made: bool = True
+
+    @property
+    def full(self) -> bool:
+        """True iff the attacker holds credentials, so that the node can do whatever its policies allow."""
+        return self.reach in ("session", "console", "api-any")
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What the user says of facts that no input tells: those that hold, and those that do not.
+
+    A fact is named as in the catalogue, alone or with a subject: `access-key-slot-free`, `access-key-slot-free:user/bob`.
+    """
+
+    assumed: frozenset[str] = frozenset()
+    ruled_out: frozenset[str] = frozenset()
+
+    def says(self, fact: str, subjects: Iterable[str]) -> bool | None:
+        """True or False where the user has spoken of the fact about one of the subjects, else None."""
+        names = [
+            fact,
+            *(f"{fact}:{form}" for s in subjects for form in (s, s.partition(":role/")[2], short(s)) if form),
+        ]
+        if any(n in self.ruled_out for n in names):
+            return False
+        return True if any(n in self.assumed for n in names) else None
+
+
+def short(arn: str) -> str:
+    """The resource part of an ARN, as people name it: `user/bob`."""
+    return arn.split(":", 5)[5] if arn.count(":") >= 5 else arn
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What one search for ways shares: the question's `ask`, the action it ends in, who starts, the catalogue.
+
+    `targets` are the resources that the question asks about, as far as they are single ones.
+    """
+
+    ask: Ask
+    action: str
+    start: Caller
+    catalogue: Catalogue
+    ruling: Ruling = field(default_factory=Ruling)
+    targets: tuple[str, ...] = ()
+
+    @property
+    def env(self) -> Environment:
+        """The environment as it was loaded."""
+        return self.ask.env
+
+
+def caller_in(base: Environment, env: Environment, caller: Caller) -> Caller:
+    """The caller as it is in the changed environment `env`: with the tags and the boundary that it has there."""
+    before, after = base.principals.get(caller.arn or ""), env.principals.get(caller.arn or "")
+    if before is None or after is None or before is after:
+        return caller
+    tags = caller.tags if caller.stated_tags else after.tags
+    return replace(caller, tags=tags, bounded=after.boundary is not None)
+
+
+def subjects_of(env: Environment, arn: str, changes: Iterable[Change] = ()) -> frozenset[str]:
+    """Everything whose change bears on what the principal `arn` may do: itself, its groups, policies and boundary."""
+    joined = tuple(c.what for c in changes if c.kind is Kind.JOINS and c.who == arn)
+    key = ("subjects", arn, joined)
+    found: frozenset[str] | None = env.memo.get(key)
+    if found is None:
+        found = env.memo[key] = frozenset(_subjects(env, arn, joined))
+    return found
+
+
+def _subjects(env: Environment, arn: str, joined: tuple[str, ...]) -> Iterable[str]:
+    yield arn
+    principal = env.principals.get(arn)
+    if principal is None:
+        return
+    yield from (p.arn for p in principal.policies if p.arn)
+    if principal.boundary is not None and principal.boundary.arn:
+        yield principal.boundary.arn
+    for name in (*principal.groups, *joined):
+        yield name
+        group = env.groups.get(name)
+        yield from (p.arn for p in group.policies if p.arn) if group is not None else ()
+
+
+_EVERYWHERE = (Kind.LIFTED, Kind.DISABLED, Kind.MOVED, Kind.LEFT, Kind.RESOURCE, Kind.UNGUARDED, Kind.GRANTED)
+
+
+def relevant(env: Environment, changes: frozenset[Change], focus: tuple[str, ...]) -> frozenset[Change]:
+    """The changes that bear on checks about the principals `focus`."""
+    if not changes:
+        return changes
+    about: set[str] = set()
+    for arn in focus:
+        about |= subjects_of(env, arn, changes)
+    gained = {c.what for c in changes if c.kind is Kind.GAINS and c.who in about}
+    return frozenset(c for c in changes if c.who in about or c.who in gained or c.kind in _EVERYWHERE)
+
+
+def worlds(env: Environment, changes: frozenset[Change], focus: tuple[str, ...]) -> tuple[Environment, ...]:
+    """The environments among which the attacker chooses for one request: one for each choice of what may also cost.
+
+    `changes` are relevant ones. The first is that with all changes that cost nothing. Bounded: beyond the bound the
+    choices of one, of two, and of all changes.
+    """
+    plain = frozenset(c for c in changes if c.who == OUTSIDE or not may_cost(env, c))
+    extra = sorted(changes - plain)
+    sizes = range(len(extra) + 1) if len(extra) <= _SUBSETS else (0, 1, 2, len(extra))
+    chosen = [set(s) for n in sizes for s in combinations(extra, n) if _agree(s)]
+    chosen.sort(key=lambda s: (not _all_gains(s), len(s)))
+    return tuple(changed(env, plain | s, focus) for s in chosen[:_ALTERNATIVES])
+
+
+def _all_gains(chosen: set[Change]) -> bool:
+    return bool(chosen) and all(c.kind in (Kind.GAINS, Kind.JOINS, Kind.DROPS, Kind.LEFT, Kind.LIFTED) for c in chosen)
+
+
+def _agree(chosen: tuple[Change, ...]) -> bool:
+    """Whether the changes can be made together: one version, one boundary, one value of a tag, in or out of a group."""
+    seen: set[tuple[str, ...]] = set()
+    for c in chosen:
+        key: tuple[str, ...]
+        match c.kind:
+            case Kind.TAGS:
+                key = (c.kind, c.who, c.what.partition("=")[0].lower())
+            case Kind.SWITCHES | Kind.BOUNDARY | Kind.MOVED:
+                key = (c.kind, c.who)
+            case Kind.JOINS | Kind.LEAVES:
+                key = ("member", c.who, c.what)
+            case _:
+                continue
+        if key in seen:
+            return False
+        seen.add(key)
+    return True
+
+
+def own_creation(changes: frozenset[Change], focus: Iterable[str]) -> frozenset[Change]:
+    """The changes that created one of `focus`: without these it does not exist."""
+    who = set(focus)
+    return frozenset(c for c in changes if c.kind is Kind.CREATED and c.who in who)
+
+
+def names_of(bound: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Bindings as a value, in order of name."""
+    return tuple(sorted(bound.items()))

@@ -1,0 +1,234 @@
+"""What principals can become: whom they can come to control, and what they can come to change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from iamsim.env.changes import Change, Kind
+from iamsim.errors import QueryError
+from iamsim.findings import printable
+from iamsim.graph.closure import BASE, START, begin, grow
+from iamsim.graph.derive import derivations, smallest
+from iamsim.graph.roles import is_admin
+from iamsim.graph.world import Search, relevant, worlds
+from iamsim.judge.callers import read_callers
+from iamsim.query.ever import named, said
+from iamsim.query.prepare import Options, prepare
+from iamsim.query.techniques import catalogue_of, read_ruling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from iamsim.env.types import Environment
+    from iamsim.graph.closure import Closure
+    from iamsim.graph.moves import Firing
+    from iamsim.graph.world import Node
+    from iamsim.judge.judge import Ask
+
+    Progress = Callable[[int], None]
+
+_ASKED = "sts:GetCallerIdentity"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Escalation:
+    """A principal that can be controlled, by the fewest steps.
+
+    `admin` iff it can then certainly do any action of IAM, EC2 and S3 on all resources; `steps` include those that make it so.
+    `reach` is `session` for credentials, else what else is gained: console, api-any, api-write, provision or only.
+    `techniques` are those of the steps in order, the first of them `first`. `created`: the principal is a new one.
+    """
+
+    principal: str
+    admin: bool
+    steps: int
+    first: str
+    techniques: tuple[str, ...]
+    assumptions: tuple[str, ...] = ()
+    reach: str = "session"
+    created: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changeable:
+    """A change that can be made by the fewest steps, said in words."""
+
+    change: str
+    steps: int
+    techniques: tuple[str, ...]
+    assumptions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Escalations:
+    """What one principal can become, administrators first, then by number of steps; and the changes that it can make.
+
+    `admin` iff it is an administrator as it stands. `undecided` are principals that it may be able to control, with the
+    reasons why that is not known. All that is listed elsewhere is certain.
+    """
+
+    source: str
+    admin: bool
+    rows: tuple[Escalation, ...]
+    changes: tuple[Changeable, ...]
+    undecided: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @property
+    def administrator(self) -> Escalation | None:
+        """The nearest way to be an administrator, if there is one and the source is none yet."""
+        return next((r for r in self.rows if r.admin), None) if not self.admin else None
+
+
+def escalations(env: Environment, source: str, *, progress: Progress | None = None, **options: Any) -> Escalations:
+    """What `source` can become. `options` are those of `can`. Raises QueryError unless `source` means one caller."""
+    searches = _searches(env, source, options)
+    if len(searches) != 1:
+        raise QueryError(f"`{printable(source)}` means {len(searches)} callers", "name one, or ask for all of them")
+    return _of(searches[0], source, progress)
+
+
+def all_escalations(
+    env: Environment, pattern: str = "*", *, progress: Progress | None = None, **options: Any
+) -> Iterator[Escalations]:
+    """What each caller can become that `pattern` means (`*`: each loaded user and role), in order of ARN.
+
+    An administrator has no rows: it needs no escalation.
+    """
+    names = sorted(env.principals) if pattern.strip() == "*" else None
+    if names is None:
+        names = [c.arn or pattern for c in read_callers(env, pattern)]
+    for name in names:
+        for search in _searches(env, name, options):
+            yield _of(search, name, progress, deep=False)
+
+
+def _searches(env: Environment, source: str, options: Any) -> list[Search]:
+    about = prepare(env, source, _ASKED, "*", Options(**options))
+    ruling = read_ruling(about.options.assume, about.options.rule_out)
+    catalogue, _ = catalogue_of(about.options.techniques)
+    return [Search(about.ask, action, caller, catalogue, ruling) for caller, action, _ in about.runs]
+
+
+def _of(search: Search, source: str, progress: Progress | None, *, deep: bool = True) -> Escalations:
+    own = search.start.parent or search.start.arn or source
+    principal = search.env.principals.get(own)
+    admin = principal is not None and is_admin(search.ask, principal)
+    if admin and not deep:
+        return Escalations(source=source, admin=True, rows=(), changes=(), undecided=())
+    closure = grow(begin(search), sure=True, progress=progress)
+    return Escalations(
+        source=source,
+        admin=admin,
+        rows=_rows(closure, own, admin=admin),
+        changes=_changes(closure) if deep else (),
+        undecided=_undecided(closure, progress),
+    )
+
+
+def _rows(closure: Closure, own: str, *, admin: bool) -> tuple[Escalation, ...]:
+    """A row for each principal that can be controlled, of full reach where possible, and for the source itself
+    where changes make it an administrator.
+    """
+    best: dict[str, Escalation] = {}
+    for name, node in closure.nodes.items():
+        arn = node.caller.parent or node.caller.arn or name
+        if name in BASE:
+            if name != START or admin:
+                continue
+            row = _row(closure, node, own)
+            if row is None or not row.admin:
+                continue
+        elif arn == own:
+            continue
+        else:
+            row = _row(closure, node, arn)
+        if row is not None and (arn not in best or _order(row) < _order(best[arn])):
+            best[arn] = row
+    return tuple(sorted(best.values(), key=_order))
+
+
+def _order(row: Escalation) -> tuple[bool, bool, int, int, str]:
+    return (not row.admin, row.reach != "session", row.steps, len(row.assumptions), row.principal)
+
+
+def _row(closure: Closure, node: Node, arn: str) -> Escalation | None:
+    needs = _to_be_admin(closure, node, arn)
+    fired = smallest(closure, node.name, needs or frozenset())
+    if fired is None or (needs is not None and not fired and node.name != START):
+        return None
+    techniques = tuple(named(closure, f) for f in fired)
+    return Escalation(
+        principal=arn,
+        admin=needs is not None,
+        steps=len(fired),
+        first=techniques[0] if techniques else "",
+        techniques=techniques,
+        assumptions=_assumed(fired),
+        reach=node.reach,
+        created=arn not in closure.search.env.principals,
+    )
+
+
+def _assumed(fired: tuple[Firing, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(a for f in fired for a in f.assumed))
+
+
+def _to_be_admin(closure: Closure, node: Node, arn: str) -> frozenset[Change] | None:
+    """Changes after which the principal is an administrator, none of them superfluous; None if nothing makes it one."""
+    if not node.full:
+        return None
+    search = closure.search
+    whole = relevant(search.env, closure.changes, (arn,))
+    made = frozenset(c for c in whole if c.kind is Kind.CREATED and c.who == arn and c.what in node.name)
+    if arn in search.env.principals and _admin_after(search, arn, frozenset()):
+        return frozenset()
+    if made and _admin_after(search, arn, made):
+        return made
+    if not _admin_after(search, arn, whole):
+        return None
+    needs = whole
+    for change in sorted(whole, key=lambda c: (-closure.cost.get(c, 0), c)):
+        if _admin_after(search, arn, needs - {change}):
+            needs -= {change}
+    return needs
+
+
+def _admin_after(search: Search, arn: str, changes: frozenset[Change]) -> bool:
+    ask: Ask = search.ask
+    for env in worlds(search.env, changes, (arn,)) if changes else (search.env,):
+        principal = env.principals.get(arn)
+        if principal is not None and is_admin(replace(ask, env=env), principal):
+            return True
+    return False
+
+
+_QUIET = (Kind.TAGS, Kind.CREATED)
+"""Changes that are not listed by themselves: they only matter for what follows from them."""
+
+
+def _changes(closure: Closure) -> tuple[Changeable, ...]:
+    out: list[Changeable] = []
+    for change in sorted(closure.changes):
+        if change.kind in _QUIET or change in BASE:
+            continue
+        fired = next(derivations(closure, START, frozenset({change})), None)
+        if fired is not None:
+            names = tuple(named(closure, f) for f in fired)
+            words = said(change)
+            out.append(Changeable(change=words, steps=len(fired), techniques=names, assumptions=_assumed(fired)))
+    return tuple(sorted(out, key=lambda c: (c.steps, c.change)))
+
+
+def _undecided(closure: Closure, progress: Progress | None) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The principals that only become controlled where what is not known is taken to hold."""
+    wide = grow(closure, sure=False, progress=progress)
+    known = {n.caller.arn for n in closure.nodes.values()}
+    out: dict[str, tuple[str, ...]] = {}
+    for name, node in sorted(wide.nodes.items()):
+        arn = node.caller.arn or name
+        if name in closure.nodes or arn in known:
+            continue
+        fired = smallest(wide, name, frozenset()) or ()
+        out.setdefault(arn, tuple(sorted({r for f in fired for r in f.reasons})) or ("budget:techniques",))
+    return tuple(out.items())
