@@ -61,10 +61,12 @@ class Graph:
 class Truth:
     """What is found of what was planted.
 
-    `extra` are escalators that were not planted, `certain` those of them that need nothing to run with a role of which the
-    inputs do not tell.
+    `chains` are the planted ones, `broken` those whose start does not come to control the end. `extra` are escalators that
+    were not planted, `certain` those of them that need nothing to run with a role of which the inputs do not tell.
     """
 
+    chains: int
+    broken: tuple[str, ...]
     planted: int
     missing: tuple[str, ...]
     decoys: int
@@ -183,12 +185,15 @@ def truth_of(orgs: Path, size: str) -> Truth:
     env = load(*snapshot(orgs, size))
     truth = json.loads((orgs / size / "truth.json").read_bytes())
     start = time.perf_counter()
-    found = {e.source for e in all_escalations(env) if e.administrator is not None}
+    ends = {e.source: {r.principal for r in e.rows if r.admin} for e in all_escalations(env)}
     spent = time.perf_counter() - start
+    found = {source for source, admins in ends.items() if admins}
     planted, decoys = set(truth["escalators"]), {d["start"] for d in truth["decoys"]}
     extra = sorted(found - planted)
     certain = [e for e in extra if escalations(env, e, rule_out=(HELD,)).administrator is not None]
     return Truth(
+        chains=len(truth["chains"]),
+        broken=tuple(c["id"] for c in truth["chains"] if not _ends_in({c["start"]} | ends[c["start"]], c, found)),
         planted=len(planted),
         missing=tuple(sorted(planted - found)),
         decoys=len(decoys),
@@ -199,18 +204,24 @@ def truth_of(orgs: Path, size: str) -> Truth:
     )
 
 
+def _ends_in(controlled: set[str], chain: dict[str, Any], found: set[str]) -> bool:
+    """Whether the start can be an administrator and controls the end of the chain, which may be itself."""
+    return chain["start"] in found and chain["steps"][-1][1] in controlled
+
+
 def truth_row(orgs: Path, size: str) -> Row:
-    """How many of the planted escalators are found; failed if one is missing, a decoy is reported, or one is certain
-    that was not planted.
+    """How many of the planted escalators are found.
+
+    Failed if a chain or an escalator is missing, a decoy is reported, or one is certain that was not planted.
     """
     found = truth_of(orgs, size)
     remark = (
-        f"{len(found.reported)} of {found.decoys} decoys; {len(found.extra)} more if something runs with a role, "
-        f"{len(found.certain)} else; {found.seconds:.0f} s"
+        f"{found.chains - len(found.broken)} of {found.chains} chains, {len(found.reported)} of {found.decoys} decoys; "
+        f"{len(found.extra)} more, {len(found.certain)} of them if nothing runs with their roles; {found.seconds:.0f} s"
     )
     return Row(
         name=f"planted escalators, {size}", value=found.planted - len(found.missing), floor=found.planted, unit="",
-        bound=1.0, at_least=True, remark=remark, failed=bool(found.missing or found.reported or found.certain),
+        bound=1.0, at_least=True, remark=remark, failed=bool(found.broken or found.missing or found.reported or found.certain),
     )  # fmt: skip
 
 

@@ -77,7 +77,9 @@ def _of_principal(own: Principal, amendment: Amendment) -> Principal | None:
     allow = {"Effect": "Allow", "Action": amendment.what.split(","), "Resource": amendment.on}
     match amendment.lack:
         case Lack.PERMISSION:
-            policy = _read({"Version": "2012-10-17", "Statement": [allow]}, PolicyKind.IDENTITY, "what is missing", None)
+            policy = _read(
+                {"Version": "2012-10-17", "Statement": [allow]}, PolicyKind.IDENTITY, "what is missing", None
+            )
             return replace(own, policies=(*own.policies, policy))
         case Lack.BOUNDARY:
             boundary = _more(own.boundary, allow)
@@ -169,12 +171,10 @@ def _edited(env: Environment, amendment: Amendment) -> Environment | None:
             known[id(policy)] = (policy, _without(policy, amendment))
         return known[id(policy)][1]
 
-    principals = {a: new for a, p in env.principals.items() if (new := _edited_principal(p, edit)) is not p}
-    groups = {a: replace(g, policies=new) for a, g in env.groups.items() if (new := _all(g.policies, edit)) != g.policies}
-    resources = {
-        a: replace(r, policy=new) for a, r in env.resources.items() if (new := edit(r.policy)) is not r.policy
-    }
-    managed = {a: new for a, p in env.managed_policies.items() if (new := edit(p)) is not p and isinstance(new, Policy)}
+    principals = {a: p for a, own in env.principals.items() if (p := _edited_principal(own, edit)) is not own}
+    groups = {a: replace(g, policies=_all(g.policies, edit)) for a, g in env.groups.items()}
+    resources = {a: replace(r, policy=edit(r.policy)) for a, r in env.resources.items()}
+    managed = {a: new for a, p in env.managed_policies.items() if isinstance(new := edit(p), Policy)}
 
     def rebuilt(node: OrgNode) -> OrgNode:
         scps = tuple(p for p in map(edit, node.scps) if isinstance(p, Policy))
@@ -187,9 +187,9 @@ def _edited(env: Environment, amendment: Amendment) -> Environment | None:
     return replace(
         env,
         principals=Overlay(env.principals, principals),
-        groups=Overlay(env.groups, groups),
-        resources=MappingProxyType({**env.resources, **resources}),
-        managed_policies=MappingProxyType({**env.managed_policies, **managed}),
+        groups=MappingProxyType(groups),
+        resources=MappingProxyType(resources),
+        managed_policies=MappingProxyType(managed),
         organizations=organizations,
         memo={},
     )
@@ -223,7 +223,10 @@ def _without(policy: Policy, amendment: Amendment) -> Policy:
     else:
         statement = dict(body[number])
         found = statement.get("Condition", {})
-        kept = {op: _keys(keys, amendment.on) if op.lower() == amendment.what.lower() else keys for op, keys in found.items()}
+        kept = {
+            op: _keys(keys, amendment.on) if op.lower() == amendment.what.lower() else keys
+            for op, keys in found.items()
+        }
         statement["Condition"] = {op: keys for op, keys in kept.items() if keys}
         if not statement["Condition"]:
             del statement["Condition"]

@@ -242,7 +242,7 @@ def _tag(facts: Facts, var: str) -> Binding:
     own: Binding = next((Known((v,)) for k, v in caller.tags if k.lower() == name), ABSENT)
     if own is ABSENT and not caller.tags_known:
         return ABSENT if facts.missing == "closed" else _free(facts, var)
-    if caller.open_tags and facts.ever:
+    if (caller.open_tags or name in caller.open_keys) and facts.ever:
         passed = facts.hop + var
         return Cases(Present(passed), Alias(passed), own) if own is not ABSENT else Alias(passed)
     return own

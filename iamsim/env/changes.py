@@ -40,7 +40,7 @@ class Kind(StrEnum):
     BOUNDARY = "boundary"  # user or role ARN; the managed policy set, or nothing
     JOINS = "joins"  # user ARN; group ARN
     LEAVES = "leaves"  # user ARN; group ARN
-    TAGS = "tags"  # user or role ARN; KEY=VALUE, or KEY: removed
+    TAGS = "tags"  # user or role ARN; KEY=VALUE, KEY: removed, or KEY=*: any value, or as it was
     CREATED = "created"  # user or role ARN; BOUNDARY,POLICY,GROUP: each an ARN or nothing (no policy: one of choice)
     RESOURCE = "resource"  # resource ARN: its policy is of choice
     UNGUARDED = "unguarded"  # resource ARN: its policy is deleted
@@ -113,7 +113,7 @@ def _with(
     env: Environment, principals: Any, groups: Any, resources: Any, organizations: Any, focus: list[str]
 ) -> Environment:
     moved = organizations != env.organizations
-    trusts = any(a not in env.principals or p.trust is not env.principals[a].trust or p.tags != env.principals[a].tags
+    trusts = any(a not in env.principals or p.trust is not env.principals[a].trust or (p.tags, p.open_tags) != (env.principals[a].tags, env.principals[a].open_tags)
                  for a, p in principals.items())  # fmt: skip
     memo = Memo(
         env.memo, frozenset((*principals, *groups, *focus)), trusts=trusts, moved=moved, resources=bool(resources)
@@ -243,7 +243,9 @@ def denies(policy: Policy | MissingPolicy) -> bool:
 def may_cost(env: Environment, change: Change) -> bool:
     """True iff a request may also fare worse after the change, so that it counts whether it was made before."""
     match change.kind:
-        case Kind.SWITCHES | Kind.LEAVES | Kind.TAGS | Kind.UNGUARDED | Kind.MOVED | Kind.LEFT:
+        case Kind.TAGS:
+            return not change.what.endswith("=*")
+        case Kind.SWITCHES | Kind.LEAVES | Kind.UNGUARDED | Kind.MOVED | Kind.LEFT:
             return True
         case Kind.BOUNDARY:
             return bool(change.what)
@@ -295,9 +297,11 @@ def _principal(env: Environment, own: Principal, changes: list[Change]) -> tuple
     if any(c.kind is Kind.TRUST for c in mine):
         trust = whatever(PolicyKind.TRUST, f"the trust policy written for {own.name}")
     kept = tuple(n for n in names if n not in left)
-    tags = own.tags
+    tags, open_tags = own.tags, own.open_tags
     for change in mine:
-        if change.kind is Kind.TAGS:
+        if change.kind is Kind.TAGS and change.what.endswith("=*"):
+            open_tags = (*open_tags, change.what[:-2])
+        elif change.kind is Kind.TAGS:
             key, equals, value = change.what.partition("=")
             tags = tuple((k, v) for k, v in tags if k.lower() != key.lower()) + (((key, value),) if equals else ())
     if (
@@ -306,9 +310,12 @@ def _principal(env: Environment, own: Principal, changes: list[Change]) -> tuple
         and trust is own.trust
         and kept == own.groups
         and tags == own.tags
+        and open_tags == own.open_tags
     ):
         return own, groups
-    return replace(own, policies=policies, boundary=boundary, trust=trust, groups=kept, tags=tags), groups
+    return replace(
+        own, policies=policies, boundary=boundary, trust=trust, groups=kept, tags=tags, open_tags=open_tags
+    ), groups
 
 
 def _policies(
@@ -359,7 +366,9 @@ def _boundary(env: Environment, own: Principal, changes: list[Change]) -> Policy
     if boundary is None or boundary.arn is None:
         return boundary
     if any(c.kind is Kind.REWRITES and c.who == boundary.arn for c in changes):
-        return None
+        return replace(
+            whatever(PolicyKind.BOUNDARY, f"{boundary.arn.rpartition('/')[2]} as rewritten"), arn=boundary.arn
+        )
     switched = next((c for c in changes if c.kind is Kind.SWITCHES and c.who == boundary.arn), None)
     if switched is None:
         return boundary

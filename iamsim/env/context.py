@@ -142,6 +142,9 @@ def _tag_binding(facts: Facts, var: str) -> Binding:
     if facts.action == "iam:passrole":
         return Unknowable("X27")
     tags = resource_tags(facts.env, facts.resource, facts.holder)
+    principal = principal_at(facts.env, facts.resource) if facts.resource else None
+    if facts.ever and principal is not None and var.partition("/")[2] in principal.open_tags:
+        return _free_of_resource(facts, var)
     if tags is None:
         return ABSENT if facts.missing == "closed" else _free_of_resource(facts, var)
     name = var.partition("/")[2]

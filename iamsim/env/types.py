@@ -58,7 +58,7 @@ class Group:
 class Principal:
     """A user or role. `policies` are its own (inline, then attached); those of its groups are in `groups`.
 
-    `groups` are the ARNs of its groups (users). `trust` is None for users. `tags_known` is false where the format
+    `open_tags` are keys (lower case) of tags to which someone may give any value. `groups` are the ARNs of its groups (users). `trust` is None for users. `tags_known` is false where the format
     carries no tags. `instance_profiles` are ARNs.
     """
 
@@ -74,6 +74,7 @@ class Principal:
     trust: Policy | MissingPolicy | None = None
     tags: Tags = ()
     tags_known: bool = True
+    open_tags: tuple[str, ...] = ()
     instance_profiles: tuple[str, ...] = ()
     last_used: str | None = None
     origin: Origin = field(compare=False)

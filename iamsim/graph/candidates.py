@@ -106,10 +106,24 @@ def new_principals(env: Environment, node: Node, name: str) -> Iterator[str]:
     account, partition = node.caller.account, node.caller.partition
     head = f"arn:{partition}:iam::{account}:{kind}/"
     seen = set()
+    taken = _taken_names(env, kind, account)
     for arn in (head + FRESH, *_named(env, node, head)):
-        if arn not in seen and arn not in env.principals and arn.startswith(head) and "${" not in arn:
+        if arn not in seen and arn.rpartition("/")[2].lower() not in taken and arn.startswith(head) and "${" not in arn:
             seen.add(arn)
             yield arn
+
+
+def _taken_names(env: Environment, kind: str, account: str | None) -> frozenset[str]:
+    """The names of users or roles of an account, in lower case: no second one may differ in case or path alone.
+
+    Source: IAM User Guide, "IAM and AWS STS quotas", name requirements.
+    """
+    key = ("taken-names", kind, account)
+    found: frozenset[str] | None = env.memo.get(key)
+    if found is None:
+        own = (p for p in env.principals.values() if p.account == account and p.kind.value == kind)
+        found = env.memo[key] = frozenset(p.name.lower() for p in own)
+    return found
 
 
 def _named(env: Environment, node: Node, head: str) -> Iterator[str]:
@@ -190,12 +204,14 @@ def _grants(statement: Mapping[str, Any], action: str) -> bool:
     )
 
 
-def boundaries(env: Environment, node: Node, bound: Mapping[str, str]) -> Iterator[str]:
+def boundaries(search: Search, env: Environment, node: Node, bound: Mapping[str, str]) -> Iterator[str]:
     """Boundaries to set: none for a new principal, else AdministratorAccess; then as `granting_policies`."""
     if any(n in bound for n in ("$new-user", "$new-role")):
         yield ""
     yield administrator(node.caller.partition)
     yield from _choices(env, node, ("iam:permissionsboundary",))
+    if is_picky(search.env):
+        yield from bundled_for(search.env, search.action.lower())
 
 
 def _choices(env: Environment, node: Node, keys: tuple[str, ...]) -> Iterator[str]:

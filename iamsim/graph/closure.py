@@ -26,7 +26,7 @@ from iamsim.graph.sessions import possible
 from iamsim.graph.tags import tag_firings
 from iamsim.graph.trusts import roles_for
 from iamsim.graph.world import OUTSIDE as OUTSIDE_ACCOUNT
-from iamsim.graph.world import Node, caller_in, own_creation, relevant, worlds
+from iamsim.graph.world import Node, caller_in, own_creation, relevant, subjects_of, worlds
 from iamsim.ir.term import FALSE, TRUE, all_of
 from iamsim.judge.callers import caller_of
 from iamsim.judge.candidates import Target
@@ -71,7 +71,7 @@ class Closure:
     """What follows from control of the start: each fact with the firings that give it, in the order in which they were found.
 
     `sure`: every firing in it is certain. `every`: all firings were looked for, also those that give what others give.
-    `extra` are principals of which all changes are looked for. `unsettled` are reasons why more may follow than was found.
+    `local`: what callers of this account give is followed, that of others is not. `extra` are principals of which all changes are looked for. `unsettled` are reasons why more may follow than was found.
     """
 
     search: Search
@@ -81,6 +81,7 @@ class Closure:
     cost: dict[Fact, int]
     every: bool = False
     extra: frozenset[str] = frozenset()
+    local: str | None = None
     unsettled: set[str] = field(default_factory=set)
     done: dict[object, object] = field(default_factory=dict)
 
@@ -92,6 +93,22 @@ class Closure:
             found = frozenset(f for f in self.how if isinstance(f, Change))
             known = self.done["changes"] = (len(self.how), found)
         return known[1]  # type: ignore[index,no-any-return]
+
+    def follows(self, name: str) -> bool:
+        """True iff what the node gives is followed here."""
+        return name != OUTSIDER and (self.local is None or self.nodes[name].caller.account == self.local)
+
+    def held(self, account: str | None) -> frozenset[str]:
+        """The ARNs of the callers of an account that are controlled."""
+        key = "held"
+        known = self.done.get(key)
+        if known is None or known[0] != len(self.nodes):  # type: ignore[index]
+            found: dict[str | None, set[str]] = {}
+            for node in self.nodes.values():
+                if node.caller.arn:
+                    found.setdefault(node.caller.account, set()).add(node.caller.arn)
+            known = self.done[key] = (len(self.nodes), {a: frozenset(v) for a, v in found.items()})
+        return known[1].get(account, frozenset())  # type: ignore[index,no-any-return]
 
     def free(self, arn: str) -> bool:
         """True iff nothing but SCPs, RCPs and resource policies keeps the user or role from doing whatever it likes."""
@@ -141,10 +158,19 @@ def later(ask: Ask, action: str, search: Search) -> Ask:
 
 def grow(closure: Closure, *, sure: bool, extra: frozenset[str] = frozenset(), progress: object = None) -> Closure:
     """The fixpoint above `closure`: with `sure` of certain firings, else of all that may be possible."""
-    out = Closure(
-        closure.search, sure, dict(closure.nodes), {k: list(v) for k, v in closure.how.items()}, dict(closure.cost),
-        closure.every, closure.extra | extra, set(closure.unsettled), {k: v for k, v in closure.done.items() if isinstance(k, tuple) and k[0] == "absorbed"},
-    )  # fmt: skip
+    absorbed: dict[object, object] = {
+        k: v for k, v in closure.done.items() if isinstance(k, tuple) and k[0] == "absorbed"
+    }
+    out = replace(
+        closure,
+        sure=sure,
+        nodes=dict(closure.nodes),
+        how={k: list(v) for k, v in closure.how.items()},
+        cost=dict(closure.cost),
+        extra=closure.extra | extra,
+        unsettled=set(closure.unsettled),
+        done=absorbed,
+    )
     for _ in range(MAX_ROUNDS):
         before = (len(out.how), sum(len(v) for v in out.how.values()))
         _round(out)
@@ -170,14 +196,37 @@ def _round(closure: Closure) -> None:
 
 def _order(closure: Closure) -> list[str]:
     """The nodes to look at: whoever may do everything in its account first, since it makes most of the others needless."""
-    names = [n for n in closure.nodes if n != OUTSIDER]
+    settled = _settled(closure)
+    names = [n for n in closure.nodes if n not in settled and closure.follows(n)]
     return sorted(names, key=lambda n: not closure.free(closure.nodes[n].caller.arn or ""))
+
+
+def _settled(closure: Closure) -> frozenset[str]:
+    """The nodes of which all was worked out with an administrator of their account, and which nothing found since is about."""
+    merged: dict[str, frozenset[Change]] = closure.done.setdefault("merged", {})  # type: ignore[assignment]
+    if not merged:
+        return frozenset()
+    own = subjects_of(closure.search.env, closure.search.start.arn or "", closure.changes)
+    out: set[str] = set()
+    known: dict[tuple[str | None, frozenset[Change]], bool] = {}
+    for name, changes in merged.items():
+        if closure.extra and closure.free(closure.nodes[name].caller.arn or ""):
+            continue
+        about = (closure.nodes[name].caller.account, changes)
+        if about not in known:
+            more = (c.who for c in closure.changes - changes)
+            known[about] = all(w in own or (":iam:" in w and _account(w) != about[0]) for w in more)
+        if known[about]:
+            out.add(name)
+    return frozenset(out)
 
 
 def _of_node(closure: Closure, name: str) -> None:
     node = closure.nodes[name]
-    if not closure.every and closure.free(node.caller.arn or ""):
-        _absorb(closure, node)
+    if not closure.every:
+        _free_itself(closure, name, node)
+        if closure.free(node.caller.arn or ""):
+            _absorb(closure, node)
     mine = _signature(closure, node)
     if closure.done.get(("moves", name)) != mine:
         closure.done["moves", name] = mine
@@ -193,6 +242,27 @@ def _of_node(closure: Closure, name: str) -> None:
             accept(closure, fired)
     for fired in _changes_by(closure, name, node):
         accept(closure, fired)
+
+
+_OWN_CHANGES = ("arbitrary-identity-policy", "gains-managed-policy", "lifts-boundary", "rewrites-policy")
+
+
+def _free_itself(closure: Closure, name: str, node: Node) -> None:
+    """Changes that the node may make to itself, which come first: with them most others are needless."""
+    arn = node.caller.arn or ""
+    mine = _signature(closure, node)
+    if closure.done.get(("itself", name)) == mine or closure.free(arn) or node.caller.kind not in _SIGNED:
+        return
+    closure.done["itself", name] = mine
+    if not _loaded(closure, node) or arn not in closure.search.env.principals:
+        return
+    own = subjects_of(closure.search.env, arn, closure.changes)
+    policies = frozenset(s for s in own if ":policy/" in s)
+    wanted = {"who": frozenset({arn}), "policy": policies}
+    for technique in techniques_of(closure.search, _OWN_CHANGES):
+        subject = _SUBJECT[technique.outcome.type]
+        for fired in firings(closure.search, node, mine, [technique], {subject: wanted[subject]}):
+            accept(closure, fired)
 
 
 def administrators(env: Environment, account: str | None) -> tuple[str, ...]:
@@ -248,7 +318,9 @@ def _rule(search: Search, node: Node, *, sure: bool) -> Closure:
     found: Closure | None = search.env.memo.get(key)
     if found is None:
         own = replace(search, start=node.caller, ask=replace(ask, documents=NO_DOCUMENTS))
-        below = Closure(own, sure, {START: replace(node, name=START)}, {START: []}, {START: 0})
+        below = Closure(
+            own, sure, {START: replace(node, name=START)}, {START: []}, {START: 0}, local=node.caller.account
+        )
         below.nodes[OUTSIDER] = outsider(own)
         below.done["absorbed", node.caller.account] = True
         found = search.env.memo[key] = grow(below, sure=sure)
@@ -265,8 +337,15 @@ def _merge(closure: Closure, other: Closure, name: str) -> None:
         closure.cost.setdefault(fact, other.cost.get(fact, 1) + closure.cost.get(name, 0))
         if isinstance(fact, str):
             closure.nodes.setdefault(fact, other.nodes[fact])
+    merged: dict[str, frozenset[Change]] = closure.done.setdefault("merged", {})  # type: ignore[assignment]
     for node in (name, *(n for n in other.nodes if n not in BASE)):
-        closure.done["moves", node] = _signature(closure, closure.nodes[node])
+        if node == name and closure.nodes[node].made:
+            continue  # what its sessions carry was left open there
+        if closure.nodes[node].caller.account == other.local:
+            merged[node] = other.changes
+        if closure.nodes[node].caller.account == other.local:
+            closure.done["moves", node] = _signature(closure, closure.nodes[node])
+            closure.done["offered", node] = closure.done["moves", node]
 
 
 def ruled(closure: Closure, node: Node) -> bool:
@@ -309,15 +388,18 @@ def _signature(closure: Closure, node: Node) -> frozenset[Change]:
     mine = relevant(closure.search.env, closure.changes, (node.caller.arn or "",))
     if ruled(closure, node) and not closure.every:
         return mine
-    free = not_held(closure, node.caller.account)
-    return mine | {c for c in closure.changes if c.who in free and c.kind in (Kind.TAGS, Kind.BOUNDARY)}
+    about = _of(closure.search.env, node.caller.account)
+    return mine | {c for c in closure.changes if c.who in about and c.kind in (Kind.TAGS, Kind.BOUNDARY)}
 
 
 def accept(closure: Closure, fired: Firing) -> None:
     """Adds what a firing gives, unless it is not certain where it must be."""
     if closure.sure and not fired.sure:
         return
-    if fired.session and fired.node:
+    if fired.session and fired.node == START and closure.nodes[START].made:
+        if closure.sure:
+            return  # the sessions of an administrator of whom nothing more is known; decided where it is known
+    elif fired.session and fired.node:
         found = exactly(closure, fired)
         if found is None or not found[0]:
             fired, found = _retagged(closure, fired, found)
@@ -445,11 +527,10 @@ def _worth_entering(closure: Closure, node: Node, env: Environment) -> dict[str,
     """The hops of the node; of one whose account is held anyway, those to roles that are not."""
     if closure.every or not ruled(closure, node):
         return _edges(closure, node, env)
-    held = {n.caller.arn for n in closure.nodes.values() if n.full}
     caller = node.caller if node.made else caller_in(closure.search.env, env, node.caller)
     found = {}
     for role in roles_for(env, caller, closure.search.ask.missing):
-        if role.arn not in held and (edge := _edge(closure, node, env, role.arn)) is not None:
+        if role.arn not in closure.held(role.account) and (edge := _edge(closure, node, env, role.arn)) is not None:
             found[role.arn] = edge
     return found
 
@@ -486,7 +567,9 @@ def _edge(closure: Closure, node: Node, env: Environment, role: str) -> Edge | N
 def _admitted(closure: Closure) -> Iterator[Firing]:
     """Roles whose trust policy or tags were changed, assumed by whichever node may."""
     search = closure.search
-    about = sorted({c.who for c in closure.changes if c.kind in (Kind.TRUST, Kind.TAGS) and ":role/" in c.who})
+    about = sorted(
+        {c.who for c in closure.changes if c.kind in (Kind.TRUST, Kind.TAGS, Kind.CREATED) and ":role/" in c.who}
+    )
     for role in about:
         if role in closure.nodes and any(f.technique == ASSUME for f in closure.how[role]):
             continue
@@ -499,19 +582,26 @@ def _admitted(closure: Closure) -> Iterator[Firing]:
                 or not _loaded(closure, node)
             ):
                 continue
+            if name != OUTSIDER and not closure.follows(name):
+                continue
             arn = node.caller.arn or ""
             changes = relevant(search.env, closure.changes, (arn, role))
             if name == OUTSIDER:
-                if Change(Kind.TRUST, role) not in changes or any(f.sure for f in closure.how.get(role, ())):
+                if not any(c.who == role and c.kind in (Kind.TRUST, Kind.CREATED) for c in changes) or any(
+                    f.sure for f in closure.how.get(role, ())
+                ):
                     continue
                 changes |= OUTSIDE
             key = ("admitted", name, role, changes)
             if key in closure.done:
                 continue
             closure.done[key] = True
-            if name != OUTSIDER and Change(Kind.TRUST, role) in changes and _enters(closure, node):
-                gain = Node(role, possible(search.env, search.env.principals[role]))
-                needs = frozenset({Change(Kind.TRUST, role), *own_creation(changes, (arn,))})
+            opened = {c for c in changes if c.who == role and c.kind in (Kind.TRUST, Kind.CREATED)}
+            home = _account(role) == node.caller.account
+            if name != OUTSIDER and home and opened and _enters(closure, node):
+                needs = frozenset(opened) | own_creation(changes, (arn,))
+                there = changed(search.env, needs, (role,))
+                gain = Node(role, possible(there, there.principals[role]))
                 yield Firing(ASSUME, 0, name, (("$target-role", role),), (gain,), True, needs)
                 break
             found = None
@@ -574,12 +664,20 @@ def _changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] 
         return
     techniques = techniques_of(search, types, leave=(*NODES, *TAKEOVERS, "sets-tags"))
     mine = _signature(closure, node)
-    size = (len(closure.nodes), len(closure.changes))
-    known = closure.done.get("wanted")
-    if known is None or known[0] != size:  # type: ignore[index]
-        known = closure.done["wanted"] = (size, _wanted(closure))
-    wanted: dict[str, frozenset[str]] = known[1]  # type: ignore[index]
-    able = may_do(search, changed(search.env, mine, (node.caller.arn or "",)), node)
+    wanted = _wants(closure, node.caller.account)
+    if (
+        types is None
+        and not any(wanted.values())
+        and not _governs(closure, node)
+        and ("offered", name) in closure.done
+        and closure.done["offered", name] == mine
+    ):
+        return
+    if types is None:
+        closure.done["offered", name] = mine
+    arn = node.caller.arn or ""
+    among = worlds(search.env, relevant(search.env, mine, (arn,)), (arn,))
+    able = frozenset[str]().union(*(may_do(search, env, node) for env in among))
     for technique in techniques:
         if not any(all(c.action.lower() in able for c in v.calls) for v in technique.variants):
             continue
@@ -595,11 +693,36 @@ def _changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] 
                 continue
             yield from firings(search, node, mine, [technique], {})
             continue
-        left = wanted[_WANTED.get(technique.outcome.type, subject)] - _tried(closure, name, technique.id, subject, mine)
+        what = _WANTED.get(technique.outcome.type, subject)
+        if any(c.fact == "role-is-permission-set" for v in technique.variants for c in v.preconditions):
+            every = frozenset().union(
+                *(_wants(closure, a)[what] for a in {n.caller.account for n in closure.nodes.values()})
+            )
+        else:
+            every = wanted[what]
+        left = every - _tried(closure, name, technique.id, subject, mine)
         if left:
             _mark(closure, name, technique.id, subject, mine, left)
             fresh = frozenset(c for c in closure.changes if c.kind is Kind.CREATED)
             yield from firings(search, node, mine | fresh, [technique], {subject: left})
+
+
+def _wants(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
+    """`_wanted`, worked out once for what is known."""
+    key, size = ("wanted", account), (len(closure.nodes), len(closure.changes))
+    known = closure.done.get(key)
+    if known is None or known[0] != size:  # type: ignore[index]
+        known = closure.done[key] = (size, _wanted(closure, account))
+    return known[1]  # type: ignore[index,no-any-return]
+
+
+def _governs(closure: Closure, node: Node) -> bool:
+    """Whether the node's account may change what belongs to the whole organization."""
+    account = node.caller.account
+    return any(
+        account == o.management_account or account in {a for a, _ in o.delegated}
+        for o in closure.search.env.organizations
+    )
 
 
 def _creatable(closure: Closure, node: Node, technique: Technique) -> bool:
@@ -608,7 +731,7 @@ def _creatable(closure: Closure, node: Node, technique: Technique) -> bool:
     names = new_principals(closure.search.env, node, technique.outcome.get("who"))
     if closure.free(node.caller.arn or "") or ruled(closure, node):
         # an ordinary new principal could do no more than the node itself
-        names = (n for n in names if not n.endswith("/" + FRESH))
+        names = (n for n in names if not n.endswith("/" + FRESH) or n in closure.extra)
     return any(n not in made for n in names)
 
 
@@ -648,16 +771,14 @@ def _once(closure: Closure, node: str, technique: str, mine: frozenset[Change]) 
     return False
 
 
-def _wanted(closure: Closure) -> dict[str, frozenset[str]]:
-    """What may usefully be changed, by the field of the outcomes that name it."""
+def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
+    """What of an account may usefully be changed, by the field of the outcomes that name it."""
     env, changes = closure.search.env, closure.changes
     written = {c.who for c in changes if c.kind is Kind.WRITES}
     lifted = {c.who for c in changes if c.kind is Kind.BOUNDARY and not c.what}
     tested = bool(texts_of(env, ("iam:permissionsboundary",)))
-    controlled = sorted(
-        {n.caller.arn for n in closure.nodes.values() if n.caller.arn in env.principals and n.caller.arn}
-    )
-    created = {c.who for c in changes if c.kind is Kind.CREATED}
+    controlled = sorted(a for a in closure.held(account) if a in env.principals)
+    created = {c.who for c in changes if c.kind is Kind.CREATED and _account(c.who) == account}
     who: set[str] = set()
     groups: set[str] = set()
     policies: set[str] = set()
@@ -671,6 +792,11 @@ def _wanted(closure: Closure) -> dict[str, frozenset[str]]:
         who.add(arn)
         principal = env.principals.get(arn)
         if principal is None:
+            made = next(c for c in changes if c.kind is Kind.CREATED and c.who == arn)
+            policies.update(p for p in made.what.split(",")[:2] if p)
+            if ":user/" in arn:
+                users.add(arn)
+                groups.update(g for g in made.what.split(",")[2:] if g in env.groups)
             continue
         if principal.kind is PrincipalKind.USER:
             users.add(arn)
@@ -689,12 +815,16 @@ def _wanted(closure: Closure) -> dict[str, frozenset[str]]:
         "unwritten-group": frozenset(groups - written),
         "unwritten-user": frozenset(users - written),
         "bounded": bounded,
-        "rebounded": frozenset(who) if tested else bounded - lifted,
+        "rebounded": frozenset(who) | _of(env, account) if tested else bounded,
         "group": frozenset(groups - written),
         "policy": frozenset(policies - {c.who for c in changes if c.kind is Kind.REWRITES}),
         "user": frozenset(users),
-        "role": _roles(closure),
+        "role": _roles(closure, account),
     }
+
+
+def _of(env: Environment, account: str | None) -> frozenset[str]:
+    return frozenset(a for k in PrincipalKind for a in of_account(env, k, account))
 
 
 def _account(arn: str) -> str:
@@ -707,25 +837,54 @@ def worthwhile(closure: Closure, arn: str) -> bool:
         return False
     if _account(arn) not in closure.rulers() or closure.every or arn in closure.extra:
         return True
-    return arn in not_held(closure, _account(arn)) or _special(closure, arn)
+    if arn in not_held(closure, _account(arn)):
+        return True
+    return any(
+        r not in closure.held(_account(r)) and _could_enter(closure, arn, r) == "tagged"
+        for r in _naming(closure.search, arn)
+    )
 
 
 def _special(closure: Closure, arn: str) -> bool:
     """Whether some role that is not held yet asks for this very principal, once nothing of its own binds it."""
     search = closure.search
-    if arn not in search.env.principals:
+    env = search.env
+    if arn not in env.principals:
         return False
-    env = changed(search.env, most_of(search.env, arn), (arn,))
-    node = _node_in(env, arn)
-    held = {n.caller.arn for n in closure.nodes.values()}
-    roles = tuple(r.arn for r in roles_for(env, node.caller, "closed") if r.arn not in held)
-    key = ("special", arn, roles)
-    if key not in closure.done:
-        closure.done[key] = any(_edge(closure, node, env, r) is not None for r in roles)
-    return bool(closure.done[key])
+    return any(r not in closure.held(_account(r)) and _could_enter(closure, arn, r) for r in _naming(search, arn))
 
 
-def _node_in(env: Environment, arn: str) -> Node:
+def _naming(search: Search, arn: str) -> tuple[str, ...]:
+    """The roles of other accounts, and those of its own, whose trust policies may name the principal."""
+    key = ("naming", arn)
+    found: tuple[str, ...] | None = search.env.memo.get(key)
+    if found is None:
+        env = changed(search.env, most_of(search.env, arn), (arn,))
+        found = search.env.memo[key] = tuple(r.arn for r in roles_for(env, node_in(env, arn).caller, "closed"))
+    return found
+
+
+def _could_enter(closure: Closure, arn: str, role: str) -> str:
+    """Whether the principal might assume the role if nothing of its own bound it: `tagged` where it hangs on its tags, `yes`,
+    or nothing; worked out once.
+    """
+    search = closure.search
+    ask = search.ask
+    plain = not ask.given and ask.when is TRUE
+    key = ("could-enter", arn, role, ask.missing, ask.ever)
+    found: str | None = search.env.memo.get(key) if plain else None
+    if found is None:
+        env = changed(search.env, most_of(search.env, arn), (arn,))
+        node = node_in(env, arn)
+        edge = _edge(closure, replace(node, caller=replace(node.caller, open_tags=True, stated_tags=True)), env, role)
+        tagged = edge is not None and any("aws:principaltag/" in v for v in edge.read)
+        found = "" if edge is None else "tagged" if tagged else "yes"
+        if plain:
+            search.env.memo[key] = found
+    return found
+
+
+def node_in(env: Environment, arn: str) -> Node:
     principal = env.principals[arn]
     if principal.kind is PrincipalKind.USER:
         return Node(arn, caller_of(env, principal), made=False)
@@ -791,13 +950,11 @@ def _star(match: Match | None) -> bool:
     )
 
 
-def _roles(closure: Closure) -> frozenset[str]:
-    """Roles that are not controlled yet, in the accounts of nodes that may rewrite trust policies, and the role asked for."""
+def _roles(closure: Closure, account: str | None) -> frozenset[str]:
+    """Roles of the account that are not controlled yet, and those asked for."""
     env = closure.search.env
-    accounts = {n.caller.account for n in closure.nodes.values() if n.caller.account}
-    have = {c.who for c in closure.changes if c.kind is Kind.TRUST}
-    created = {c.who for c in closure.changes if c.kind is Kind.CREATED}
-    held = {n.caller.arn for n in closure.nodes.values() if n.made and n.full}
-    out = {r for a in accounts for r in of_account(env, PrincipalKind.ROLE, a) if r not in held}
+    have = {c.who for c in closure.changes if c.kind in (Kind.TRUST, Kind.CREATED)}
+    held = {n.caller.arn for n in closure.nodes.values() if n.made and n.full and n.caller.account == account}
+    out = {r for r in of_account(env, PrincipalKind.ROLE, account) if r not in held}
     out |= {e for e in closure.extra if e in env.principals and env.principals[e].kind is PrincipalKind.ROLE}
-    return frozenset(out - have - created)
+    return frozenset(out - have)

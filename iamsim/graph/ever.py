@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from iamsim.env.changes import Change
-from iamsim.graph.candidates import is_picky
-from iamsim.graph.closure import OUTSIDER, START, Closure, begin, grow
+from iamsim.env.changes import Change, Kind, changed
+from iamsim.graph.candidates import FRESH, is_picky
+from iamsim.graph.closure import OUTSIDER, START, Closure, begin, grow, most_of, node_in
 from iamsim.graph.derive import depths, derivations, smallest
 from iamsim.graph.edges import of_session
-from iamsim.graph.exact import ASSUMES, Route, joint, joined, routes, verdict_of
+from iamsim.graph.exact import ASSUMES, Route, joined, joint, routes, verdict_of
 from iamsim.graph.firing import settled
 from iamsim.graph.given import given_for, when_for
 from iamsim.graph.hops import documents_for, hop_term, last_facts, read_of
@@ -89,10 +89,16 @@ def ever(search: Search, targets: tuple[Target, ...]) -> Ever:
     with_resources = _taken(certain, targets)
     refuted: list[Found] = []
     way = _shortest(with_resources, targets, refuted)
+    if way is None:
+        extra = _asked_of(with_resources, targets)
+        if extra:
+            with_resources = _taken(grow(certain, sure=True, extra=extra), targets)
+            way = _shortest(with_resources, targets, refuted)
     if way is not None:
         return Ever(way, (), with_resources)
     wide = closed(search, sure=False)
-    whole = _taken(wide, targets)
+    extra = _asked_of(wide, targets)
+    whole = _taken(grow(wide, sure=False, extra=extra) if extra else wide, targets)
     reasons: set[str] = set(whole.unsettled)
     refuted = []
     for goal in _goals(whole, targets, refuted, depths(whole), lambda: None):
@@ -119,6 +125,30 @@ def _shortest(closure: Closure, targets: tuple[Target, ...], refuted: list[Found
                 best = (len(fired), way)
                 break
     return None if best is None else best[1]
+
+
+def _asked_of(closure: Closure, targets: tuple[Target, ...]) -> frozenset[str]:
+    """The principals of whom the request itself asks: it might be allowed to them if nothing of their own bound them.
+
+    The closure did not look for changes to these where another of their account may do everything.
+    """
+    env = closure.search.env
+    out = set()
+    for account in sorted(closure.rulers()):
+        fresh = [f"arn:{closure.search.start.partition}:iam::{account}:{kind}/{FRESH}" for kind in ("user", "role")]
+        for arn in (*sorted(closure.held(account)), *fresh):
+            if closure.free(arn) or (arn not in env.principals and arn not in fresh):
+                continue
+            most = most_of(env, arn) | ({Change(Kind.CREATED, arn, ",,")} if arn in fresh else frozenset())
+            there = changed(env, most, (arn,))
+            node = node_in(there, arn)
+            node = replace(node, caller=replace(node.caller, open_tags=True, stated_tags=True))
+            for target in targets[:_TARGETS]:
+                last = _request(closure, node, target, there)
+                if last.term is not FALSE and verdict_of(closure, last.term, (last.check.facts,)) is not None:
+                    out.add(arn)
+                    break
+    return frozenset(out) - closure.extra
 
 
 def _derivations(closure: Closure, goal: Reached) -> Iterator[tuple[Firing, ...]]:
@@ -222,6 +252,15 @@ def _goal(
     reads = node.made and any(of_session(v) for v in variables(last.term))
     if reads and node.name != START:
         exact = _exact_goal(closure, node, target, needs)
+        if (exact is None or not exact[0]) and changes > needs:
+            # what the session lacks, some change may make up for
+            for tries in (*({c} for c in sorted(changes - needs)), changes):
+                better = _exact_goal(closure, node, target, needs | tries)
+                if better is not None and (exact is None or better[0] > exact[0]):
+                    exact, needs = better, needs | tries
+                    again = _best(closure, node, target, needs, about)
+                    last = again[0] if again is not None else last
+                    break
         if exact is None:
             return None
         sure, reasons = exact
@@ -305,6 +344,7 @@ def _joint_goal(
     about = (arn, target.resource) if target.resource and ":iam:" in target.resource else (arn,)
     for env in worlds(search.env, needs, about):
         ask = replace(search.ask, env=env)
+        session = replace(session, caller=caller_in(search.env, env, session.caller))
         mine = replace(target, owner=session.caller.account) if target.resource == "*" else target
         facts = last_facts(facts_of(ask, session.caller, search.action, mine), session, ask, search.start)
         check = check_of(facts, documents_for(ask.documents, search.start, last=True))

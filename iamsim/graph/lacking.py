@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.amend import Amendment, Lack
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 Amendments = frozenset[Amendment]
 NONE: Amendments = frozenset()
+EVERYTHING = "*"
+"""The action of an amendment by which a whole ceiling goes, for ways that it stops more than once."""
+
 _GRANTS = ("grant", "grants")
 
 
@@ -43,13 +47,20 @@ def lacking(check: Check, on: str, when: Term = TRUE) -> Amendments:
     if failing:
         out = _mends(check, failing[0], on)
         for cited in failing[1:]:
-            out &= _mends(check, cited, on)
+            out = meet(out, _mends(check, cited, on))
         return out
     out = NONE
     for cited, term in parts:
         if term is not TRUE:
             out |= _mends(check, cited, on)
     return out
+
+
+def meet(some: Amendments, others: Amendments) -> Amendments:
+    """The amendments that mend both: those in both and, where one action is missing on two resources, it on all."""
+    same = {(a.who, a.what): a.on for a in others if a.lack is Lack.PERMISSION}
+    wide = (a for a in some if a.lack is Lack.PERMISSION and same.get((a.who, a.what), a.on) != a.on)
+    return (some & others).union(replace(a, on="*") for a in wide)
 
 
 def spoken(check: Check) -> bool:
@@ -68,15 +79,16 @@ def _mends(check: Check, cited: Cited, on: str) -> Amendments:
         case "identity":
             return _conditions(check, policies["identity"]) | {Amendment(Lack.PERMISSION, arn, action, on)}
         case "boundary":
-            return _conditions(check, [policies["boundary"]]) | {Amendment(Lack.BOUNDARY, arn, action, on)}
+            own = frozenset({Amendment(Lack.BOUNDARY, arn, action, on), Amendment(Lack.BOUNDARY, arn, EVERYTHING, "*")})
+            return _conditions(check, [policies["boundary"]]) | own
         case "scp":
             return _scps(check, cited, action)
         case "resource":
             return _conditions(check, [policies["resource"]]) | _admission(check, arn, action)
         case role if role in _GRANTS:
-            own = frozenset({Amendment(Lack.PERMISSION, arn, action, on)})
+            permission = Amendment(Lack.PERMISSION, arn, action, on)
             either = [*policies["identity"], policies["resource"]]
-            return _conditions(check, either) | own | _admission(check, arn, action)
+            return _conditions(check, either) | {permission} | _admission(check, arn, action)
         case _:
             return NONE
 
@@ -99,7 +111,7 @@ def _scps(check: Check, cited: Cited, action: str) -> Amendments:
     if found is None:
         return NONE
     nodes = [n for n in found[1] if n.origin == cited.origin]
-    out = frozenset(Amendment(Lack.SCP, n.id, action) for n in nodes)
+    out = frozenset(Amendment(Lack.SCP, n.id, what) for n in nodes for what in (action, EVERYTHING))
     return out.union(*(_conditions(check, list(n.scps)) for n in nodes))
 
 
@@ -149,4 +161,7 @@ def _names(check: Check, row: Row) -> bool:
     if statement.resource is None:
         return True
     service = (facts.action or "").partition(":")[0]
-    return may(reduce(resource_term(statement.resource, row.policy.kind, facts.resource, service), check.lookup)) is not FALSE
+    return (
+        may(reduce(resource_term(statement.resource, row.policy.kind, facts.resource, service), check.lookup))
+        is not FALSE
+    )

@@ -9,7 +9,7 @@ from iamsim.env.changes import Change, Kind, changed, denies
 from iamsim.env.hits import slice_policy
 from iamsim.env.organization import below
 from iamsim.env.types import MissingPolicy, PrincipalKind
-from iamsim.graph.candidates import ADMINISTRATOR, administrator
+from iamsim.graph.candidates import ADMINISTRATOR, administrator, is_picky
 from iamsim.graph.firing import attempt, may_call, outcome_of, sweeping
 from iamsim.graph.names import names_in, values
 from iamsim.graph.permitted import actions_of, permitted
@@ -162,8 +162,12 @@ def firings(
                 continue
             if not _plain_hold(search, among, node, variant):
                 continue
-            swept = sweeping(search, node, technique, variant, among[0]) if len(among) == 1 and (node.name or not search.ask.given) else None
-            if swept is False and not mine:
+            swept = (
+                sweeping(search, node, technique, variant, among[0])
+                if len(among) == 1 and (node.name or not search.ask.given)
+                else None
+            )
+            if swept is False:
                 continue
             sweeps = swept is True and _sweepable(technique, variant, mine)
             for bound in _bindings(search, among, node, technique, variant, wanted, changes, sweeps=sweeps):
@@ -176,9 +180,12 @@ def firings(
                 else:
                     fired = _fire(search, node, technique, number, bound, changes, gains)
                 if fired is not None:
-                    if fired.sure:
+                    if fired.sure and not fired.session:
                         have.add(what)
-                        if fully(gains[-1]):
+                        last = gains[-1]
+                        if fully(last) and not (
+                            isinstance(last, Change) and last.kind is Kind.BOUNDARY and is_picky(search.env)
+                        ):
                             have.add(_subject(gains))
                     yield fired
 
@@ -362,7 +369,8 @@ def gained(
             policy = "" if _writes(technique, node, bound) else bound.get("$granting-policy", "")
             what = ",".join((of("boundary"), policy, bound.get("$target-group", "")))
             change = Change(Kind.CREATED, of("who"), what)
-            return (new_node(search, change), change)
+            # a role is there for whoever its trust policy, of choice, lets in
+            return (change,) if ":role/" in of("who") else (new_node(search, change), change)
         case "gains-root-task":
             account, task = of("account"), of("task_policy")
             root = Caller(kind=CallerKind.ROOT, arn=f"arn:{node.caller.partition}:iam::{account}:root", account=account,

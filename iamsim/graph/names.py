@@ -112,7 +112,7 @@ def values(
         case "$new-user" | "$new-role":
             return new_principals(env, node, name)
         case "$chosen-boundary":
-            return boundaries(env, node, bound)
+            return boundaries(search, env, node, bound)
         case "$granting-policy":
             return granting_policies(search, env, node)
         case "$task-policy":

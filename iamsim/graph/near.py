@@ -10,16 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from iamsim.env.amend import Amendment, Lack
+from iamsim.env.amend import Amendment, Lack, amended
 from iamsim.graph.closure import OUTSIDER, START, later
 from iamsim.graph.derive import depths
 from iamsim.graph.firing import ONE, attempt, outcome_of
 from iamsim.graph.firing import _call as call_checks
-from iamsim.graph.lacking import NONE, lacking, spoken
-from iamsim.graph.moves import NODES, TAKEOVERS, gained, may_do, plausible, techniques_of
+from iamsim.graph.hops import hop_technique
+from iamsim.graph.lacking import NONE, lacking, meet, spoken
+from iamsim.graph.moves import TAKEOVERS, gained, may_do, plausible, techniques_of
 from iamsim.graph.names import names_in, values
 from iamsim.graph.preconditions import holds
 from iamsim.graph.reach import fires_within_reach, within_reach
+from iamsim.graph.search import doors
 from iamsim.graph.sources import filled
 from iamsim.graph.takeover import _governing as governing
 from iamsim.graph.trusts import roles_for
@@ -35,14 +37,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from iamsim.aws.escalations import Precondition, Technique, Variant
-    from iamsim.env.changes import Change
     from iamsim.env.types import Environment
     from iamsim.graph.closure import Closure
     from iamsim.graph.lacking import Amendments
     from iamsim.judge.check import Check
 
 REQUEST, ASSUME = "", "sts-assume-role"
-MAX_LOOKED_AT = 6000
+MAX_LOOKED_AT = 2000
 """Bindings of techniques, roles and requests that one search for near misses looks at."""
 
 _SIGNED = (CallerKind.USER, CallerKind.ROLE_SESSION, CallerKind.ROOT)
@@ -79,7 +80,7 @@ class Budget:
 
 def candidates(closure: Closure, targets: tuple[Target, ...], budget: Budget) -> Iterator[Candidate]:
     """What the nodes of the closure lack, nodes nearer to the start first; as far as the budget reaches."""
-    depth = depths(closure)
+    depth, env = depths(closure), closure.search.env
     for name in sorted(closure.nodes, key=lambda n: (depth.get(n, 0), n)):
         if name == OUTSIDER:
             continue
@@ -87,6 +88,12 @@ def candidates(closure: Closure, targets: tuple[Target, ...], budget: Budget) ->
         for made in (_request(closure, node, targets, budget), _hops(closure, node, budget),
                      _takeovers(closure, node, targets, budget), _techniques(closure, node, budget)):  # fmt: skip
             for candidate in made:
+                if (
+                    name != START
+                    and candidate.amendment.on == f"AWS {node.caller.arn}"
+                    and node.caller.arn not in env.principals
+                ):
+                    continue  # nobody names whom the attacker is yet to create
                 yield replace(candidate, depth=depth.get(name, 0))
 
 
@@ -122,11 +129,20 @@ def _request(closure: Closure, node: Node, targets: tuple[Target, ...], budget: 
 def _hops(closure: Closure, node: Node, budget: Budget) -> Iterator[Candidate]:
     """The roles of which one side would let the node in."""
     search, caller = closure.search, node.caller
+    if caller.kind in (CallerKind.WEB_IDENTITY, CallerKind.SAML):
+        for role, check in zip(
+            roles_for(search.env, caller, "closed"), doors(search.ask, caller, search.action), strict=True
+        ):
+            if not budget.spend():
+                return
+            yield from _all(node, hop_technique(caller), lacking(check, role.arn), 1, close=True)
     if not node.full or caller.kind not in (CallerKind.USER, CallerKind.ROLE_SESSION):
         return
     held = {n.caller.arn for n in closure.nodes.values() if n.full}
     ask = search.ask if node.name == START else later(search.ask, search.action, search)
-    named = {r.arn for r in roles_for(search.env, caller, "closed")}
+    # as if it were allowed to ask: else roles of other accounts would not be looked up
+    asking = amended(search.env, Amendment(Lack.PERMISSION, caller.arn or "", "sts:AssumeRole", "*")) or search.env
+    named = {r.arn for r in roles_for(asking, caller, "closed")}
     for arn, role in search.env.principals.items():
         if role.trust is None or arn in held:
             continue
@@ -175,7 +191,7 @@ def _techniques(closure: Closure, node: Node, budget: Budget) -> Iterator[Candid
             continue
         for number, variant in enumerate(technique.variants):
             actions = {c.action.lower() for c in variant.calls}
-            if len(actions - able) > 1 or not actions & able:
+            if len(actions - able) > 1 or not (actions & able or _trusted(variant)):
                 continue
             if not fires_within_reach(node, tuple(c.action for c in variant.calls)):
                 continue
@@ -183,6 +199,11 @@ def _techniques(closure: Closure, node: Node, budget: Budget) -> Iterator[Candid
                 if budget.left <= 0:
                     return
                 yield from _binding(closure, node, env, technique, number, bound, able, budget)
+
+
+def _trusted(variant: Variant) -> bool:
+    """Whether a role has to let a service or a provider in, which by itself is something that may hold."""
+    return any(p.fact.startswith("role-trusts") for p in variant.preconditions)
 
 
 def _bindings(
@@ -237,6 +258,8 @@ def _binding(
     if found is None:
         return
     mends, held = found
+    if not {c.action.lower() for c in variant.calls} & able:
+        held = 0  # nothing but the trust of the role
     single = len(variant.calls) == 1 and variant.calls[0].action.lower() in able
     yield from _all(node, technique.id, mends, held, close=single)
 
@@ -249,12 +272,15 @@ def _lacks(
     out: Amendments | None = None
     held = 0
     for condition in variant.preconditions:
+        about = [bound[n] for f in ("role", "principal") if (n := condition.get(f)) in bound]
+        if any(a not in env.principals for a in about):
+            return None  # a root user
         seen = holds(search, env, node, condition, bound, variant.calls)
         if may(seen.term) is not FALSE:
             held += not condition.assumed and condition.fact.startswith("role-trusts")
             continue
         mends = _precondition(env, condition, bound).union(*(_in_the_way(c) for c in seen.checks))
-        out = mends if out is None else out & mends
+        out = mends if out is None else meet(out, mends)
         if not out:
             return None
     soft: Amendments = NONE
@@ -265,7 +291,7 @@ def _lacks(
             if may(made.term(0)) is not FALSE:
                 held, soft = held + 1, soft | mends
                 continue
-            out = mends if out is None else out & mends
+            out = mends if out is None else meet(out, mends)
             if not out:
                 return None
     if out is not None:

@@ -8,8 +8,10 @@ from iamsim.env.changes import Change, Kind
 from iamsim.env.types import PrincipalKind
 from iamsim.graph.candidates import tag_values
 from iamsim.graph.firing import attempt, outcome_of
-from iamsim.graph.moves import Firing, may_do, plausible, techniques_of
+from iamsim.graph.moves import Firing, may_do, techniques_of
 from iamsim.graph.names import of_account
+from iamsim.graph.world import own_creation, relevant, worlds
+from iamsim.ir.term import variables
 from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
@@ -28,14 +30,24 @@ def tag_firings(closure: Closure) -> Iterator[Firing]:
     values = tag_values(env)
     if not values:
         return
-    every = [a for a, p in env.principals.items() if p.account in {n.caller.account for n in closure.nodes.values()}]
+    every = [
+        a
+        for a, p in env.principals.items()
+        if p.account in {n.caller.account for k, n in closure.nodes.items() if closure.follows(k)}
+    ]
     worth = frozenset(a for a in every if worthwhile(closure, a))
     if not worth:
         return
     for name, node in list(closure.nodes.items()):
-        if name == "outsider" or node.caller.kind not in (CallerKind.USER, CallerKind.ROLE_SESSION, CallerKind.ROOT):
+        if not closure.follows(name) or node.caller.kind not in (
+            CallerKind.USER,
+            CallerKind.ROLE_SESSION,
+            CallerKind.ROOT,
+        ):
             continue
-        able = may_do(closure.search, env, node)
+        own = node.caller.arn or ""
+        among = worlds(env, relevant(env, closure.changes, (own,)), (own,))
+        able = frozenset[str]().union(*(may_do(closure.search, e, node) for e in among))
         for technique in techniques_of(closure.search, ("sets-tags",)):
             for number, variant in enumerate(technique.variants):
                 if not all(c.action.lower() in able for c in variant.calls):
@@ -60,9 +72,7 @@ def _targets(
             yield own
         return
     kind = PrincipalKind.ROLE if role else PrincipalKind.USER
-    for arn in of_account(env, kind, node.caller.account):
-        if arn != own and arn in worth and all(plausible(env, node, c.action.lower(), arn) for c in variant.calls):
-            yield arn
+    yield from (a for a in of_account(env, kind, node.caller.account) if a != own and a in worth)
 
 
 def _of_target(closure: Closure, node: Node, technique: Technique, number: int, target: str) -> Iterator[Firing]:
@@ -72,6 +82,10 @@ def _of_target(closure: Closure, node: Node, technique: Technique, number: int, 
     have = {k.lower(): v for k, v in search.env.principals[target].tags}
     name = technique.outcome.get("who")
     for key, values in tag_values(search.env).items():
+        anything = None if removes else _any_value(closure, node, technique, number, target, key)
+        if anything is not None:
+            yield anything
+            continue
         for value in ("",) if removes else values:
             what = key if removes else f"{key}={value}"
             change = Change(Kind.TAGS, target, what)
@@ -84,5 +98,44 @@ def _of_target(closure: Closure, node: Node, technique: Technique, number: int, 
                 continue
             yield Firing(
                 technique.id, number, node.name, tuple(sorted(bound.items())), (change,), found[0],
+                _fewest(closure, node, technique, number, bound),
                 session=tried.reads_session, assumed=tried.assumed, reasons=found[1],
             )  # fmt: skip
+
+
+def _fewest(
+    closure: Closure, node: Node, technique: Technique, number: int, bound: dict[str, str]
+) -> frozenset[Change]:
+    """The changes that must have been made before the tag can be set, none of them superfluous."""
+    search = closure.search
+    who = (node.caller.arn or "", *(v for v in bound.values() if ":" in v))
+    needs = relevant(search.env, closure.changes, who)
+    own = own_creation(needs, who)
+    for c in sorted(needs - own, reverse=True):
+        less = attempt(search, node, technique, technique.variants[number], bound, needs - {c})
+        fewer = None if less is None else outcome_of(search, less)
+        if fewer is not None and fewer[0]:
+            needs -= {c}
+    return needs
+
+
+def _any_value(closure: Closure, node: Node, technique: Technique, number: int, target: str, key: str) -> Firing | None:
+    """The firing that sets the tag to any value, if the node may do so whatever the value is."""
+    search = closure.search
+    name = technique.outcome.get("who")
+    change = Change(Kind.TAGS, target, f"{key}=*")
+    if change in closure.how:
+        return None
+    bound = {name: target, "$self": node.caller.arn or "", "$key": key}
+    tried = attempt(search, node, technique, technique.variants[number], bound, frozenset(closure.changes))
+    if tried is None or tried.reads_session:
+        return None
+    if any("aws:requesttag/" in v for v in variables(tried.term)):
+        return None
+    found = outcome_of(search, tried)
+    if found is None or not found[0]:
+        return None
+    needs = _fewest(closure, node, technique, number, bound)
+    return Firing(
+        technique.id, number, node.name, tuple(sorted(bound.items())), (change,), True, needs, assumed=tried.assumed
+    )  # fmt: skip

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 OUTSIDE = "999999999999"
 """The attacker's own account, which is in none of the organizations."""
 
-_SUBSETS = 4
+_SUBSETS = 5
 _ALTERNATIVES = 40
 
 
@@ -95,12 +95,14 @@ def caller_in(base: Environment, env: Environment, caller: Caller) -> Caller:
     if before is None or after is None or before is after:
         return caller
     tags = caller.tags if caller.stated_tags else after.tags
-    return replace(caller, tags=tags, bounded=after.boundary is not None)
+    keys = () if caller.stated_tags else after.open_tags
+    return replace(caller, tags=tags, open_keys=keys, bounded=after.boundary is not None)
 
 
 def subjects_of(env: Environment, arn: str, changes: Iterable[Change] = ()) -> frozenset[str]:
     """Everything whose change bears on what the principal `arn` may do: itself, its groups, policies and boundary."""
-    joined = tuple(c.what for c in changes if c.kind is Kind.JOINS and c.who == arn)
+    made = (p for c in changes if c.kind is Kind.CREATED and c.who == arn for p in c.what.split(",") if p)
+    joined = (*(c.what for c in changes if c.kind is Kind.JOINS and c.who == arn), *made)
     key = ("subjects", arn, joined)
     found: frozenset[str] | None = env.memo.get(key)
     if found is None:
@@ -112,6 +114,10 @@ def _subjects(env: Environment, arn: str, joined: tuple[str, ...]) -> Iterable[s
     yield arn
     principal = env.principals.get(arn)
     if principal is None:
+        for name in joined:
+            yield name
+            group = env.groups.get(name)
+            yield from (p.arn for p in group.policies if p.arn) if group is not None else ()
         return
     yield from (p.arn for p in principal.policies if p.arn)
     if principal.boundary is not None and principal.boundary.arn:
@@ -142,7 +148,10 @@ def worlds(env: Environment, changes: frozenset[Change], focus: tuple[str, ...])
     `changes` are relevant ones. The first is that with all changes that cost nothing. Bounded: beyond the bound the
     choices of one, of two, and of all changes.
     """
-    plain = frozenset(c for c in changes if c.who == OUTSIDE or not may_cost(env, c))
+    other = {c.who for c in changes if c.kind in (Kind.REWRITES, Kind.SWITCHES)}
+    plain = frozenset(
+        c for c in changes if c.who == OUTSIDE or not (may_cost(env, c) or (c.kind is Kind.DROPS and c.what in other))
+    )
     extra = sorted(changes - plain)
     sizes = range(len(extra) + 1) if len(extra) <= _SUBSETS else (0, 1, 2, len(extra))
     chosen = [set(s) for n in sizes for s in combinations(extra, n) if _agree(s)]

@@ -54,7 +54,8 @@ class Caller:
     caller may choose. `claims` are the known keys of a web identity or SAML token by their full condition key,
     `claim_shapes` what its other claims look like, `issuer` the name of its row in `iamsim.aws.issuers`, if it has one.
     `tags` are the tags that the credentials carry; `open_tags`, `open_source_identity` and `open_provider` say that the
-    session may have been created with others, a source identity, or a token; `open_services` are the services that may
+    session may have been created with others (`open_keys`: that tags of these keys, in lower case, may have any value;
+    `stated_tags`: that the question gives them), a source identity, or a token; `open_services` are the services that may
     have issued it. `bounded`: it has a permissions boundary. `any_role`: it stands for every role of its account.
     Source: IAM User Guide, "AWS JSON policy elements: Principal".
     """
@@ -77,6 +78,7 @@ class Caller:
     transitive: tuple[str, ...] = ()
     open_tags: bool = False
     stated_tags: bool = False
+    open_keys: tuple[str, ...] = ()
     open_source_identity: bool = False
     open_provider: bool = False
     open_services: tuple[str, ...] = ()

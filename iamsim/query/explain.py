@@ -13,7 +13,8 @@ from iamsim.errors import QueryError
 from iamsim.graph.closure import OUTSIDER, START
 from iamsim.graph.derive import depths, smallest
 from iamsim.graph.ever import ever
-from iamsim.graph.near import ASSUME, Budget, Candidate, candidates
+from iamsim.graph.lacking import EVERYTHING
+from iamsim.graph.near import REQUEST, Budget, Candidate, candidates
 from iamsim.graph.reach import within_reach
 from iamsim.graph.refuted import refuted
 from iamsim.graph.world import short
@@ -37,9 +38,13 @@ if TYPE_CHECKING:
 MAX_TRIED = 200
 """Amended environments in which one explanation asks again."""
 
-SECONDS = 20.0
+SECONDS = 10.0
 """After so long no further environment is tried."""
 
+ENOUGH = 3
+"""With so many near misses, techniques of which no call is allowed yet are not tried."""
+
+_NOT_KNOWN = "not refused for certain: what is not known decides"
 _CEILINGS = ("deny", "service", "scp", "boundary", "session", "endpoint", "resource")
 _NO_TECHNIQUES = Catalogue(EMPTY, EMPTY, EMPTY)
 
@@ -58,8 +63,8 @@ class Refused:
     """A caller that is controlled, and why it is refused.
 
     `steps` lead to it from the question's caller (none: it is that caller); `sure` iff they certainly can be taken. `core` is
-    None where the request is refused for no policy: `why` says so (what is controlled are only some calls, or what a session
-    carries contradicts the request).
+    None where no policy refuses the request: `why` says so (what is controlled are only some calls, or what a session carries
+    contradicts the request; under an UNKNOWN, that the caller may be allowed it).
     """
 
     caller: str
@@ -80,8 +85,9 @@ class Ceiling:
 
 @dataclass(frozen=True, slots=True)
 class NearMiss:
-    """One thing that, if it were otherwise, would make the answer a YES: verified by asking again.
+    """One thing that, if it were otherwise, would make the answer another one: verified by asking again.
 
+    `verdict` is YES, or UNKNOWN where only facts that no input holds would then be in doubt.
     `lack` is the kind of thing and `text` says what; `who`, `what`, `on` are its parts (see `env.amend.Lack`). `steps` is the
     number of steps of the way that it opens, `technique` that of which the rest holds already (empty: the request itself).
     `held` counts the calls and preconditions of that technique which hold.
@@ -95,6 +101,7 @@ class NearMiss:
     technique: str
     steps: int
     held: int
+    verdict: Verdict
     amendment: Amendment
 
 
@@ -150,7 +157,7 @@ def explain(
         closure = ever(search, targets).closure  # type: ignore[arg-type]
         if about.question.via == "direct":
             closure = _alone(closure)
-        _refuse(closure, targets, reached, stopped)
+        _refuse(closure, targets, reached, stopped, unknown=answer.verdict is Verdict.UNKNOWN)
         if answer.verdict is Verdict.NO:
             found += candidates(closure, targets, budget)  # type: ignore[arg-type]
     near, left = _verified(about, _ranked(found), most, time.monotonic() + seconds)
@@ -164,7 +171,12 @@ def _alone(closure: Closure) -> Closure:
 
 
 def _refuse(
-    closure: Closure, targets: tuple[object, ...], reached: dict[str, Refused], stopped: dict[Cited, set[str]]
+    closure: Closure,
+    targets: tuple[object, ...],
+    reached: dict[str, Refused],
+    stopped: dict[Cited, set[str]],
+    *,
+    unknown: bool,
 ) -> None:
     """Adds each node of the closure with why it is refused, and what stops it by itself."""
     depth = depths(closure)
@@ -183,7 +195,7 @@ def _refuse(
             continue
         found, possible = refuted(closure, node, targets)  # type: ignore[arg-type]
         if possible:
-            why = "its sessions that could be had do not carry what the request would need"
+            why = _NOT_KNOWN if unknown else "no session of it that can be had carries what the request would need"
             reached[key] = Refused(caller, steps, sure, Decision.IMPLICIT_DENY, None, why)
             continue
         core, decision = refutation_of(found, closure.search.ask.limits)
@@ -195,7 +207,9 @@ def _refuse(
 def _taken(closure: Closure, fired: Firing) -> Taken:
     node = closure.nodes[fired.node]
     return Taken(
-        short(node.caller.arn or node.name or node.caller.kind.value), named(closure, fired), "; ".join(map(said, fired.gains))
+        short(node.caller.arn or node.name or node.caller.kind.value),
+        named(closure, fired),
+        "; ".join(map(said, fired.gains)),
     )
 
 
@@ -222,27 +236,71 @@ def _ranked(found: list[Candidate]) -> list[Candidate]:
 
 def _promise(c: Candidate) -> tuple[object, ...]:
     a = c.amendment
-    return (not (c.held or c.close), not c.close, -c.held, c.depth, c.technique, a.lack, a.who, a.what, a.on)
+    nothing = not (c.held or c.close)
+    return (
+        nothing,
+        nothing and c.technique != REQUEST,
+        _whole(a),
+        not c.close,
+        -c.held,
+        c.depth,
+        c.technique,
+        a.lack,
+        a.who,
+        a.what,
+        a.on,
+    )
 
 
-def _verified(
-    about: Prepared, found: list[Candidate], most: int, until: float
-) -> tuple[tuple[NearMiss, ...], int]:
+def _verified(about: Prepared, found: list[Candidate], most: int, until: float) -> tuple[tuple[NearMiss, ...], int]:
     """The candidates that make the answer a YES, nearest first, and how many were not tried."""
     out: list[tuple[tuple[object, ...], NearMiss]] = []
     tried = 0
     for c in found[:most]:
         if time.monotonic() > until:
             break
+        if len(out) >= ENOUGH and not (c.held or c.close) and c.technique != REQUEST:
+            break  # ways of which nothing holds yet, the last in order
         tried += 1
-        answer = _again(about, c.amendment)
-        if answer is None or answer.verdict is not Verdict.YES:
+        if _whole(c.amendment) and any(_narrower(m, c.amendment) for _, m in out):
             continue
-        steps = len(answer.path)
-        a = c.amendment
-        miss = NearMiss(a.lack, text_of(a), a.who, a.what, a.on, c.technique, steps, c.held, a)
-        out.append(((not (c.held or c.close), steps, not c.close, -c.held, c.technique, miss.text), miss))
+        answer = _again(about, c.amendment)
+        if answer is None or not _nearer(answer):
+            continue
+        miss = _miss(c, answer)
+        out.append((_distance(c, miss), miss))
     return tuple(m for _, m in sorted(out, key=lambda p: p[0])), len(found) - tried
+
+
+def _nearer(answer: Answer) -> bool:
+    """Whether the answer is no longer a NO, for want of more than time."""
+    match answer.verdict:
+        case Verdict.UNKNOWN:
+            return not all(r.startswith("budget:") for r in answer.reasons)
+        case verdict:
+            return verdict is Verdict.YES
+
+
+def _miss(c: Candidate, answer: Answer) -> NearMiss:
+    a = c.amendment
+    steps = len(answer.path) if answer.verdict is Verdict.YES else c.depth + bool(c.technique)
+    return NearMiss(a.lack, text_of(a), a.who, _what(a), a.on, c.technique, steps, c.held, answer.verdict, a)
+
+
+def _distance(c: Candidate, miss: NearMiss) -> tuple[object, ...]:
+    """What near misses are ordered by: certain ones first, and those of which something holds; then steps, and how much holds."""
+    nothing = not (c.held or c.close)
+    return (miss.verdict is not Verdict.YES, nothing, miss.steps, not c.close, -c.held, c.technique, miss.text)
+
+
+def _whole(amendment: Amendment) -> bool:
+    return EVERYTHING in (amendment.what, amendment.on)
+
+
+def _narrower(miss: NearMiss, amendment: Amendment) -> bool:
+    """Whether the near miss is a part of what the amendment would allow."""
+    own = miss.amendment
+    return (own.lack, own.who) == (amendment.lack, amendment.who) and amendment.what in (EVERYTHING, own.what)
 
 
 def _again(about: Prepared, amendment: Amendment) -> Answer | None:
@@ -264,11 +322,17 @@ def text_of(amendment: Amendment) -> str:
         case Lack.PERMISSION:
             return f"{_spelled(a.what)} on {a.on} for {who}"
         case Lack.BOUNDARY:
+            if a.what == EVERYTHING:
+                return f"the permissions boundary of {who} would have to go"
             return f"the permissions boundary of {who} would have to allow {_spelled(a.what)} on {a.on}"
         case Lack.SCP:
+            if a.what == EVERYTHING:
+                return f"the SCPs of {a.who} would have to let everything pass"
             return f"the SCPs of {a.who} would have to allow {_spelled(a.what)}"
         case Lack.TRUST:
-            return f"the trust policy of {who} would have to name {short(a.on.partition(' ')[2])} for {_spelled(a.what)}"
+            return (
+                f"the trust policy of {who} would have to name {short(a.on.partition(' ')[2])} for {_spelled(a.what)}"
+            )
         case Lack.GRANT:
             return f"the policy of {a.who} would have to grant {_spelled(a.what)} to {short(a.on.partition(' ')[2])}"
         case Lack.DENY:
@@ -277,6 +341,10 @@ def text_of(amendment: Amendment) -> str:
             return f"{a.who} would have to be without its condition {a.what} {a.on}"
         case _:
             return f"{who} would have to be in an instance profile"
+
+
+def _what(amendment: Amendment) -> str:
+    return amendment.what if amendment.lack in (Lack.DENY, Lack.CONDITION) else _spelled(amendment.what)
 
 
 def _spelled(actions: str) -> str:
