@@ -1078,6 +1078,14 @@ _KMS_ACROSS_ACCOUNTS = re.compile(
 )
 
 
+# 5.6: what S3 and SQS let the owner's account do alone.
+_OWN_ACCOUNT_ONLY = re.compile(
+    r"s3:(get|put|delete)bucketpolicy"
+    r"|sqs:(addpermission|removepermission|createqueue|deletequeue|setqueueattributes|listqueues|listqueuetags"
+    r"|tagqueue|untagqueue|startmessagemovetask|cancelmessagemovetask|listmessagemovetasks)"
+)
+
+
 def _iam_ok(action: str, resource: str, world: World) -> Truth:
     name = _arn_parts(resource)[1]
     writes = action.startswith("iam:") and not re.match("iam:(get|list|simulate|generate)", action)
@@ -1103,7 +1111,10 @@ def _service_ok(world: World, same: Truth) -> Truth:
             return F
         if world.account is not None and not _KMS_ACROSS_ACCOUNTS.fullmatch(action):
             return same
-    return _unknown("missing:access point policy") if _is_access_point(world.resource) else T
+    ok = _unknown("missing:access point policy") if _is_access_point(world.resource) else T
+    if world.account is not None and _OWN_ACCOUNT_ONLY.fullmatch(action):
+        return _all([ok, same])
+    return ok
 
 
 # Positive conditions on these keys with fixed values make an Allow not public (5.6.1).

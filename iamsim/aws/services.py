@@ -273,6 +273,12 @@ _IAM_WRITES = tuple(
     for verb in "add attach change create deactivate delete detach enable passrole put remove reset set tag untag update upload".split()
 )
 
+_SQS_OWN_ACCOUNT = tuple(
+    """sqs:addpermission sqs:cancelmessagemovetask sqs:createqueue sqs:deletequeue sqs:listmessagemovetasks sqs:listqueues
+    sqs:listqueuetags sqs:removepermission sqs:setqueueattributes sqs:startmessagemovetask sqs:tagqueue
+    sqs:untagqueue""".split()
+)
+
 REFUSALS: tuple[RefusalRow, ...] = (
     RefusalRow(
         "refuse-aws-managed-policy", "iam", _IAM_WRITES, "policy/*", False, False,
@@ -293,6 +299,16 @@ REFUSALS: tuple[RefusalRow, ...] = (
         "refuse-pass-role-cross-account", "iam", ("iam:passrole",), "role/*", True, False,
         "a role can only be passed within its account",
         'IAM User Guide, "Grant a user permissions to pass a role to an AWS service"',
+    ),
+    RefusalRow(
+        "refuse-s3-bucket-policy-cross-account", "s3", tuple(sorted(S3_POLICY_ACTIONS)), "*", True, False,
+        "S3 lets only the owner's account read, set or delete the policy of a bucket",
+        'Amazon S3 API Reference, "GetBucketPolicy", "PutBucketPolicy" and "DeleteBucketPolicy"',
+    ),
+    RefusalRow(
+        "refuse-sqs-cross-account", "sqs", _SQS_OWN_ACCOUNT, "*", True, False,
+        "this SQS action does not work on a queue of another account",
+        'Amazon SQS Developer Guide, "Limitations of Amazon SQS custom policies"',
     ),
     RefusalRow(
         "refuse-kms-aws-alias", "kms", ("kms:createalias", "kms:updatealias", "kms:deletealias"), "alias/aws/*", False,
@@ -326,6 +342,15 @@ def refusals(action: str, service: str, last: str, *, cross: bool, aws_owned: bo
         if fnmatchcase(last, row.resource) and any(fnmatchcase(action, a) for a in row.actions):
             out.append(row)
     return tuple(out)
+
+
+def refused_across(action: str) -> tuple[RefusalRow, ...]:
+    """The rows of REFUSALS that refuse `action` (lower case) on every resource of another account."""
+    return tuple(
+        r
+        for r in REFUSALS
+        if r.cross and (r.resource == "*" or action == "iam:passrole") and any(fnmatchcase(action, a) for a in r.actions)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,9 @@ def can(
     smtlib: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write the formula (-: to output, and stop).")
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say why not: who is refused, the ceilings that hold, and near misses.")
+    ] = False,
     format: Shape = Format.TEXT,  # noqa: A002 - the option
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -132,6 +135,7 @@ def can(
             techniques=techniques,
             engine=engine,
             smtlib=smtlib,
+            explain=explain,
             format=format,
             loud=_loud(quiet=quiet, verbose=verbose),
         )

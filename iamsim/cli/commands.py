@@ -33,6 +33,7 @@ from iamsim.errors import InputError, QueryError
 if TYPE_CHECKING:
     from iamsim.env.types import Environment
     from iamsim.judge.answer import Answer
+    from iamsim.query.explain import Explanation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,7 @@ class CanOptions:
     techniques: str | None
     engine: Engine
     smtlib: str | None
+    explain: bool
     format: Format
     loud: Loud
 
@@ -71,11 +73,9 @@ def can_command(principal: str, action: str, resource: str, options: CanOptions)
             _write_smtlib(env, (principal, action, resource), arguments, options.smtlib)
             if options.smtlib == "-":
                 return Status.INPUT if unread(env) else Status.AS_EXPECTED
-        from iamsim.query.can import can
-
         broken = technique_remarks(options.techniques, options.loud)
         with working("looking for ways", options.loud):
-            answer = can(env, principal, action, resource, **arguments)
+            answer, found = _answered(env, (principal, action, resource), arguments, explains=options.explain)
             answer.evidence  # noqa: B018 - it is worked out here
     except (InputError, QueryError) as error:
         if options.format is Format.JSON:
@@ -84,7 +84,7 @@ def can_command(principal: str, action: str, resource: str, options: CanOptions)
             sys.stdout.write(json_line(error_json(error)) + "\n")
         raise
     remarks(answer.warnings, options.loud)
-    _print(answer, env, options)
+    _print(answer, found, env, options)
     return Status.INPUT if broken or unread(env) else _status(answer, options)
 
 
@@ -111,6 +111,20 @@ def _arguments(options: CanOptions) -> dict[str, Any]:
     return arguments
 
 
+def _answered(
+    env: Environment, asked: tuple[str, str, str], arguments: dict[str, Any], *, explains: bool
+) -> tuple[Answer, Explanation | None]:
+    """The answer, and what stands behind it where that is asked for."""
+    if explains:
+        from iamsim.query.explain import explain
+
+        found = explain(env, *asked, **arguments)
+        return found.answer, found
+    from iamsim.query.can import can
+
+    return can(env, *asked, **arguments), None
+
+
 def _write_smtlib(env: Environment, asked: tuple[str, str, str], arguments: dict[str, Any], file: str) -> None:
     from iamsim.query.can import smtlib
 
@@ -125,15 +139,19 @@ def _write_smtlib(env: Environment, asked: tuple[str, str, str], arguments: dict
         raise InputError(f"`{file}` cannot be written: {error}", (), "give another file, or -") from error
 
 
-def _print(answer: Answer, env: Environment, options: CanOptions) -> None:
+def _print(answer: Answer, found: Explanation | None, env: Environment, options: CanOptions) -> None:
+    """Prints the answer, with what stands behind it where that was `found`."""
+    from iamsim.report.explained import explained_json, explained_lines
+    from iamsim.report.json import answer_json, json_line
+    from iamsim.report.text import answer_lines, print_lines
+
     if options.format is Format.JSON:
-        from iamsim.report.json import answer_json, json_line
-
-        sys.stdout.write(json_line(answer_json(answer, more_notes=unread_notes(env))) + "\n")
+        notes = unread_notes(env)
+        value = answer_json(answer, more_notes=notes) if found is None else explained_json(found, more_notes=notes)
+        sys.stdout.write(json_line(value) + "\n")
         return
-    from iamsim.report.text import print_answer
-
-    print_answer(answer, verbose=options.loud is Loud.VERBOSE)
+    verbose = options.loud is Loud.VERBOSE
+    print_lines(answer_lines(answer, verbose=verbose) if found is None else explained_lines(found, verbose=verbose))
 
 
 def _status(answer: Answer, options: CanOptions) -> Status:

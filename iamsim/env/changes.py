@@ -113,8 +113,12 @@ def _with(
     env: Environment, principals: Any, groups: Any, resources: Any, organizations: Any, focus: list[str]
 ) -> Environment:
     moved = organizations != env.organizations
-    trusts = any(a not in env.principals or p.trust is not env.principals[a].trust or (p.tags, p.open_tags) != (env.principals[a].tags, env.principals[a].open_tags)
-                 for a, p in principals.items())  # fmt: skip
+    trusts = any(
+        a not in env.principals
+        or p.trust is not env.principals[a].trust
+        or (p.tags, p.open_tags) != (env.principals[a].tags, env.principals[a].open_tags)
+        for a, p in principals.items()
+    )
     memo = Memo(
         env.memo, frozenset((*principals, *groups, *focus)), trusts=trusts, moved=moved, resources=bool(resources)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from iamsim.aws.services import BUILT_IN_PROVIDERS, KMS_CROSS_ACCOUNT, refusals
+from iamsim.aws.services import BUILT_IN_PROVIDERS, KMS_CROSS_ACCOUNT, refusals, refused_across
 from iamsim.env.public import public
 from iamsim.env.types import MissingPolicy
 from iamsim.ir.decide import Hit
@@ -184,14 +184,19 @@ def restricts(env: Environment, holder: Resource) -> bool | None:
     return any(settings) if settings else None
 
 
-def service_refusals(facts: Facts, lookup: Lookup, *, cross: bool) -> tuple[tuple[Hit, ...], Term]:
-    """What the service refuses whatever the policies say: (certain refusals, the term of what is not known)."""
+def service_refusals(facts: Facts, lookup: Lookup, *, cross: bool | None) -> tuple[tuple[Hit, ...], Term]:
+    """What the service refuses whatever the policies say: (certain refusals, the term of what is not known).
+
+    `cross`: whether the resource is of another account; None if that is not known.
+    """
     arn = parse_arn(facts.resource) if facts.resource else None
     if arn is None or facts.action is None:
-        return _symbolic(facts, cross=cross), FALSE
+        return _symbolic(facts, cross=bool(cross)), FALSE
     out: list[Hit] = []
     doubt: list[Term] = []
-    for row in refusals(facts.action, arn.service, arn.resource, cross=cross, aws_owned=arn.account == "aws"):
+    if cross is None and refused_across(facts.action):
+        doubt.append(Opaque("missing:owner of the resource"))
+    for row in refusals(facts.action, arn.service, arn.resource, cross=bool(cross), aws_owned=arn.account == "aws"):
         if row.unknown:
             doubt.append(Opaque(f"unsupported:{row.reason}"))
         else:
@@ -220,9 +225,9 @@ def _transitive(facts: Facts, lookup: Lookup) -> list[Hit]:
 
 
 def _symbolic(facts: Facts, *, cross: bool) -> tuple[Hit, ...]:
-    if facts.action == "iam:passrole" and cross:
-        return (Hit(Label(LabelKind.RULE, "a role can only be passed within its account"), TRUE),)
-    return ()
+    if facts.action is None or not cross:
+        return ()
+    return tuple(Hit(Label(LabelKind.RULE, row.reason), TRUE) for row in refused_across(facts.action))
 
 
 def _provider(facts: Facts, lookup: Lookup, account: str) -> list[Hit]:

@@ -58,8 +58,8 @@ class Group:
 class Principal:
     """A user or role. `policies` are its own (inline, then attached); those of its groups are in `groups`.
 
-    `open_tags` are keys (lower case) of tags to which someone may give any value. `groups` are the ARNs of its groups (users). `trust` is None for users. `tags_known` is false where the format
-    carries no tags. `instance_profiles` are ARNs.
+    `open_tags` are keys (lower case) of tags to which someone may give any value. `groups` are the ARNs of its groups
+    (users). `trust` is None for users. `tags_known` is false where the format carries no tags. `instance_profiles` are ARNs.
     """
 
     arn: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from iamsim.env.types import MissingPolicy
@@ -130,7 +131,7 @@ def _named(env: Environment, node: Node, head: str) -> Iterator[str]:
     key = ("named-principals",)
     found: tuple[str, ...] | None = env.memo.get(key)
     if found is None:
-        names = {t for ts in texts_of(env, ("aws:principalarn",)).values() for t in ts}
+        names = {t for ts in texts_of(env, ("aws:principalarn", "aws:username")).values() for t in ts}
         for policy in every_policy(env):
             for s in policy.statements:
                 for e in s.principal.entries if s.principal is not None else ():
@@ -143,8 +144,14 @@ def _named(env: Environment, node: Node, head: str) -> Iterator[str]:
             if len(fields) == 6 and fields[5].startswith(head.rpartition(":")[2]):
                 fields[1], fields[4] = head.split(":")[1], head.split(":")[4]
                 yield ":".join([*fields[:5], example(fields[5])]).replace("x/x", "x")
-        elif text == "*":
-            continue
+                continue
+        name = example(text.rpartition("/")[2].rpartition(":")[2])
+        if name and name.replace("x", "") and "${" not in text and len(name) <= _NAME:
+            yield head + name
+
+
+_NAME = 64
+"""The length of the name of a user or role at most. Source: IAM User Guide, "IAM and AWS STS quotas"."""
 
 
 def _allowed(env: Environment, node: Node) -> Iterator[str]:
@@ -176,6 +183,8 @@ def is_picky(env: Environment) -> bool:
 
 
 _BUNDLED = 12
+_CHOICES = 40
+"""How many managed policies of AWS are considered besides those that allow the action asked about."""
 
 
 def bundled_for(env: Environment, action: str) -> tuple[str, ...]:
@@ -222,7 +231,10 @@ def _choices(env: Environment, node: Node, keys: tuple[str, ...]) -> Iterator[st
         from iamsim.aws.managed import managed_policies
 
         patterns = [tokenize(t, variables=False) for t in named if t != "*"]
-        bundled = (a for a in managed_policies() if any(match(p, a) for p in patterns))
+        fitting = (
+            a for a in managed_policies() if any(match(p, a) for p in patterns) and "/aws-service-role/" not in a
+        )
+        bundled = islice(fitting, _CHOICES)
     seen = {administrator(node.caller.partition)}
     for arn in (*own, *bundled):
         if arn not in seen:

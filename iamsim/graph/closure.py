@@ -26,7 +26,7 @@ from iamsim.graph.sessions import possible
 from iamsim.graph.tags import tag_firings
 from iamsim.graph.trusts import roles_for
 from iamsim.graph.world import OUTSIDE as OUTSIDE_ACCOUNT
-from iamsim.graph.world import Node, caller_in, own_creation, relevant, subjects_of, worlds
+from iamsim.graph.world import Node, Search, caller_in, own_creation, relevant, subjects_of, worlds
 from iamsim.ir.term import FALSE, TRUE, all_of
 from iamsim.judge.callers import caller_of
 from iamsim.judge.candidates import Target
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from iamsim.aws.escalations import Technique
     from iamsim.env.types import Environment
     from iamsim.graph.edges import Edge
-    from iamsim.graph.world import Search
+    from iamsim.graph.roles import Link
     from iamsim.judge.judge import Ask
     from iamsim.model.policy import Match, Policy
 
@@ -71,7 +71,8 @@ class Closure:
     """What follows from control of the start: each fact with the firings that give it, in the order in which they were found.
 
     `sure`: every firing in it is certain. `every`: all firings were looked for, also those that give what others give.
-    `local`: what callers of this account give is followed, that of others is not. `extra` are principals of which all changes are looked for. `unsettled` are reasons why more may follow than was found.
+    `local`: what callers of this account give is followed, that of others is not. `extra` are principals of which all changes
+    are looked for. `unsettled` are reasons why more may follow than was found.
     """
 
     search: Search
@@ -530,7 +531,7 @@ def _worth_entering(closure: Closure, node: Node, env: Environment) -> dict[str,
     caller = node.caller if node.made else caller_in(closure.search.env, env, node.caller)
     found = {}
     for role in roles_for(env, caller, closure.search.ask.missing):
-        if role.arn not in closure.held(role.account) and (edge := _edge(closure, node, env, role.arn)) is not None:
+        if role.arn not in closure.held(role.account) and (edge := edge_in(closure, node, env, role.arn)) is not None:
             found[role.arn] = edge
     return found
 
@@ -554,7 +555,7 @@ def _edges(closure: Closure, node: Node, env: Environment) -> dict[str, Edge]:
     return edges_from(ask, caller_in(search.env, env, node.caller), "", search.action)
 
 
-def _edge(closure: Closure, node: Node, env: Environment, role: str) -> Edge | None:
+def edge_in(closure: Closure, node: Node, env: Environment, role: str) -> Edge | None:
     """The hop of the node to one role of `env`."""
     search = closure.search
     ask = _asking(closure, node, env)
@@ -606,7 +607,7 @@ def _admitted(closure: Closure) -> Iterator[Firing]:
                 break
             found = None
             for env in worlds(search.env, changes, (arn, role)):
-                edge = _edge(closure, node, env, role)
+                edge = edge_in(closure, node, env, role)
                 if edge is not None and (found is None or edge.sure):
                     found = edge
             if found is None:
@@ -644,7 +645,7 @@ def _fewest(closure: Closure, node: Node, role: str, changes: frozenset[Change],
     base = own_creation(changes, (arn, role))
 
     def enough(some: frozenset[Change]) -> bool:
-        found = (_edge(closure, node, env, role) for env in worlds(closure.search.env, some, (arn, role)))
+        found = (edge_in(closure, node, env, role) for env in worlds(closure.search.env, some, (arn, role)))
         return any(e is not None and e.sure >= sure for e in found)
 
     for change in sorted(changes - base):
@@ -876,7 +877,7 @@ def _could_enter(closure: Closure, arn: str, role: str) -> str:
     if found is None:
         env = changed(search.env, most_of(search.env, arn), (arn,))
         node = node_in(env, arn)
-        edge = _edge(closure, replace(node, caller=replace(node.caller, open_tags=True, stated_tags=True)), env, role)
+        edge = edge_in(closure, replace(node, caller=replace(node.caller, open_tags=True, stated_tags=True)), env, role)
         tagged = edge is not None and any("aws:principaltag/" in v for v in edge.read)
         found = "" if edge is None else "tagged" if tagged else "yes"
         if plain:
@@ -885,6 +886,7 @@ def _could_enter(closure: Closure, arn: str, role: str) -> str:
 
 
 def node_in(env: Environment, arn: str) -> Node:
+    """The node of a user, or of any session of a role, as the environment has it."""
     principal = env.principals[arn]
     if principal.kind is PrincipalKind.USER:
         return Node(arn, caller_of(env, principal), made=False)
@@ -958,3 +960,32 @@ def _roles(closure: Closure, account: str | None) -> frozenset[str]:
     out = {r for r in of_account(env, PrincipalKind.ROLE, account) if r not in held}
     out |= {e for e in closure.extra if e in env.principals and env.principals[e].kind is PrincipalKind.ROLE}
     return frozenset(out - have)
+
+
+def links(ask: Ask, action: str = "iam:CreateUser") -> Iterator[Link]:
+    """What each loaded user and role gains by one use of one technique, as it is: an edge for every principal gained.
+
+    Role assumption is not among them, nor is what only a change made before makes possible.
+    """
+    from iamsim.aws.escalations import catalogue
+    from iamsim.graph.roles import Link
+
+    env = ask.env
+    every = catalogue()
+    for principal in env.principals.values():
+        search = Search(ask, action, caller_of(env, principal), every)
+        own = begin(search)
+        for fired in _moves(own, own.nodes[START], frozenset()):
+            technique = every.techniques[fired.technique]
+            for gain in fired.gains:
+                if isinstance(gain, Node) and gain.caller.arn is not None:
+                    yield Link(
+                        source=principal.arn,
+                        target=gain.caller.arn,
+                        technique=fired.technique,
+                        kind=technique.kind,
+                        sure=fired.sure,
+                        guard=TRUE,
+                        statements=(),
+                        assumptions=fired.assumed,
+                    )

@@ -29,7 +29,8 @@ def derivations(
 ) -> Iterator[tuple[Firing, ...]]:
     """The minimal sets of firings from which control of `node` and all of `needs` follow, smaller ones first.
 
-    All of them contain the firings `given`. Shared firings count once. Of equally large sets those with fewer assumptions come first, then by name.
+    All of them contain the firings `given`. Shared firings count once. Of equally large sets those with fewer assumptions
+    come first, then by name.
     """
     from iamsim.graph.closure import BASE
 

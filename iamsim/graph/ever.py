@@ -15,7 +15,7 @@ from iamsim.graph.exact import ASSUMES, Route, joined, joint, routes, verdict_of
 from iamsim.graph.firing import settled
 from iamsim.graph.given import given_for, when_for
 from iamsim.graph.hops import documents_for, hop_term, last_facts, read_of
-from iamsim.graph.moves import Firing
+from iamsim.graph.order import in_some_order
 from iamsim.graph.reach import within_reach
 from iamsim.graph.takeover import takeovers
 from iamsim.graph.world import Node, caller_in, own_creation, relevant, worlds
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from iamsim.graph.closure import Fact
     from iamsim.graph.firing import Attempt
     from iamsim.graph.hops import HopCheck
+    from iamsim.graph.moves import Firing
     from iamsim.graph.world import Search
     from iamsim.judge.candidates import Target
 
@@ -105,7 +106,7 @@ def ever(search: Search, targets: tuple[Target, ...]) -> Ever:
         reasons.update(goal.reasons)
         reasons.update(r for f in smallest(whole, goal.node.name, goal.needs) or () for r in f.reasons)
         if not reasons:
-            reasons.add("budget:techniques")
+            reasons.add("budget:techniques" if not goal.sure else ORDER)
         break
     return Ever(None, tuple(sorted(reasons)), whole, tuple(refuted))
 
@@ -113,18 +114,35 @@ def ever(search: Search, targets: tuple[Target, ...]) -> Ever:
 def _shortest(closure: Closure, targets: tuple[Target, ...], refuted: list[Found]) -> Way | None:
     """The way of fewest steps to the request; nodes that are further away than the best found are not looked at."""
     depth = depths(closure)
-    best: tuple[int, Way] | None = None
-    for goal in _goals(closure, targets, refuted, depth, lambda: best[0] if best is not None else None):
+    best: list[tuple[int, Way]] = []
+    for goal in _goals(closure, targets, refuted, depth, lambda: best[-1][0] if best else None):
         if not goal.sure:
             continue
         for fired in _derivations(closure, goal):
-            if best is not None and len(fired) >= best[0]:
+            if best and len(fired) >= best[-1][0]:
                 break
             way = way_of(closure, goal, fired)
+            if way is not None and not in_some_order(closure, fired, goal.needs, _allowed_in(closure, goal)):
+                way = None
             if way is not None:
-                best = (len(fired), way)
+                best.append((len(fired), way))
                 break
-    return None if best is None else best[1]
+    return best[-1][1] if best else None
+
+
+def _allowed_in(closure: Closure, goal: Reached) -> Callable[[frozenset[Change]], bool]:
+    """Whether the goal's request is certainly allowed in the state after some changes."""
+    arn = goal.node.caller.arn or ""
+    resource = goal.target.resource
+    about = (arn, resource) if resource and ":iam:" in resource else (arn,)
+
+    def allowed(state: frozenset[Change]) -> bool:
+        env = changed(closure.search.env, relevant(closure.search.env, state, about), about)
+        last = _request(closure, goal.node, goal.target, env)
+        found = None if last.term is FALSE else verdict_of(closure, last.term, (last.check.facts,))
+        return found is not None and found[0]
+
+    return allowed
 
 
 def _asked_of(closure: Closure, targets: tuple[Target, ...]) -> frozenset[str]:
@@ -164,6 +182,8 @@ def _derivations(closure: Closure, goal: Reached) -> Iterator[tuple[Firing, ...]
             found += list(islice(derivations(closure, start, goal.needs, route.basis), 1))
     yield from sorted(found, key=len)
 
+
+ORDER = "budget:no order of the steps was found in which none takes away what another needs"
 
 _TRIES = 5
 """Derivations that are tried for one goal."""
@@ -255,9 +275,9 @@ def _goal(
         if (exact is None or not exact[0]) and changes > needs:
             # what the session lacks, some change may make up for
             for tries in (*({c} for c in sorted(changes - needs)), changes):
-                better = _exact_goal(closure, node, target, needs | tries)
-                if better is not None and (exact is None or better[0] > exact[0]):
-                    exact, needs = better, needs | tries
+                made_up = _exact_goal(closure, node, target, needs | tries)
+                if made_up is not None and (exact is None or made_up[0] > exact[0]):
+                    exact, needs = made_up, needs | tries
                     again = _best(closure, node, target, needs, about)
                     last = again[0] if again is not None else last
                     break

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.applicable import NO_DOCUMENTS
+from iamsim.env.changes import changed
 from iamsim.env.facts import Facts
 from iamsim.env.resource_policy import owner_of
 from iamsim.graph.edges import of_session
@@ -95,6 +96,7 @@ class Requests:
     first: int = 1
     together: bool = False
     session: Session | None = None
+    exact: bool = False
 
 
 ONE = Requests()
@@ -114,7 +116,8 @@ def attempt(
     `bound` gives the names that stand for one thing; all other names of resources are free, the same wherever they recur.
     """
     focus = (node.caller.arn or "", *sorted(v for v in bound.values() if ":" in v))
-    among = worlds(search.env, relevant(search.env, changes, focus), focus)
+    about = relevant(search.env, changes, focus)
+    among = (changed(search.env, about, focus),) if requests.exact else worlds(search.env, about, focus)
     terms: list[Term] = []
     background: list[Facts] = []
     assumed: list[str] = []
@@ -220,11 +223,11 @@ def _call(
     when = when_for(search.ask.when, search.action, search.start, first=_starts(search, node), last=False)
     if when is not TRUE:
         demanded.append(reduce(when, checks[0].lookup))
-    demanded += _shared(technique, call, resource, bound, checks[0])
+    demanded += _shared(technique, call, bound, checks[0])
     return CallChecks(call.action, target, request, checks, all_of(demanded))
 
 
-def _shared(technique: Technique, call: Call, resource: str, bound: Mapping[str, str], check: Check) -> Iterator[Term]:
+def _shared(technique: Technique, call: Call, bound: Mapping[str, str], check: Check) -> Iterator[Term]:
     """Keys that hold the ARN of a free resource, which is the one that other calls are made on."""
     for key, value in call.context:
         if value.startswith("$") and value not in bound and _is_free(technique, value):

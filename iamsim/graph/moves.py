@@ -193,9 +193,10 @@ def firings(
 def _plain_hold(search: Search, among: tuple[Environment, ...], node: Node, variant: Variant) -> bool:
     """False if a precondition that is about the caller alone does not hold."""
     for condition in variant.preconditions:
-        if not any(v.startswith("$") for _, vs in condition.fields for v in vs):
-            if all(holds(search, env, node, condition, {}, variant.calls).term is FALSE for env in among):
-                return False
+        if any(v.startswith("$") for _, vs in condition.fields for v in vs):
+            continue
+        if all(holds(search, env, node, condition, {}, variant.calls).term is FALSE for env in among):
+            return False
     return True
 
 
@@ -364,9 +365,9 @@ def gained(
 
     match outcome.type:
         case "becomes":
-            return (node_of(search, env, of("who"), outcome.reach, outcome.only, technique.passed_to),)
+            return (node_of(env, of("who"), outcome.reach, outcome.only),)
         case "creates-principal":
-            policy = "" if _writes(technique, node, bound) else bound.get("$granting-policy", "")
+            policy = "" if _writes(node, bound) else bound.get("$granting-policy", "")
             what = ",".join((of("boundary"), policy, bound.get("$target-group", "")))
             change = Change(Kind.CREATED, of("who"), what)
             # a role is there for whoever its trust policy, of choice, lets in
@@ -425,7 +426,7 @@ def _inline(env: Environment, carrier: str) -> tuple[Gain, ...]:
     )
 
 
-def _writes(technique: Technique, node: Node, bound: Mapping[str, str]) -> bool:
+def _writes(node: Node, bound: Mapping[str, str]) -> bool:
     """Whether the new principal gets a policy of choice: one written for it, or the one that allows everything."""
     given = bound.get("$granting-policy")
     return "$target-group" not in bound and (given is None or given == administrator(node.caller.partition))
@@ -491,14 +492,7 @@ def _node_id(arn: str) -> str:
     return arn.rpartition("/")[2]
 
 
-def node_of(
-    search: Search,
-    env: Environment,
-    arn: str,
-    reach: str = "session",
-    only: tuple[str, ...] = (),
-    service: str | None = None,
-) -> Node:
+def node_of(env: Environment, arn: str, reach: str = "session", only: tuple[str, ...] = ()) -> Node:
     """The node of a user, or of any session of a role that a path creates."""
     principal = env.principals[arn]
     full = reach in ("session", "console", "api-any")

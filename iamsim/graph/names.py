@@ -33,8 +33,8 @@ _ORDER = (
     "$self", "$self-account", "$self-group", "$any-user", "$any-role", "$any-group", "$target-user", "$target-role",
     "$helper-role", "$target-group", "$any-policy", "$attached-policy", "$target-policy", "$boundary-policy",
     "$denying-policy", "$saml-provider", "$new-user", "$new-role", "$chosen-boundary", "$granting-policy", "$member-root",
-    "$sso-account", "$member-account", "$task-policy", "$type", "$org-policy", "$org-account", "$org-node", "$org-root", "$owned", "$key",
-    "$value",
+    "$sso-account", "$member-account", "$task-policy", "$type", "$org-policy", "$org-account", "$org-node", "$org-root",
+    "$owned", "$key", "$value",
 )  # fmt: skip
 
 

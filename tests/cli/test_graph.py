@@ -94,7 +94,7 @@ def test_from_and_to(names):
         github,
         "WebDeployDev",
     }
-    assert names("-s", ACME, "--from", f"oidc://{github}")[0] == {github, "WebDeployDev", "WebDeploy"}
+    assert names("-s", ACME, "--from", f"oidc://{github}")[0] == {github, "WebDeployDev", "WebDeploy", "DocsDeploy"}
     before, _ = names("-s", ACME, "--to", "role/SecurityAdmin")
     assert "SecurityAdmin" in before
     both, between = names("-s", ACME, "--from", "lambda.amazonaws.com", "--to", "role/DevFunction")

@@ -1,0 +1,156 @@
+"""Whether the steps of a way can be made one after the other, where a change costs what an earlier step still needed."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from iamsim.env.changes import Change, Kind, changed, may_cost
+from iamsim.env.facts import Facts
+from iamsim.graph.exact import ASSUMES
+from iamsim.graph.firing import Requests, attempt, outcome_of
+from iamsim.graph.world import OUTSIDE, Node, caller_in, relevant
+from iamsim.ir.bounds import must
+from iamsim.ir.term import FALSE
+from iamsim.judge.check import check_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from iamsim.graph.closure import Closure
+    from iamsim.graph.moves import Firing
+
+MAX_ORDERS = 60
+"""Orders of the steps of one way that are tried."""
+
+State = frozenset[Change]
+
+
+def in_some_order(closure: Closure, fired: tuple[Firing, ...], needs: State, allowed: Callable[[State], bool]) -> bool:
+    """True iff the firings can be made in some order, each in the state that those before it leave, and `allowed` tells that
+    the request is allowed in the last state. What a change has cost may be put back where someone may do so.
+    """
+    used = needs.union(*(f.needs for f in fired))
+    costly = frozenset(c for c in used if OUTSIDE not in c.who and may_cost(closure.search.env, c))
+    if not costly:
+        return True
+    return any(_made(closure, order, used, costly, allowed) for order in islice(_orders(fired), MAX_ORDERS))
+
+
+def _orders(fired: tuple[Firing, ...]) -> Iterator[tuple[Firing, ...]]:
+    """The orders in which every firing comes after those that it rests on; that of `fired` first."""
+    from iamsim.graph.closure import BASE
+
+    def further(
+        done: tuple[Firing, ...], have: frozenset[object], left: tuple[Firing, ...]
+    ) -> Iterator[tuple[Firing, ...]]:
+        if not left:
+            yield done
+        for f in left:
+            if f.node in have and all(n in have or not any(n in o.gains for o in fired) for n in f.needs):
+                gains = frozenset(g.name if isinstance(g, Node) else g for g in f.gains)
+                yield from further((*done, f), have | gains, tuple(o for o in left if o is not f))
+
+    yield from further((), frozenset(BASE), fired)
+
+
+def _made(
+    closure: Closure, order: tuple[Firing, ...], used: State, costly: State, allowed: Callable[[State], bool]
+) -> bool:
+    state: State = frozenset(c for c in used if OUTSIDE in c.who)
+    by: dict[Change, Firing] = {}
+    nodes = ["", *(g.name for f in order for g in f.gains if isinstance(g, Node))]
+    for fired in order:
+        if not _with_undoing(closure, state, costly, by, nodes, lambda s, f=fired: _works(closure, f, s)):  # type: ignore[misc]
+            return False
+        for gain in fired.gains:
+            if isinstance(gain, Change) and gain in used:
+                state |= {gain}
+                by[gain] = fired
+    return _with_undoing(closure, state, costly, by, nodes, allowed)
+
+
+def _with_undoing(
+    closure: Closure,
+    state: State,
+    costly: State,
+    by: dict[Change, Firing],
+    nodes: list[str],
+    works: Callable[[State], bool],
+) -> bool:
+    if works(state):
+        return True
+    back = frozenset(c for c in state & costly if _undone(closure, state, c, by.get(c), nodes))
+    return any(works(state - {c}) for c in sorted(back)) or (len(back) > 1 and works(state - back))
+
+
+def _works(closure: Closure, fired: Firing, state: State) -> bool:
+    """Whether the firing works in a state, or between states where what it takes can be chosen anew for each request."""
+    search = closure.search
+    node = closure.nodes[fired.node]
+    arn = node.caller.arn or ""
+    if fired.technique in ASSUMES:
+        from iamsim.graph.closure import edge_in
+
+        role = dict(fired.bound)["$target-role"]
+        edge = edge_in(closure, node, changed(search.env, relevant(search.env, state, (arn, role)), (arn, role)), role)
+        return edge is not None and edge.sure
+    technique = search.catalogue.techniques.get(fired.technique) or search.catalogue.primitives[fired.technique]
+    variant = technique.variants[fired.variant]
+    tried = attempt(search, node, technique, variant, dict(fired.bound), state, Requests(exact=True))
+    if tried is not None and (outcome_of(search, tried) or (False,))[0]:
+        return True
+    if len(variant.calls) < 2:
+        return False
+    tried = attempt(search, node, technique, variant, dict(fired.bound), state)
+    return tried is not None and (outcome_of(search, tried) or (False,))[0]
+
+
+_AGAIN = (Kind.SWITCHES, Kind.TAGS, Kind.BOUNDARY)
+"""Kinds of changes that the same call takes back."""
+
+
+def _undone(closure: Closure, state: State, change: Change, fired: Firing | None, nodes: list[str]) -> bool:
+    """Whether someone who is controlled may take the change back in this state."""
+    if change.kind in _AGAIN:
+        return fired is not None and _works(closure, fired, state)
+    call = _reverse(change)
+    return call is not None and any(_may(closure, closure.nodes[n], state, *call) for n in nodes if n in closure.nodes)
+
+
+def _reverse(change: Change) -> tuple[str, str, dict[str, tuple[str, ...]]] | None:
+    """The action, resource and fixed keys by which a change is taken back."""
+    kind = "User" if ":user/" in change.who else "Role" if ":role/" in change.who else "Group"
+    managed: dict[str, tuple[str, ...]] = {"iam:policyarn": (change.what,)}
+    match change.kind:
+        case Kind.LEAVES:
+            return "iam:AddUserToGroup", change.what, {}
+        case Kind.JOINS:
+            return "iam:RemoveUserFromGroup", change.what, {}
+        case Kind.GAINS:
+            return f"iam:Detach{kind}Policy", change.who, managed
+        case Kind.DROPS if change.what.startswith("inline/"):
+            return f"iam:Put{kind}Policy", change.who, {}
+        case Kind.DROPS:
+            return f"iam:Attach{kind}Policy", change.who, managed
+        case _:
+            return None
+
+
+def _may(
+    closure: Closure, node: Node, state: State, action: str, resource: str, fixed: dict[str, tuple[str, ...]]
+) -> bool:
+    search, arn = closure.search, node.caller.arn or ""
+    env = changed(search.env, relevant(search.env, state, (arn, resource)), (arn, resource))
+    facts = Facts(
+        env=env,
+        caller=caller_in(search.env, env, node.caller),
+        action=action.lower(),
+        resource=resource,
+        owner=resource.split(":")[4],
+        given=fixed,
+        ever=search.ask.ever,
+        missing=search.ask.missing,
+        on_path=node.made,
+    )
+    return must(check_of(facts).authorization.allowed) is not FALSE
