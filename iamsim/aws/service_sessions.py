@@ -91,6 +91,12 @@ ISSUED_FOR = {
 techniques) of its values. Source: IAM User Guide, "AWS global condition context keys", properties of a role session."""
 
 
+SESSION_NAMES = {"ec2.amazonaws.com": ("i-????????", "i-?????????????????")}
+"""What the names look like that a service gives to its sessions, where that is documented.
+
+Source: IAM User Guide, "IAM policy elements: Variables and tags", where principal key values are determined."""
+
+
 def passing_of(services: Iterable[str]) -> Passing | None:
     """What a service caller with these names passes; None if nothing.
 

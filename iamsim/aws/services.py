@@ -349,7 +349,9 @@ def refused_across(action: str) -> tuple[RefusalRow, ...]:
     return tuple(
         r
         for r in REFUSALS
-        if r.cross and (r.resource == "*" or action == "iam:passrole") and any(fnmatchcase(action, a) for a in r.actions)
+        if r.cross
+        and (r.resource == "*" or action == "iam:passrole")
+        and any(fnmatchcase(action, a) for a in r.actions)
     )
 
 

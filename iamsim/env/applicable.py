@@ -61,9 +61,7 @@ def layers_of(facts: Facts, documents: Documents = NO_DOCUMENTS) -> tuple[Layers
     if row is not None and row.effect is Effect.FREE and not _endpoint_matters(facts, documents):
         return Layers(scope=None, identity=nothing, free=row.reason), ()
     scope = _scope(facts, assumed)
-    refused, refused_unknown = service_refusals(
-        facts, lookup, cross=None if scope is None else scope is Scope.CROSS
-    )
+    refused, refused_unknown = service_refusals(facts, lookup, cross=None if scope is None else scope is Scope.CROSS)
     possible = _can_have_policy(facts)
     resource = _resource(facts, lookup, assumed) if possible else None
     resource = _owner_root(facts, resource)

@@ -25,7 +25,7 @@ from iamsim.model.read_policy import read_policy
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from iamsim.env.types import Group, Resource
+    from iamsim.env.types import Group, Organization, Resource
 
 
 class Kind(StrEnum):
@@ -101,18 +101,29 @@ def _changed(env: Environment, changes: list[Change], focus: list[str]) -> Envir
         for c in changes
         if c.kind in (Kind.RESOURCE, Kind.UNGUARDED, Kind.GRANTED)
     }
-    organizations = env.organizations
-    for change in changes:
-        if change.kind in _ORGANIZATION:
-            organizations = tuple(_organization(o, change) for o in organizations)
+    organizations = _organizations(env, frozenset(c for c in changes if c.kind in _ORGANIZATION))
     found = {k: v for k, v in resources.items() if v is not None}
     return _with(env, principals, groups, found, organizations, focus)
+
+
+def _organizations(env: Environment, changes: frozenset[Change]) -> tuple[Organization, ...]:
+    """The organizations after changes to them, made once."""
+    if not changes:
+        return env.organizations
+    key = ("organizations", changes)
+    found: tuple[Organization, ...] | None = env.memo.get(key)
+    if found is None:
+        found = env.organizations
+        for change in sorted(changes):
+            found = tuple(_organization(o, change) for o in found)
+        env.memo[key] = found
+    return found
 
 
 def _with(
     env: Environment, principals: Any, groups: Any, resources: Any, organizations: Any, focus: list[str]
 ) -> Environment:
-    moved = organizations != env.organizations
+    moved = organizations is not env.organizations
     trusts = any(
         a not in env.principals
         or p.trust is not env.principals[a].trust

@@ -209,15 +209,19 @@ def _settled(closure: Closure) -> frozenset[str]:
         return frozenset()
     own = subjects_of(closure.search.env, closure.search.start.arn or "", closure.changes)
     out: set[str] = set()
-    known: dict[tuple[str | None, frozenset[Change]], bool] = {}
+    known: dict[tuple[str | None, frozenset[Change]], frozenset[str] | None] = {}
+    env = closure.search.env
     for name, changes in merged.items():
-        if closure.extra and closure.free(closure.nodes[name].caller.arn or ""):
+        arn = closure.nodes[name].caller.arn or ""
+        if closure.extra and closure.free(arn):
             continue
         about = (closure.nodes[name].caller.account, changes)
         if about not in known:
-            more = (c.who for c in closure.changes - changes)
-            known[about] = all(w in own or (":iam:" in w and _account(w) != about[0]) for w in more)
-        if known[about]:
+            more = [c for c in closure.changes - changes if c.who not in own]
+            near = [c for c in more if ":iam:" not in c.who or _account(c.who) == about[0]]
+            known[about] = None if any(":iam:" not in c.who for c in near) else frozenset(c.who for c in near)
+        concerned = known[about]
+        if concerned is not None and not concerned & subjects_of(env, arn):
             out.add(name)
     return frozenset(out)
 

@@ -137,7 +137,8 @@ def _allowed_in(closure: Closure, goal: Reached) -> Callable[[frozenset[Change]]
     about = (arn, resource) if resource and ":iam:" in resource else (arn,)
 
     def allowed(state: frozenset[Change]) -> bool:
-        env = changed(closure.search.env, relevant(closure.search.env, state, about), about)
+        bearing = relevant(closure.search.env, state, (*about, f"arn:aws:of::{goal.target.owner}:resource"))
+        env = changed(closure.search.env, bearing, about)
         last = _request(closure, goal.node, goal.target, env)
         found = None if last.term is FALSE else verdict_of(closure, last.term, (last.check.facts,))
         return found is not None and found[0]
@@ -253,7 +254,7 @@ def _goal(
     search = closure.search
     arn = node.caller.arn or ""
     about = (arn, target.resource) if target.resource and ":iam:" in target.resource else (arn,)
-    changes = relevant(search.env, closure.changes, about)
+    changes = relevant(search.env, closure.changes, (*about, f"arn:aws:of::{target.owner}:resource"))
     needs = own = own_creation(changes, about)
     found = _best(closure, node, target, needs, about)
     if changes > own and (found is None or found[1] is None or not found[1][0]):

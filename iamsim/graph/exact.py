@@ -113,13 +113,15 @@ def services_of(closure: Closure, fired: Firing) -> tuple[str, ...]:
 def issued(closure: Closure, node: Node, fired: Firing) -> Node:
     """The sessions of a role that a service or another issuer creates for whoever fired the technique."""
     technique = closure.search.catalogue.techniques.get(fired.technique)
-    services = services_of(closure, fired) or node.caller.open_services
+    certain = services_of(closure, fired)
+    services = certain or node.caller.open_services
     provided = technique is not None and any(
         c.fact == "role-trusts-federated" for v in technique.variants for c in v.preconditions
     )
     caller = replace(
-        node.caller, open_tags=False, open_source_identity=False, open_provider=provided, open_services=services
-    )
+        node.caller, open_tags=False, open_source_identity=False, open_provider=provided, open_services=services,
+        issuing_service=next(iter(certain), None),
+    )  # fmt: skip
     return replace(node, caller=caller, made=False)
 
 

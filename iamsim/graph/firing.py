@@ -19,11 +19,11 @@ from iamsim.ir.bounds import may, must
 from iamsim.ir.evaluate import evaluate
 from iamsim.ir.lower import RESOURCE
 from iamsim.ir.reduce import reduce
-from iamsim.ir.term import FALSE, TRUE, Like, Present, Term, all_of, any_of, implies, variables
+from iamsim.ir.term import FALSE, TRUE, Like, Present, Term, all_of, any_of, implies, not_, some, variables
 from iamsim.judge.candidates import shape_of
 from iamsim.judge.check import Check, Settled, check_of, reasons_of, settle
 from iamsim.model.caller import CallerKind
-from iamsim.model.pattern import Pattern, Variable
+from iamsim.model.pattern import Pattern, Variable, plain
 from iamsim.smt.types import Sat
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from iamsim.graph.sessions import Session
     from iamsim.graph.world import Node, Search
     from iamsim.model.caller import Caller
+
+# The name that stands for one of the values of a key, whatever the others are.
+_AMONG = "$operation"
 
 _APART = ("service|", "token|", "agent|")
 
@@ -167,14 +170,13 @@ def sweeping(search: Search, node: Node, technique: Technique, variant: Variant,
             name = resource if resource.startswith("$") or resource == "*" else "$any"
             about = (call.action, name, tuple(sorted(fixed.items())), search.ask.missing, search.ask.ever)
             key = ("sweeping", node.caller, node.made, *about)
-            found: Term | None = env.memo.get(key)
+            found: tuple[Term, Term] | None = env.memo.get(key)
             if found is None:
-                check = _check(search, env, node, call.action, name, fixed, ONE, "1|", "")
-                found = check.authorization.allowed
-                found = env.memo[key] = found if found in (TRUE, FALSE) else may(found)
-            if found is FALSE:
+                allowed = _check(search, env, node, call.action, name, fixed, ONE, "1|", "").authorization.allowed
+                found = env.memo[key] = (must(allowed), may(allowed))
+            if found[1] is FALSE:
                 return False
-            out = out if found is TRUE else None
+            out = out if found[0] is TRUE else None
     return out
 
 
@@ -224,15 +226,37 @@ def _call(
     if when is not TRUE:
         demanded.append(reduce(when, checks[0].lookup))
     demanded += _shared(technique, call, bound, checks[0])
+    demanded += _associated(technique, call, checks)
     return CallChecks(call.action, target, request, checks, all_of(demanded))
 
 
 def _shared(technique: Technique, call: Call, bound: Mapping[str, str], check: Check) -> Iterator[Term]:
-    """Keys that hold the ARN of a free resource, which is the one that other calls are made on."""
+    """Keys that hold the ARN of a free resource, which is the one that other calls are made on, and keys that hold a value
+    among others.
+    """
     for key, value in call.context:
-        if value.startswith("$") and value not in bound and _is_free(technique, value):
+        if value == _AMONG and bound.get(value):
+            yield reduce(some(key, Like(key, plain(bound[value]))), check.lookup)
+        elif value.startswith("$") and value not in bound and _is_free(technique, value):
             names = Variable(f"{value}|{RESOURCE}")
             yield implies(Present(f"{check.facts.hop}{key}"), Like(f"{check.facts.hop}{key}", Pattern("", (names,))))
+
+
+def _associated(technique: Technique, call: Call, checks: tuple[Check, ...]) -> Iterator[Term]:
+    """The resource with which a role is associated, where that is read: one of the service to which it is passed.
+
+    Source: IAM User Guide, "Available keys for IAM", iam:AssociatedResourceArn.
+    """
+    if call.action.lower() != "iam:passrole":
+        return
+    key = "iam:associatedresourcearn"
+    if not any(f"{c.facts.hop}{key}" in variables(c.authorization.allowed) for c in checks):
+        return
+    passed = technique.passed_to.removesuffix(".amazonaws.com").rpartition(".")[2] if technique.passed_to else ""
+    called = {c.action.partition(":")[0].lower() for v in technique.variants for c in v.calls} - {"iam", "sts"}
+    services = sorted(called | {passed} - {""})
+    of_service = any_of(Like(key, shape_of(f"arn:*:{s}:*:*:*")) for s in services)
+    yield reduce(implies(Present(key), of_service), checks[0].lookup)
 
 
 def _is_free(technique: Technique, name: str) -> bool:
@@ -280,11 +304,11 @@ def _check(
 def _domain(search: Search, node: Node, name: str, check: Check) -> Term:
     """What the ARN of a free resource looks like: of its type, in the caller's account where the type names one."""
     kind = name[1:].partition("-")[2]
-    template = search.catalogue.resource_types.get(name[1:]) or search.catalogue.resource_types.get(kind)
-    if template is None:
-        template = "arn:${Partition}:*:${Region}:${Account}:*"
-    wanted = shape_of(filled(template, node.caller.partition, node.caller.account or "*"))
-    return reduce(Like(RESOURCE, wanted), check.lookup)
+    known = search.catalogue.resource_types.get(name[1:]) or search.catalogue.resource_types.get(kind)
+    template = known or "arn:${Partition}:*:${Region}:${Account}:*"
+    wanted = Like(RESOURCE, shape_of(filled(template, node.caller.partition, node.caller.account or "*")))
+    nowhere = not_(Like(RESOURCE, shape_of("arn:*:*::*:*"))) if known is not None and "${Region}" in known else TRUE
+    return reduce(all_of((wanted, nowhere)), check.lookup)
 
 
 def _fixed(
@@ -301,7 +325,7 @@ def _fixed(
             arn = principal.boundary.arn if principal is not None and principal.boundary is not None else None
             out[key] = (arn,) if arn else ()
         elif value.startswith("$"):
-            if value in bound:
+            if value in bound and value != _AMONG:
                 out[key] = (bound[value],) if bound[value] else ()
         else:
             out[key] = (value,) if value else ()

@@ -234,7 +234,7 @@ def _swept(
 def _subject(gains: tuple[Gain, ...]) -> object:
     """What tells gains apart of which one may give all that the others give: by whom they are about; None for other gains."""
     last = gains[-1]
-    if not isinstance(last, Change) or last.kind not in (Kind.CREATED, Kind.GAINS, Kind.BOUNDARY):
+    if not isinstance(last, Change) or last.kind not in (Kind.CREATED, Kind.GAINS, Kind.BOUNDARY, Kind.MOVED):
         return None
     return (last.kind, last.who)
 
@@ -243,6 +243,8 @@ def fully(change: object) -> bool:
     """True iff the change gives more than any other of its kind could: everything, without a boundary."""
     if not isinstance(change, Change):
         return False
+    if change.kind is Kind.MOVED:
+        return change.what.startswith("r-")  # only what binds every account binds one directly below the root
     if change.kind in (Kind.GAINS, Kind.BOUNDARY):
         return not change.what or change.what.endswith(":iam::aws:" + ADMINISTRATOR)
     return change.kind is Kind.CREATED and not change.what.strip(",")

@@ -13,6 +13,7 @@ from iamsim.graph.hops import passed_terms
 from iamsim.graph.sources import filled as filled  # noqa: PLC0414 - firing and takeover take it from here
 from iamsim.graph.sources import source_term, ways_of
 from iamsim.graph.world import short
+from iamsim.ir.bounds import may
 from iamsim.ir.term import FALSE, TRUE, Opaque, Term, all_of, any_of, variables
 from iamsim.judge.callers import caller_of
 from iamsim.judge.candidates import Target
@@ -22,7 +23,7 @@ from iamsim.model.caller import Caller, CallerKind
 from iamsim.model.policy import Effect, Malformed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from iamsim.aws.escalations import Call, Precondition
     from iamsim.env.types import Environment, Principal
@@ -35,6 +36,9 @@ SERVICES_OF_STANDING = {
 }
 """The service principal of a delegated administrator. Source: AWS Organizations User Guide, "AWS services that you can
 use with AWS Organizations"."""
+
+
+_MOST_VERSIONS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,8 @@ def holds(search: Search, env: Environment, node: Node, condition: Precondition,
             return _bool(_principal(env, bound, condition, "principal").boundary is not None)
         case "policy-has-other-version":
             return _versions(env, bound[condition.get("policy")])
+        case "policy-version-slot-free":
+            return _slot(search, env, node, bound[condition.get("policy")], _sentence(condition, bound))
         case "service-linked-role":
             return _linked(env, node, condition.get("service"))
         case "caller-holds-token":
@@ -256,6 +262,34 @@ def _versions(env: Environment, policy: str) -> Held:
     if len(env.versions.get(policy, ())) > 1:
         return HOLDS
     return Held(Opaque(f"missing:stored versions of {policy}")) if policy in env.versions_unknown else FAILS
+
+
+def _slot(search: Search, env: Environment, node: Node, policy: str, sentence: str) -> Held:
+    """Whether one more version can be stored; taken to be so where no input lists the versions.
+
+    Of a full policy another principal may delete one, and whether that one is controlled is not known here.
+    Source: IAM User Guide, "Versioning IAM policies".
+    """
+    if len(env.versions.get(policy, ())) < _MOST_VERSIONS:
+        return Held(TRUE, (), sentence) if policy in env.versions_unknown else HOLDS
+    key = ("may-trim", policy, search.ask.missing, search.ask.ever)
+    found: frozenset[str] | None = env.memo.get(key)
+    if found is None:
+        found = env.memo[key] = frozenset(_trimmers(search, env, policy))
+    own = node.caller.parent or node.caller.arn or ""
+    others = f"unsupported:another principal may delete a stored version of {policy}"
+    return Held(Opaque(others)) if found - {own} else FAILS
+
+
+def _trimmers(search: Search, env: Environment, policy: str) -> Iterator[str]:
+    """The users and roles of the account that may delete a version of the policy in some context."""
+    account = policy.split(":")[4]
+    for arn, principal in env.principals.items():
+        if principal.account == account:
+            facts = facts_of(search.ask, caller_of(env, principal), "iam:DeletePolicyVersion", Target(policy, account))
+            allowed = check_of(replace(facts, env=env, given={}, ever=True)).authorization.allowed
+            if allowed is not FALSE and may(allowed) is not FALSE:
+                yield arn
 
 
 def _linked(env: Environment, node: Node, service: str) -> Held:

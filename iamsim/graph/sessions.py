@@ -57,13 +57,15 @@ def assumed(env: Environment, role: Principal, parent: Session, call: Facts, hop
     """
     passed = lookup_of(call)
     name = passed("sts:rolesessionname")
+    services = parent.caller.services if parent.caller.kind is CallerKind.SERVICE else ()
     caller = replace(
         caller_of(env, role),
         session=name.values[0] if isinstance(name, Known) and name.values else None,
         open_tags=False,
         open_source_identity=False,
         open_provider=False,
-        open_services=parent.caller.services if parent.caller.kind is CallerKind.SERVICE else (),
+        open_services=services,
+        issuing_service=next(iter(services), None),
         any_role=role.name == SOME,
     )
     return Session(caller, hop, parent, call, passed, call.ever)

@@ -32,6 +32,7 @@ def takeovers(closure: Closure, target: Target) -> Iterator[Firing]:
         arn = _governing(search, target, name.removeprefix("$owned-")) if name is not None else None
         if arn is None or name is None:
             continue
+        asked = _asked(technique.outcome.all("actions"), search.action)
         change = _change(technique.outcome.type, technique.outcome.get("gains"), technique.outcome.all("actions"), arn)
         for number, variant in enumerate(technique.variants):
             fired = None
@@ -39,7 +40,7 @@ def takeovers(closure: Closure, target: Target) -> Iterator[Firing]:
                 actions = tuple(c.action for c in variant.calls)
                 if name_ == OUTSIDER or node.caller.kind not in _SIGNED or not fires_within_reach(node, actions):
                     continue
-                bound = {name: arn, "$self": node.caller.parent or node.caller.arn or ""}
+                bound = {name: arn, "$self": node.caller.parent or node.caller.arn or "", **asked}
                 tried = attempt(search, node, technique, variant, bound, closure.changes)
                 found = None if tried is None else outcome_of(search, tried)
                 if found is None or tried is None:
@@ -70,6 +71,12 @@ def _with_fewest(closure: Closure, fired: Firing, name: str) -> Firing:
         if found is not None and found[0] >= fired.sure:
             needs -= {change}
     return replace(fired, needs=needs)
+
+
+def _asked(actions: tuple[str, ...], action: str) -> dict[str, str]:
+    """The name of the operation of the question, bound if the operation is among `actions`."""
+    operation = next((a.partition(":")[2] for a in actions if a.lower() == action.lower()), None)
+    return {} if operation is None else {"$operation": operation}
 
 
 def _change(outcome: str, gains: str, actions: tuple[str, ...], arn: str) -> Change:

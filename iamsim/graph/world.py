@@ -139,7 +139,28 @@ def relevant(env: Environment, changes: frozenset[Change], focus: tuple[str, ...
     for arn in focus:
         about |= subjects_of(env, arn, changes)
     gained = {c.what for c in changes if c.kind is Kind.GAINS and c.who in about}
-    return frozenset(c for c in changes if c.who in about or c.who in gained or c.kind in _EVERYWHERE)
+    accounts = {a.split(":")[4] for a in focus if a.count(":") >= _ACCOUNT}
+    off = {c.what for c in changes if c.kind is Kind.DISABLED}
+    return frozenset(
+        c for c in changes if c.who in about or c.who in gained or (c.kind in _EVERYWHERE and _bears(c, accounts, off))
+    )
+
+
+_ACCOUNT = 5
+"""The colons of an ARN up to its resource."""
+
+
+def _bears(change: Change, accounts: set[str], off: set[str]) -> bool:
+    """Whether a change outside the accounts' own policies bears on requests of these accounts; `off`: policy types switched off."""
+    match change.kind:
+        case Kind.LEFT:
+            return change.who in accounts or change.who == OUTSIDE
+        case Kind.MOVED:
+            return change.who in accounts and off != {"scp", "rcp"}
+        case Kind.LIFTED:
+            return ("rcp" if "/resource_control_policy/" in change.what else "scp") not in off
+        case _:
+            return True
 
 
 def worlds(env: Environment, changes: frozenset[Change], focus: tuple[str, ...]) -> tuple[Environment, ...]:

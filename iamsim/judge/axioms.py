@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from iamsim.aws import issuers
 from iamsim.aws.keys import Listing, key_row
+from iamsim.aws.service_sessions import SESSION_NAMES
+from iamsim.ir.principals import SESSION
 from iamsim.ir.term import (
     TRUE,
     Compare,
@@ -28,7 +30,7 @@ from iamsim.ir.term import (
 )
 from iamsim.judge.tokens import claim_terms
 from iamsim.model.caller import CallerKind, Credentials
-from iamsim.model.pattern import AnyChar, Literal, Pattern, Star, Variable, plain
+from iamsim.model.pattern import AnyChar, Literal, Pattern, Star, Variable, plain, tokenize
 from iamsim.smt.types import Hint
 
 if TYPE_CHECKING:
@@ -112,7 +114,20 @@ def axioms(facts: Facts, read: frozenset[str]) -> list[Term]:
         added = [t for v in fresh for t in _of_key(facts, v[len(hop) :])]
         parts += added
         todo = {v for t in added for v in variables(t) if _own(v, hop)} - seen
-    return list(dict.fromkeys(parts))
+    return list(dict.fromkeys([*parts, *_session_name(facts, read)]))
+
+
+def _session_name(facts: Facts, read: frozenset[str]) -> list[Term]:
+    """A service names the sessions that it issues, and those that it asks for, in its own way.
+
+    Source: IAM User Guide, "IAM policy elements: Variables and tags", where principal key values are determined.
+    """
+    caller = facts.caller
+    asking = caller.kind is CallerKind.SERVICE
+    service = next(iter(caller.services), None) if asking else caller.issuing_service
+    var = facts.hop + "sts:rolesessionname" if asking else facts.session or SESSION
+    shapes = SESSION_NAMES.get(service or "", ()) if var in read else ()
+    return [any_of(Like(var, tokenize(s)) for s in shapes)] if shapes else []
 
 
 def shapes(read: frozenset[str]) -> list[Term]:
@@ -310,7 +325,7 @@ def _mfa(facts: Facts) -> list[Term]:
 
 
 def _region(facts: Facts, var: str) -> list[Term]:
-    """A symbolic resource with a region is asked for in that region."""
+    """A symbolic resource with a region is asked for in that region; no name of a region has a colon."""
     if facts.resource is not None:
         return [Present(var)]
     colon, any_field = Literal(":"), Star(field=True)
@@ -318,7 +333,7 @@ def _region(facts: Facts, var: str) -> list[Term]:
     resource = facts.resource_name
     same = Like(resource, Pattern("", (*head, Variable(var), colon, any_field, colon, Star())))
     none = Like(resource, Pattern("", (*head, colon, any_field, colon, Star())))
-    return [Present(var), any_of((same, none))]
+    return [Like(var, Pattern("", (any_field,))), any_of((same, none))]
 
 
 def _source(facts: Facts) -> list[Term]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.applicable import NO_DOCUMENTS, layers_of
@@ -10,17 +10,24 @@ from iamsim.env.context import lookup_of
 from iamsim.ir.bounds import may, must, reasons
 from iamsim.ir.decide import decide
 from iamsim.ir.reduce import reduce
-from iamsim.ir.term import FALSE, TRUE, Const, Term, all_of, variables
+from iamsim.ir.term import FALSE, TRUE, Const, Like, Term, all_of, iff, implies, not_, subterms, variables
 from iamsim.judge.axioms import axioms, constants, hint_of
 from iamsim.judge.callers import localized
+from iamsim.model.pattern import AnyChar, Literal, Star, join
 from iamsim.smt.types import Limits, Sat, Unknown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from iamsim.env.applicable import Documents
     from iamsim.env.facts import Facts
     from iamsim.ir.bindings import Lookup
     from iamsim.ir.decide import Authorization, Layers
+    from iamsim.model.pattern import Part
     from iamsim.smt.types import Outcome
+
+_HEAD = (Star(field=True), Literal(":")) * 3
+_TAIL = (Literal(":"), Star(field=True), Literal(":"), Star())
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +57,6 @@ class Settled:
 
 def check_of(facts: Facts, documents: Documents = NO_DOCUMENTS) -> Check:
     """The check of `facts` with the documents that came with the question."""
-    from dataclasses import replace
-
     caller = localized(facts.caller, facts.owner, facts.caller.partition)
     if caller is not facts.caller:
         facts = replace(facts, caller=caller)
@@ -99,8 +104,33 @@ def closed(term: Term, background: tuple[Facts, ...], extra: Term = TRUE) -> Ter
         more = read.union(*(variables(t) for t in added if t not in parts))
         parts.update(dict.fromkeys(added))
         if more == read:
-            return all_of(parts)
+            whole = all_of(parts)
+            return all_of((whole, *_in_its_region(whole, background, read)))
         read = more
+
+
+def _in_its_region(term: Term, background: tuple[Facts, ...], read: frozenset[str]) -> Iterator[Term]:
+    """What `term` asks of the region of a request, asked of the ARN of its symbolic resource as well.
+
+    The axiom for the region implies it; said so, the region of the one and the ARN of the other are compared without a
+    policy variable, across all requests for the resource.
+    """
+    asked = {(f.hop + "aws:requestedregion", f.resource_name) for f in background if f.resource is None}
+    for var, resource in sorted(asked):
+        if var not in read:
+            continue
+        somewhere = not_(Like(resource, join("", [*_HEAD, *_TAIL])))
+        for t in dict.fromkeys(subterms(term)):
+            region = t.pattern.parts if isinstance(t, Like) and t.var == var else ()
+            if not isinstance(t, Like) or not region or t.pattern.variables or any(_colon(p) for p in region):
+                continue
+            inside = [replace(p, field=True) if isinstance(p, Star | AnyChar) else p for p in region]
+            there = Like(resource, join("", [*_HEAD, *inside, *_TAIL]), t.fold_case)
+            yield implies(somewhere, iff(t, there))
+
+
+def _colon(part: Part) -> bool:
+    return isinstance(part, Literal) and ":" in part.text
 
 
 def _solve(term: Term, background: tuple[Facts, ...], limits: Limits, engine: str, extra: Term) -> Outcome:

@@ -56,7 +56,8 @@ class Caller:
     `tags` are the tags that the credentials carry; `open_tags`, `open_source_identity` and `open_provider` say that the
     session may have been created with others (`open_keys`: that tags of these keys, in lower case, may have any value;
     `stated_tags`: that the question gives them), a source identity, or a token; `open_services` are the services that may
-    have issued it. `bounded`: it has a permissions boundary. `any_role`: it stands for every role of its account.
+    have issued it, `issuing_service` the one that has. `bounded`: it has a permissions boundary. `any_role`: it stands for
+    every role of its account.
     Source: IAM User Guide, "AWS JSON policy elements: Principal".
     """
 
@@ -82,6 +83,7 @@ class Caller:
     open_source_identity: bool = False
     open_provider: bool = False
     open_services: tuple[str, ...] = ()
+    issuing_service: str | None = None
     credentials: Credentials = Credentials.ANY
     mfa: bool | None = None
     source_identity: str | None = None

@@ -90,6 +90,34 @@ def test_smtlib_is_written(cli, tmp_path):
     assert (status, out) == (0, file.read_text())
 
 
+def test_explain_says_what_stands_behind_a_no(cli):
+    question = ("can", "user/alice", "s3:DeleteObject", "arn:aws:s3:::tiny-reports/q1.csv", "-s", TINY, "--explain")
+    status, out, _ = cli(*question, "--expect", "no")
+    assert status == 0
+    assert out.startswith("NO")
+    assert (
+        out.index("all 2 callers that are controlled are refused")
+        < out.index("stopped by")
+        < out.index("one thing short")
+    )
+    status, out, _ = cli(*question, "--format", "json")
+    assert status == 1
+    value = json.loads(out)
+    assert value["verdict"] == "no"
+    assert [r["caller"].rpartition(":")[2] for r in value["explanation"]["reached"]] == [
+        "user/alice",
+        "role/ReportWriter",
+    ]
+    assert value["explanation"]["near"][0]["lack"] == "permission"
+
+
+def test_explain_leaves_a_yes_alone(cli):
+    status, out, _ = cli(*READ, "-s", TINY, "--explain")
+    assert (status, out) == cli(*READ, "-s", TINY)[:2]
+    assert json.loads(cli(*READ, "-s", TINY, "--explain", "--format", "json")[1])["explanation"] is None
+    assert "explanation" not in json.loads(cli(*READ, "-s", TINY, "--format", "json")[1])
+
+
 def test_version_names_the_data(cli):
     status, out, _ = cli("--version")
     assert status == 0

@@ -12,7 +12,7 @@ from test_rules import VERDICTS, answer, environment, spoken
 from iamsim.query.language import Verb
 
 ENGINES = {"trace": "auto", "z3": "z3"}
-FOLDERS = ("techniques", "chains")
+FOLDERS = ("techniques", "chains", "regressions")
 CHAINS = 20
 PAGE = """# A page of techniques reads as it is written
 Prose.
