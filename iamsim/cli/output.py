@@ -169,9 +169,10 @@ def technique_remarks(file: str | None, loud: Loud) -> bool:
     from iamsim.query.techniques import catalogue_of
 
     _, found = catalogue_of(file)
-    remarks(found, loud)
     broken = [d for d in found if d.severity == "error"]
-    if broken and loud is not Loud.QUIET:
+    # an exit status is never left unexplained, however quiet
+    remarks(found, Loud.NORMAL if broken and loud is Loud.QUIET else loud)
+    if broken:
         say("note: the techniques with a mistake were left out; the answer counts the others")
     return bool(broken)
 

@@ -75,6 +75,10 @@ def can(
         rule_out=rule_out,
         techniques=techniques,
     )
+    if assume or rule_out:
+        from iamsim.query.techniques import read_ruling
+
+        read_ruling(assume, rule_out)
     asked = prepare(env, principal, action, resource, options)
     return _replayed(asked) if engine == "replay" else _answer(asked)
 
