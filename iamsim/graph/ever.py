@@ -265,6 +265,8 @@ def _goal(
                 less = _best(closure, node, target, needs - {change}, about)
                 if less is not None and less[1] is not None and less[1][0] >= better[1][0]:
                     needs, found = needs - {change}, less
+        elif better is not None and better[1] is None and (found is None or found[1] is None):
+            found = better  # what refutes it after every change is what a reader must hear
     if found is None or found[1] is None:
         if found is not None:
             refuted.append(found[0])

@@ -155,6 +155,7 @@ def _answer(about: Prepared) -> Answer:
     reasons: set[str] = set()
     reached: set[str] = set()
     beyond: list[Found] = []
+    changed: tuple[Found, ...] = ()
     if about.question.via != "direct":
         from iamsim.graph.search import search
 
@@ -173,9 +174,10 @@ def _answer(about: Prepared) -> Answer:
             return _say(about, Verdict.YES, beyond_roles, assumptions=assumed_by(beyond_roles))
         reasons.update(beyond_roles.reasons)
         reached.update(beyond_roles.reached)
+        changed = beyond_roles.changed
     if unknown or reasons:
         return _unknown(about, unknown, reasons)
-    return _no(about, refuted, reached, beyond)
+    return _no(about, refuted, reached, beyond, changed)
 
 
 def _yes(about: Prepared, found: Found) -> Answer:
@@ -237,13 +239,18 @@ def _unknown(about: Prepared, unknown: list[Found], reasons: set[str]) -> Answer
     )
 
 
-def _no(about: Prepared, refuted: list[Found], reached: set[str], beyond: list[Found]) -> Answer:
+def _no(
+    about: Prepared, refuted: list[Found], reached: set[str], beyond: list[Found], changed: tuple[Found, ...]
+) -> Answer:
     best = next((f for f in refuted if f.check.authorization.denied is TRUE), refuted[0])
 
     def evidence() -> Evidence:
         core, decision = refutation_of(best, about.ask.limits)
         if best.check.layers.refused is not None and about.question.via != "direct":
             core = _through_roles(about, core, beyond)
+        for found in changed[:_DOORS]:  # what still stands after every change that can be made
+            more = refutation_of(found, about.ask.limits)[0]
+            core = Core(tuple(dict.fromkeys((*core.items, *more.items))), core.remedy)
         return Evidence(decision=decision, core=core, residual=FALSE)
 
     notes = [*best.check.layers.notes, *future_notes(about)]

@@ -10,7 +10,7 @@ from iamsim.graph.closure import BASE
 from iamsim.graph.ever import ever
 from iamsim.graph.exact import ASSUMES
 from iamsim.graph.world import Node, Search, short
-from iamsim.ir.term import strip
+from iamsim.ir.term import FALSE, strip
 from iamsim.judge.answer import Decision, Evidence, Hop
 from iamsim.judge.witness import witness_of
 from iamsim.query.techniques import catalogue_of, read_ruling
@@ -20,15 +20,20 @@ if TYPE_CHECKING:
     from iamsim.graph.closure import Closure
     from iamsim.graph.ever import Step, Way
     from iamsim.graph.moves import Firing
+    from iamsim.judge.judge import Found
     from iamsim.query.prepare import Prepared
 
 
 @dataclass(frozen=True, slots=True)
 class NotEver:
-    """No way is certain: the reasons why there may be one (none: there is none), and the principals that can be controlled."""
+    """No way is certain: the reasons why there may be one (none: there is none), and the principals that can be controlled.
+
+    `changed` are the requests that stay refuted after every change that somebody controlled can make.
+    """
 
     reasons: tuple[str, ...]
     reached: tuple[str, ...]
+    changed: tuple[Found, ...] = ()
 
 
 def searches(about: Prepared) -> list[tuple[Search, tuple[object, ...]]]:
@@ -46,13 +51,15 @@ def by_escalation(about: Prepared) -> Evidence | NotEver:
     """The evidence of a way by which the question's caller can ever do what is asked, or why there is none."""
     reasons: set[str] = set()
     reached: dict[str, None] = {}
+    changed: list[Found] = []
     for search, targets in searches(about):
         found = ever(search, targets)  # type: ignore[arg-type]
         if found.way is not None:
             return evidence_of(found.closure, found.way)
         reasons.update(found.reasons)
         reached.update((n.caller.arn or n.name, None) for name, n in found.closure.nodes.items() if name not in BASE)
-    return NotEver(tuple(sorted(reasons)), tuple(sorted(reached)))
+        changed += (f for f in found.refuted if f.check.facts.env is not search.env and f.term is FALSE)
+    return NotEver(tuple(sorted(reasons)), tuple(sorted(reached)), tuple(changed))
 
 
 def evidence_of(closure: Closure, way: Way) -> Evidence:
