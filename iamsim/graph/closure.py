@@ -15,6 +15,7 @@ from iamsim.env.changes import Change, Kind, changed, denies
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.env.versions import managed_policy_of
 from iamsim.graph.candidates import FRESH, is_picky, new_principals, texts_of
+from iamsim.graph.dominated import dominated
 from iamsim.graph.edges import edge_to, edges_from, of_session
 from iamsim.graph.exact import exactly
 from iamsim.graph.given import given_for, when_for
@@ -261,6 +262,8 @@ def _free_itself(closure: Closure, name: str, node: Node) -> None:
     closure.done["itself", name] = mine
     if not _loaded(closure, node) or arn not in closure.search.env.principals:
         return
+    if ruled(closure, node):
+        return  # what it needs of this is found as a change by the other
     own = subjects_of(closure.search.env, arn, closure.changes)
     policies = frozenset(s for s in own if ":policy/" in s)
     wanted = {"who": frozenset({arn}), "policy": policies}
@@ -367,6 +370,9 @@ def ruled(closure: Closure, node: Node) -> bool:
 
 
 def _free(closure: Closure, node: Node) -> bool:
+    ask = closure.search.ask
+    if node.name == START and (ask.given or ask.when is not TRUE or ask.documents != NO_DOCUMENTS):
+        return False  # the question binds it
     arn = node.caller.arn or ""
     made = any(c.kind is Kind.CREATED and c.who == arn and fully(c) for c in closure.changes)
     return node.name != OUTSIDER and (made or closure.free(arn))
@@ -683,8 +689,11 @@ def _changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] 
     arn = node.caller.arn or ""
     among = worlds(search.env, relevant(search.env, mine, (arn,)), (arn,))
     able = frozenset[str]().union(*(may_do(search, env, node) for env in among))
+    spared = not closure.every and node.caller.kind is not CallerKind.ROOT and ruled(closure, node)
     for technique in techniques:
         if not any(all(c.action.lower() in able for c in v.calls) for v in technique.variants):
+            continue
+        if spared and dominated(search.env, technique):
             continue
         subject = _SUBJECT.get(technique.outcome.type)
         if subject is None:

@@ -14,9 +14,8 @@ from iamsim.graph.trusts import roles_for
 from iamsim.ir.bindings import ABSENT
 from iamsim.ir.bounds import may
 from iamsim.ir.term import FALSE, TRUE, Term, variables
-from iamsim.judge.check import settle
+from iamsim.judge.outlook import outlook
 from iamsim.model.caller import CallerKind
-from iamsim.smt.types import Sat
 
 if TYPE_CHECKING:
     from iamsim.env.types import Principal
@@ -99,8 +98,8 @@ def _edge_of(ask: Ask, session: Session, role: Principal, number: int, action: s
     if term is FALSE or may(term) is FALSE:
         return None
     whole = hop_term(hop, read_of((hop,), ()))
-    settled = settle(whole, (hop.check.facts,), ask.limits)
-    return _edge(hop, term, sure=isinstance(settled.sure, Sat)) if settled.possible else None
+    found = outlook(whole, (hop.check.facts,), ask.limits)
+    return _edge(hop, term, sure=found.sure) if found.possible else None
 
 
 def _edge(hop: HopCheck, term: Term, *, sure: bool) -> Edge:

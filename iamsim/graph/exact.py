@@ -14,10 +14,10 @@ from iamsim.graph.world import Node, caller_in
 from iamsim.ir.bounds import may
 from iamsim.ir.lower import RESOURCE
 from iamsim.ir.term import FALSE, TRUE, Like, Present, all_of, any_of, implies
-from iamsim.judge.check import reasons_of, settle
+from iamsim.judge.check import reasons_of
+from iamsim.judge.outlook import outlook
 from iamsim.model.caller import Caller, CallerKind
 from iamsim.model.pattern import Literal, Pattern, Star, Variable
-from iamsim.smt.types import Sat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -241,12 +241,12 @@ def _outcome(found: tuple[object, Attempt] | None, closure: Closure) -> tuple[bo
 
 def verdict_of(closure: Closure, term: object, background: object) -> tuple[bool, tuple[str, ...]] | None:
     """None if the problem has no solution; else whether it certainly has one, and the reasons if that is not known."""
-    settled = settle(term, background, closure.search.ask.limits)  # type: ignore[arg-type]
-    if isinstance(settled.sure, Sat):
+    found = outlook(term, background, closure.search.ask.limits)  # type: ignore[arg-type]
+    if found.sure:
         return True, ()
-    if not settled.possible:
+    if not found.possible:
         return None
-    stuck = (f"budget:{settled.stuck}",) if settled.stuck else ()
+    stuck = (f"budget:{found.stuck}",) if found.stuck else ()
     return False, (*reasons_of(term), *stuck)  # type: ignore[arg-type]
 
 

@@ -22,9 +22,9 @@ from iamsim.ir.reduce import reduce
 from iamsim.ir.term import FALSE, TRUE, Like, Present, Term, all_of, any_of, implies, not_, some, variables
 from iamsim.judge.candidates import shape_of
 from iamsim.judge.check import Check, Settled, check_of, reasons_of, settle
+from iamsim.judge.outlook import outlook
 from iamsim.model.caller import CallerKind
 from iamsim.model.pattern import Pattern, Variable, plain
-from iamsim.smt.types import Sat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -350,8 +350,8 @@ def outcome_of(search: Search, tried: Attempt) -> tuple[bool, tuple[str, ...]] |
 
 
 def _outcome(search: Search, tried: Attempt) -> tuple[bool, tuple[str, ...]] | None:
-    found = settled(search, tried)
-    if isinstance(found.sure, Sat):
+    found = outlook(tried.term, tried.background, search.ask.limits)
+    if found.sure:
         return True, ()
     if not found.possible:
         return None

@@ -170,7 +170,8 @@ def firings(
             if swept is False:
                 continue
             sweeps = swept is True and _sweepable(technique, variant, mine)
-            for bound in _bindings(search, among, node, technique, variant, wanted, changes, sweeps=sweeps):
+            done = have if not every else set()
+            for bound in _bindings(search, among, node, technique, variant, wanted, changes, done, sweeps=sweeps):
                 gains = gained(search, among[0], technique, variant, node, bound)
                 what = tuple(g.name if isinstance(g, Node) else g for g in gains)
                 if not gains or (not every and (what in have or _subject(gains) in have)):
@@ -322,13 +323,17 @@ def _bindings(
     variant: Variant,
     wanted: Mapping[str, frozenset[str]] | None,
     changes: frozenset[Change],
+    have: set[object],
     *,
     sweeps: bool,
 ) -> Iterator[dict[str, str]]:
     names = names_in(technique, variant)
+    created = technique.outcome.get("who") if technique.outcome.type == "creates-principal" else None
     subjects = {} if wanted is None else {v: wanted[k] for k, vs in technique.outcome.fields if k in wanted for v in vs}
 
     def bind(at: int, bound: dict[str, str]) -> Iterator[dict[str, str]]:
+        if created in bound and (Kind.CREATED, bound[created]) in have:
+            return
         if at == len(names):
             yield dict(bound)
             return
