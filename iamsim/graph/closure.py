@@ -8,6 +8,7 @@ for: those to what is controlled, or to what leads to it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from iamsim.env.applicable import NO_DOCUMENTS
@@ -38,7 +39,7 @@ from iamsim.model.pattern import Pattern
 from iamsim.model.policy import Effect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from iamsim.aws.escalations import Technique
     from iamsim.env.types import Environment
@@ -158,11 +159,20 @@ def later(ask: Ask, action: str, search: Search) -> Ask:
     return replace(ask, given=given, when=all_of(dict.fromkeys(parts)))
 
 
-def grow(closure: Closure, *, sure: bool, extra: frozenset[str] = frozenset(), progress: object = None) -> Closure:
-    """The fixpoint above `closure`: with `sure` of certain firings, else of all that may be possible."""
-    absorbed: dict[object, object] = {
-        k: v for k, v in closure.done.items() if isinstance(k, tuple) and k[0] == "absorbed"
-    }
+def grow(
+    closure: Closure,
+    *,
+    sure: bool,
+    extra: frozenset[str] = frozenset(),
+    done: dict[object, object] | None = None,
+    progress: object = None,
+) -> Closure:
+    """The fixpoint above `closure`: with `sure` of certain firings, else of all that may be possible.
+
+    `done` is what was worked out already and still holds.
+    """
+    if done is None:
+        done = {k: v for k, v in closure.done.items() if isinstance(k, tuple) and k[0] == "absorbed"}
     out = replace(
         closure,
         sure=sure,
@@ -171,7 +181,7 @@ def grow(closure: Closure, *, sure: bool, extra: frozenset[str] = frozenset(), p
         cost=dict(closure.cost),
         extra=closure.extra | extra,
         unsettled=set(closure.unsettled),
-        done=absorbed,
+        done=dict(done),
     )
     for _ in range(MAX_ROUNDS):
         before = (len(out.how), sum(len(v) for v in out.how.values()))
@@ -198,12 +208,12 @@ def _round(closure: Closure) -> None:
 
 def _order(closure: Closure) -> list[str]:
     """The nodes to look at: whoever may do everything in its account first, since it makes most of the others needless."""
-    settled = _settled(closure)
-    names = [n for n in closure.nodes if n not in settled and closure.follows(n)]
+    done = settled(closure)
+    names = [n for n in closure.nodes if n not in done and closure.follows(n)]
     return sorted(names, key=lambda n: not closure.free(closure.nodes[n].caller.arn or ""))
 
 
-def _settled(closure: Closure) -> frozenset[str]:
+def settled(closure: Closure) -> frozenset[str]:
     """The nodes of which all was worked out with an administrator of their account, and which nothing found since is about."""
     merged: dict[str, frozenset[Change]] = closure.done.setdefault("merged", {})  # type: ignore[assignment]
     if not merged:
@@ -306,9 +316,12 @@ def _absorb(closure: Closure, node: Node) -> None:
     ruler = next((a for a in every[:_RULERS] if a in closure.nodes), None)
     if ruler is None:
         return
-    closure.done["absorbed", account] = True
-    _merge(closure, _rule(search, closure.nodes[ruler], sure=closure.sure), ruler)
+    closure.done["absorbed", account] = ruler
+    local = closure.local is not None or _RULING in closure.done  # rulers of two accounts may lead to each other
+    _merge(closure, _rule(search, closure.nodes[ruler], sure=closure.sure, local=local), ruler)
 
+
+_RULING = "ruling"
 
 _RULERS = 3
 """How many administrators of an account are tried as the one of whom all others make use."""
@@ -318,19 +331,31 @@ def _is_ruler(search: Search, every: tuple[str, ...]) -> bool:
     return search.start.arn in every[:_RULERS]
 
 
-def _rule(search: Search, node: Node, *, sure: bool) -> Closure:
-    """What follows from one administrator."""
+def _rule(search: Search, node: Node, *, sure: bool, local: bool) -> Closure:
+    """What follows from one administrator; with `local` only what callers of its account give is followed."""
     ask = search.ask
     action = search.action.lower() if is_picky(search.env) else None
-    key = ("rule", node.caller, ask.missing, ask.ever, search.ruling, id(search.catalogue), sure, action)
+    key = ("rule", node.caller, ask.missing, ask.ever, search.ruling, id(search.catalogue), sure, action, local)
     found: Closure | None = search.env.memo.get(key)
+    if found is None and not local:
+        inner = _rule(search, node, sure=sure, local=True)
+        done = {k: v for k, v in inner.done.items() if isinstance(k, tuple) and k[0] in ("admitted", "moves", "offered")}
+        below = replace(inner, local=None, done=done)
+        below.done["absorbed", node.caller.account], below.done[_RULING] = START, True
+        opened = _left_open(inner)
+        below.done["merged"] = {
+            n: inner.changes
+            for n in inner.nodes
+            if n not in BASE and n not in opened and inner.nodes[n].caller.account == inner.local
+        }
+        found = search.env.memo[key] = grow(below, sure=sure, done=below.done)
     if found is None:
         own = replace(search, start=node.caller, ask=replace(ask, documents=NO_DOCUMENTS))
         below = Closure(
             own, sure, {START: replace(node, name=START)}, {START: []}, {START: 0}, local=node.caller.account
         )
         below.nodes[OUTSIDER] = outsider(own)
-        below.done["absorbed", node.caller.account] = True
+        below.done["absorbed", node.caller.account] = START
         found = search.env.memo[key] = grow(below, sure=sure)
     return found
 
@@ -346,19 +371,31 @@ def _merge(closure: Closure, other: Closure, name: str) -> None:
         if isinstance(fact, str):
             closure.nodes.setdefault(fact, other.nodes[fact])
     merged: dict[str, frozenset[Change]] = closure.done.setdefault("merged", {})  # type: ignore[assignment]
+    opened = _left_open(other)
+    if other.local is None:
+        for key, ruler in other.done.items():
+            if isinstance(key, tuple) and key[0] == "absorbed":
+                closure.done[key] = name if ruler == START else ruler
     for node in (name, *(n for n in other.nodes if n not in BASE)):
-        if node == name and closure.nodes[node].made:
+        if node in opened or (node == name and closure.nodes[node].made):
             continue  # what its sessions carry was left open there
-        if closure.nodes[node].caller.account == other.local:
+        if other.local is None or closure.nodes[node].caller.account == other.local:
             merged[node] = other.changes
-        if closure.nodes[node].caller.account == other.local:
-            closure.done["moves", node] = _signature(closure, closure.nodes[node])
-            closure.done["offered", node] = closure.done["moves", node]
+
+
+def _left_open(closure: Closure) -> set[str]:
+    """The nodes with firings that depend on how the sessions of an administrator came to be, of which nothing is known."""
+    found = closure.done.setdefault("open", set())
+    assert isinstance(found, set)
+    return found
 
 
 def ruled(closure: Closure, node: Node) -> bool:
     """True iff another node of the same account may do everything there, as far as it is for the account to say."""
     account = node.caller.account
+    absorbed = closure.done.get(("absorbed", account))
+    if absorbed:
+        return absorbed != node.name
     key = ("ruler", account)
     ruler = closure.done.get(key)
     if ruler is None:
@@ -414,6 +451,8 @@ def accept(closure: Closure, fired: Firing) -> None:
         found = exactly(closure, fired)
         if found is None or not found[0]:
             fired, found = _retagged(closure, fired, found)
+        if closure.nodes[START].made and (found is None or not found[0]):
+            _left_open(closure).add(fired.node)
         if found is None or (closure.sure and not found[0]):
             return
         fired = replace(fired, sure=found[0] and fired.sure, reasons=found[1])
@@ -926,25 +965,46 @@ def unbound(env: Environment, arn: str, changes: frozenset[Change]) -> bool:
     principal = env.principals.get(arn)
     if principal is None:
         return False
-    lifted = any(c.kind is Kind.BOUNDARY and c.who == arn and not c.what for c in changes) or any(
-        c.kind is Kind.REWRITES and principal.boundary is not None and c.who == principal.boundary.arn for c in changes
-    )
-    if principal.boundary is not None and not lifted:
+    made = _made(changes)
+    boundary = principal.boundary
+    if boundary is not None and arn not in made.lifted and not (boundary.arn and boundary.arn in made.rewritten):
         return False
-    written = {c.who for c in changes if c.kind is Kind.WRITES}
-    rewritten = {c.who for c in changes if c.kind is Kind.REWRITES}
-    gained = {(c.who, c.what) for c in changes if c.kind is Kind.GAINS}
-    policies = [p for p in principal.policies if not (arn in written and p.arn is None)]
-    policies += [managed_policy_of(env, p) for w, p in sorted(gained) if w == arn or w in principal.groups]
+    written = arn in made.written
+    policies = [p for p in principal.policies if not (written and p.arn is None)]
+    policies += [managed_policy_of(env, p) for w in (arn, *principal.groups) for p in made.gained.get(w, ())]
     for name in principal.groups:
         group = env.groups.get(name)
         if group is None:
             return False
-        policies += [p for p in group.policies if not (name in written and p.arn is None)]
-    if any(denies(p) and p.arn not in rewritten for p in policies):
+        policies += [p for p in group.policies if not (name in made.written and p.arn is None)]
+    if any(p.arn not in made.rewritten and denies(p) for p in policies):
         return False
-    free = {p.arn for p in policies if p.arn} & rewritten
-    return arn in written or bool(free) or any(n in written for n in principal.groups) or any(map(_all, policies))
+    if written or any(n in made.written for n in principal.groups):
+        return True
+    return any(p.arn in made.rewritten or _all(p) for p in policies)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """Changes by kind: who was written or lost its boundary, which policies were rewritten, and who gained which."""
+
+    written: frozenset[str]
+    lifted: frozenset[str]
+    rewritten: frozenset[str]
+    gained: Mapping[str, tuple[str, ...]]
+
+
+@lru_cache(maxsize=256)
+def _made(changes: frozenset[Change]) -> _Made:
+    gained: dict[str, tuple[str, ...]] = {}
+    for c in sorted(c for c in changes if c.kind is Kind.GAINS):
+        gained[c.who] = (*gained.get(c.who, ()), c.what)
+    return _Made(
+        frozenset(c.who for c in changes if c.kind is Kind.WRITES),
+        frozenset(c.who for c in changes if c.kind is Kind.BOUNDARY and not c.what),
+        frozenset(c.who for c in changes if c.kind is Kind.REWRITES),
+        gained,
+    )
 
 
 def _all(policy: Policy | MissingPolicy) -> bool:

@@ -24,22 +24,20 @@ if TYPE_CHECKING:
 
 def tag_firings(closure: Closure) -> Iterator[Firing]:
     """The tags of keys that some policy reads, on any user or role of the account, with each value that matters."""
-    from iamsim.graph.closure import worthwhile
+    from iamsim.graph.closure import settled, worthwhile
 
     env = closure.search.env
     values = tag_values(env)
     if not values:
         return
-    every = [
-        a
-        for a, p in env.principals.items()
-        if p.account in {n.caller.account for k, n in closure.nodes.items() if closure.follows(k)}
-    ]
+    done = settled(closure)
+    accounts = {n.caller.account for k, n in closure.nodes.items() if k not in done and closure.follows(k)}
+    every = [a for a, p in env.principals.items() if p.account in accounts]
     worth = frozenset(a for a in every if worthwhile(closure, a))
     if not worth:
         return
     for name, node in list(closure.nodes.items()):
-        if not closure.follows(name) or node.caller.kind not in (
+        if name in done or not closure.follows(name) or node.caller.kind not in (
             CallerKind.USER,
             CallerKind.ROLE_SESSION,
             CallerKind.ROOT,
