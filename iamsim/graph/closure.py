@@ -28,7 +28,7 @@ from iamsim.graph.sessions import possible
 from iamsim.graph.tags import tag_firings
 from iamsim.graph.trusts import roles_for
 from iamsim.graph.world import OUTSIDE as OUTSIDE_ACCOUNT
-from iamsim.graph.world import Node, Search, caller_in, own_creation, relevant, subjects_of, worlds
+from iamsim.graph.world import Node, Search, caller_in, own_creation, reads_paths, relevant, subjects_of, worlds
 from iamsim.ir.term import FALSE, TRUE, all_of
 from iamsim.judge.callers import caller_of
 from iamsim.judge.candidates import Target
@@ -74,7 +74,8 @@ class Closure:
 
     `sure`: every firing in it is certain. `every`: all firings were looked for, also those that give what others give.
     `local`: what callers of this account give is followed, that of others is not. `extra` are principals of which all changes
-    are looked for. `unsettled` are reasons why more may follow than was found.
+    are looked for. `unsettled` are reasons why more may follow than was found. `late`: all else was looked for, so that
+    now comes what is needless once more accounts are reached: changes to principals for whom some role asks, and tags.
     """
 
     search: Search
@@ -87,6 +88,7 @@ class Closure:
     local: str | None = None
     unsettled: set[str] = field(default_factory=set)
     done: dict[object, object] = field(default_factory=dict)
+    late: bool = False
 
     @property
     def changes(self) -> frozenset[Change]:
@@ -187,7 +189,11 @@ def grow(
         before = (len(out.how), sum(len(v) for v in out.how.values()))
         _round(out)
         if before == (len(out.how), sum(len(v) for v in out.how.values())):
-            return out
+            if out.late or out.local is not None:
+                return out
+            out.late = True
+        else:
+            out.late = False
         if progress is not None:
             progress(len(out.nodes))  # type: ignore[operator]
     out.unsettled.add(f"budget:more than {MAX_ROUNDS} rounds of techniques")
@@ -195,15 +201,12 @@ def grow(
 
 
 def _round(closure: Closure) -> None:
-    before = len(closure.how)
     for name in _order(closure):
         _of_node(closure, name)
     for fired in _admitted(closure):
         accept(closure, fired)
-    if len(closure.how) == before:
-        # tags last: of most principals they no longer matter then
-        for fired in tag_firings(closure):
-            accept(closure, fired)
+    for fired in tag_firings(closure) if closure.late else ():
+        accept(closure, fired)
 
 
 def _order(closure: Closure) -> list[str]:
@@ -299,12 +302,9 @@ def _absorb(closure: Closure, node: Node) -> None:
     if ("absorbed", account) in closure.done or search.ask.given or search.ask.when is not TRUE:
         return
     every = administrators(search.env, account)
-    if (
-        search.start.arn in every
-        and not closure.nodes[START].made
-        and len(closure.nodes) <= 2
-        and _is_ruler(search, every)
-    ):
+    if node.name == START and search.start.arn in every and node.caller.kind is CallerKind.USER and _free(closure, node):
+        closure.done["absorbed", account] = START
+        _merge(closure, _rule(search, node, sure=closure.sure, local=False), START)
         return
     if not any(a in closure.nodes for a in every[:_RULERS]):
         wanted = {"who": frozenset(every[:_RULERS]) - {node.caller.arn or ""}}
@@ -325,10 +325,6 @@ _RULING = "ruling"
 
 _RULERS = 3
 """How many administrators of an account are tried as the one of whom all others make use."""
-
-
-def _is_ruler(search: Search, every: tuple[str, ...]) -> bool:
-    return search.start.arn in every[:_RULERS]
 
 
 def _rule(search: Search, node: Node, *, sure: bool, local: bool) -> Closure:
@@ -376,8 +372,8 @@ def _merge(closure: Closure, other: Closure, name: str) -> None:
         for key, ruler in other.done.items():
             if isinstance(key, tuple) and key[0] == "absorbed":
                 closure.done[key] = name if ruler == START else ruler
-    for node in (name, *(n for n in other.nodes if n not in BASE)):
-        if node in opened or (node == name and closure.nodes[node].made):
+    for node in other.nodes:
+        if node in BASE or node in opened:
             continue  # what its sessions carry was left open there
         if other.local is None or closure.nodes[node].caller.account == other.local:
             merged[node] = other.changes
@@ -734,6 +730,8 @@ def _changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] 
             continue
         if spared and dominated(search.env, technique):
             continue
+        if technique.outcome.type in ("lifts-org-policy", "moves-account") and _all_lifted(closure):
+            continue
         subject = _SUBJECT.get(technique.outcome.type)
         if subject is None:
             if _once(closure, name, technique.id, mine):
@@ -762,7 +760,7 @@ def _changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] 
 
 def _wants(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
     """`_wanted`, worked out once for what is known."""
-    key, size = ("wanted", account), (len(closure.nodes), len(closure.changes))
+    key, size = ("wanted", account), (len(closure.nodes), len(closure.changes), closure.late)
     known = closure.done.get(key)
     if known is None or known[0] != size:  # type: ignore[index]
         known = closure.done[key] = (size, _wanted(closure, account))
@@ -776,6 +774,12 @@ def _governs(closure: Closure, node: Node) -> bool:
         account == o.management_account or account in {a for a, _ in o.delegated}
         for o in closure.search.env.organizations
     )
+
+
+def _all_lifted(closure: Closure) -> bool:
+    """Whether no SCP and no RCP need be left, and nothing else depends on where an account stands."""
+    off = {c.what for c in closure.changes if c.kind is Kind.DISABLED}
+    return not closure.every and off >= {"scp", "rcp"} and not reads_paths(closure.search.env)
 
 
 def _creatable(closure: Closure, node: Node, technique: Technique) -> bool:
@@ -840,7 +844,8 @@ def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
     for arn in (*controlled, *sorted(created)):
         if closure.free(arn):
             continue
-        if _account(arn) in rulers and not closure.every and arn not in closure.extra and not _special(closure, arn):
+        plain = _account(arn) in rulers and not closure.every and arn not in closure.extra
+        if plain and not (closure.late and _special(closure, arn)):
             continue
         who.add(arn)
         principal = env.principals.get(arn)

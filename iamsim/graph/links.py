@@ -10,7 +10,7 @@ from iamsim.env.applicable import NO_DOCUMENTS
 from iamsim.env.context import lookup_of
 from iamsim.env.facts import Facts, entities
 from iamsim.env.hits import resource_side
-from iamsim.env.types import EMPTY, MissingPolicy, PrincipalKind
+from iamsim.env.types import EMPTY, PrincipalKind
 from iamsim.graph.edges import passed_or_inherited, possible_session
 from iamsim.graph.hops import hop_check, hop_facts, hop_term, read_of
 from iamsim.graph.nodes import ANYONE, account_node, node_of, outsiders, providers, services
@@ -20,7 +20,6 @@ from iamsim.graph.sessions import Session
 from iamsim.graph.trusts import roles_for
 from iamsim.ir.bounds import may
 from iamsim.ir.decide import Hit, Side, decide
-from iamsim.ir.lower import action_term, resource_term
 from iamsim.ir.term import (
     FALSE,
     TRUE,
@@ -37,19 +36,17 @@ from iamsim.ir.term import (
 )
 from iamsim.judge.callers import caller_of
 from iamsim.judge.check import check_of, settle
-from iamsim.model.arn import parse_arn
 from iamsim.model.caller import Caller, CallerKind
-from iamsim.model.policy import Effect, Malformed, Policy, PolicyKind
+from iamsim.model.policy import Effect, Malformed, Policy
 from iamsim.smt.types import Sat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from iamsim.env.types import Environment, Principal
     from iamsim.ir.term import Term
     from iamsim.judge.check import Check
     from iamsim.judge.judge import Ask
-    from iamsim.model.policy import PrincipalEntry, Statement
 
 _TECHNIQUES = {
     CallerKind.WEB_IDENTITY: "sts-web-identity-wide-trust",
@@ -111,12 +108,7 @@ def _federated(ask: Ask) -> Iterator[Link]:
 
 
 def _from(ask: Ask, source: str, session: Session, number: int, kind: str) -> Iterator[Link]:
-    allows = _allowed_roles(ask.env, session.caller)
     for role in roles_for(ask.env, session.caller, ask.missing):
-        if allows is not None and not allows(role.arn):
-            across = role.account != session.caller.account
-            if across or _leaves_to_accounts(ask.env, role):
-                continue
         found = _hop(ask, session, role, number)
         if found is not None:
             check, sure = found
@@ -143,35 +135,6 @@ def _hop(ask: Ask, session: Session, role: Principal, number: int) -> tuple[Chec
     return (check, isinstance(settled.sure, Sat)) if settled.possible else None
 
 
-def _allowed_roles(env: Environment, caller: Caller) -> Callable[[str], bool] | None:
-    """Whether identity policies of a loaded user or role may allow it to assume the role of an ARN; None: nothing is known.
-
-    This spares most checks: across accounts, and where a trust policy leaves the decision to the account, they must.
-    """
-    principal = env.principals.get(caller.arn or "")
-    if principal is None:
-        return None
-    groups = [env.groups.get(name) for name in principal.groups]
-    policies = [*principal.policies, *(p for g in groups if g is not None for p in g.policies)]
-    if None in groups or any(isinstance(p, MissingPolicy) or p.malformed is not None for p in policies):
-        return None
-    spoken = [s for p in policies if not isinstance(p, MissingPolicy) for s in p.statements if _speaks(s)]
-
-    def allows(arn: str) -> bool:
-        return any(
-            s.resource is None or resource_term(s.resource, PolicyKind.IDENTITY, arn, "sts") is not FALSE
-            for s in spoken
-        )
-
-    return allows
-
-
-def _speaks(statement: Statement) -> bool:
-    if statement.effect is Effect.DENY:
-        return False
-    return statement.action is None or action_term(statement.action, "sts:assumerole") is not FALSE
-
-
 def _is_wide(env: Environment, role: Principal) -> bool:
     """Whether some Allow of a trust policy is for all principals, so that every caller is a candidate."""
     key = ("wide", role.arn)
@@ -192,38 +155,6 @@ def _never_trusts(facts: Facts, role: Principal) -> bool:
     assert isinstance(role.trust, Policy)
     label = Label(LabelKind.LAYER, "trust policy")
     return not resource_side(facts, lookup_of(facts), label, role.trust, entities(facts.env)).side.allow
-
-
-def _leaves_to_accounts(env: Environment, role: Principal) -> bool:
-    """Whether a trust policy grants users and roles nothing but through their whole account."""
-    key = ("leaves", role.arn)
-    found: bool | None = env.memo.get(key)
-    if found is None:
-        found = env.memo[key] = _only_accounts(role)
-    return found
-
-
-def _only_accounts(role: Principal) -> bool:
-    trust = role.trust
-    if trust is None or isinstance(trust, MissingPolicy) or trust.malformed is not None:
-        return False
-    for statement in trust.statements:
-        if statement.effect is Effect.DENY:
-            continue
-        if statement.malformed is not None or statement.principal is None or statement.principal.negated:
-            return False
-        for entry in statement.principal.entries:
-            if isinstance(entry, Malformed):
-                return False
-            if entry.type not in ("Service", "Federated") and not _is_account(entry):
-                return False
-    return True
-
-
-def _is_account(entry: PrincipalEntry) -> bool:
-    arn = parse_arn(entry.value)
-    root = arn is not None and arn.service == "iam" and arn.resource == "root"
-    return entry.type == "AWS" and (root or (len(entry.value) == 12 and entry.value.isdigit()))
 
 
 def _outside(ask: Ask) -> Iterator[Link]:

@@ -154,7 +154,7 @@ def firings(
         return
     have: set[object] = set()
     for technique in techniques:
-        for number, variant in enumerate(technique.variants):
+        for number, variant in sorted(enumerate(technique.variants), key=lambda v: not _disables(v[1])):
             actions = tuple(c.action for c in variant.calls)
             if not actions or not all(a.lower() in able for a in actions):
                 continue
@@ -232,9 +232,17 @@ def _swept(
     return Firing(technique.id, number, node.name, names, gains, True, mine, False, tuple(dict.fromkeys(assumed)))
 
 
+def _disables(variant: Variant) -> bool:
+    """Whether the variant switches a type of policies off in the whole organization."""
+    return any(c.action == "organizations:DisablePolicyType" for c in variant.calls)
+
+
 def _subject(gains: tuple[Gain, ...]) -> object:
     """What tells gains apart of which one may give all that the others give: by whom they are about; None for other gains."""
     last = gains[-1]
+    if isinstance(last, Change) and last.kind in (Kind.DISABLED, Kind.LIFTED):
+        rcp = last.what == "rcp" or "/resource_control_policy/" in last.what
+        return (Kind.DISABLED, "rcp" if rcp else "scp")
     if not isinstance(last, Change) or last.kind not in (Kind.CREATED, Kind.GAINS, Kind.BOUNDARY, Kind.MOVED):
         return None
     return (last.kind, last.who)
@@ -246,6 +254,8 @@ def fully(change: object) -> bool:
         return False
     if change.kind is Kind.MOVED:
         return change.what.startswith("r-")  # only what binds every account binds one directly below the root
+    if change.kind is Kind.DISABLED:
+        return True  # no policy of the type is left
     if change.kind in (Kind.GAINS, Kind.BOUNDARY):
         return not change.what or change.what.endswith(":iam::aws:" + ADMINISTRATOR)
     return change.kind is Kind.CREATED and not change.what.strip(",")
@@ -418,8 +428,9 @@ def gained(
         case "sets-tags":
             return (Change(Kind.TAGS, of("who"), f"{bound.get('$key', '')}={bound.get('$value', '')}"),)
         case _:
-            disables = any(c.action == "organizations:DisablePolicyType" for c in variant.calls)
-            return _of_organization(env, technique, bound, of("policy"), of("account"), of("to"), disables=disables)
+            return _of_organization(
+                env, technique, bound, of("policy"), of("account"), of("to"), disables=_disables(variant)
+            )
 
 
 def _inline(env: Environment, carrier: str) -> tuple[Gain, ...]:

@@ -134,15 +134,25 @@ def _roles(search: Search, env: Environment, node: Node, variant: Variant, name:
     account, own = node.caller.account, node.caller.arn or ""
     about = {c.fact: c for c in variant.preconditions if c.get("role") == name}
     if "role-is-permission-set" in about:
-        return (
-            a for a, p in env.principals.items() if p.path.startswith("/aws-reserved/sso.amazonaws.com/") and a != own
-        )
+        return (a for a in permission_sets(search.env) if a != own)
     if "role-trusts-service" in about and search.ruling.says("role-trusts-service", ()) is None:
         service = about["role-trusts-service"].get("service")
         return (a for a in trusting(env, account, service) if a != own)
     if "role-trusts-federated" in about:
         return (a for a in trusting(env, account, "federated") if a != own)
     return (a for a in of_account(env, PrincipalKind.ROLE, account) if a != own)
+
+
+def permission_sets(env: Environment) -> tuple[str, ...]:
+    """The roles of all accounts that IAM Identity Center made for permission sets.
+
+    Source: IAM Identity Center User Guide, "Referencing permission sets in resource policies".
+    """
+    found: tuple[str, ...] | None = env.memo.get("permission-sets")
+    if found is None:
+        every = (a for a, p in env.principals.items() if p.path.startswith("/aws-reserved/sso.amazonaws.com/"))
+        found = env.memo["permission-sets"] = tuple(every)
+    return found
 
 
 def trusting(env: Environment, account: str | None, service: str) -> tuple[str, ...]:

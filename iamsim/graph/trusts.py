@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from iamsim.env.changes import Memo, Overlay
 from iamsim.env.facts import principal_at
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.graph.outside import outside_roles, role_at
-from iamsim.ir.lower import action_term
+from iamsim.ir.lower import action_term, resource_term
 from iamsim.ir.term import FALSE
 from iamsim.model.arn import parse_arn
 from iamsim.model.caller import CallerKind
-from iamsim.model.policy import Effect, Malformed
+from iamsim.model.policy import Effect, Malformed, PolicyKind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from iamsim.env.types import Environment, Principal
     from iamsim.model.caller import Caller
-    from iamsim.model.policy import Policy
+    from iamsim.model.policy import Policy, PrincipalEntry, Statement
 
 _ANY = "*"
 
@@ -26,18 +29,68 @@ def roles_for(env: Environment, caller: Caller, missing: str = "assume") -> tupl
 
     The roles of accounts that are not loaded are among them, unless `missing` is `closed`.
 
-    Where no identity policy of the caller speaks of `sts:AssumeRole`, a role must be in its account and name it.
+    Where no identity policy of the caller speaks of `sts:AssumeRole` for the role, it must be in the caller's account and name it.
     """
     index = _index(env)
     found: set[str] = set(index.get(_ANY, ()))
     for key in _keys(caller):
         found.update(index.get(key, ()))
-    if caller.kind not in (CallerKind.USER, CallerKind.ROLE_SESSION) or _may_assume(env, caller):
-        found.update(index.get(caller.account or "", ()))
-        found.update(outside_roles(env, missing))
-        found.discard(caller.arn if caller.arn not in env.principals else "")
-        return tuple(role_at(env, a) for a in sorted(found))
-    return tuple(env.principals[a] for a in sorted(found) if env.principals[a].account == caller.account)
+    if caller.kind not in (CallerKind.USER, CallerKind.ROLE_SESSION):
+        return _roles(env, caller, found | set(index.get(caller.account or "", ())), missing)
+    spoken = _spoken(env, caller)
+    if spoken == ():
+        return tuple(env.principals[a] for a in sorted(found) if env.principals[a].account == caller.account)
+    every = _roles(env, caller, found | set(index.get(caller.account or "", ())), missing)
+    return every if spoken is None else tuple(r for r in every if _may_let_in(env, caller, r, spoken))
+
+
+def _roles(env: Environment, caller: Caller, found: set[str], missing: str) -> tuple[Principal, ...]:
+    every = found.union(outside_roles(env, missing))
+    every.discard(caller.arn if caller.arn not in env.principals else "")
+    return tuple(role_at(env, a) for a in sorted(every))
+
+
+def _may_let_in(env: Environment, caller: Caller, role: Principal, spoken: tuple[Statement, ...]) -> bool:
+    """False only if the caller's identity policies would have to allow it to assume the role, and do not.
+
+    Across accounts, and where a trust policy leaves the decision to the account, they must.
+    """
+    if role.account == caller.account and not _leaves_to_accounts(env, role):
+        return True
+    return any(
+        s.malformed is not None
+        or s.resource is None
+        or resource_term(s.resource, PolicyKind.IDENTITY, role.arn, "sts") is not FALSE
+        for s in spoken
+    )
+
+
+def _leaves_to_accounts(env: Environment, role: Principal) -> bool:
+    """Whether a trust policy grants users and roles nothing but through their whole account."""
+    trust = role.trust
+    if trust is None or isinstance(trust, MissingPolicy) or trust.malformed is not None:
+        return False
+    key = (id(trust), "leaves")
+    found: tuple[bool, Policy] | None = env.memo.get(key)
+    if found is None:
+        # what the id belongs to is kept, so that it stays its own
+        found = env.memo[key] = (all(map(_only_accounts, trust.statements)), trust)
+    return found[0]
+
+
+def _only_accounts(statement: Statement) -> bool:
+    if statement.effect is Effect.DENY:
+        return True
+    if statement.malformed is not None or statement.principal is None or statement.principal.negated:
+        return False
+    entries = statement.principal.entries
+    return all(not isinstance(e, Malformed) and (e.type in ("Service", "Federated") or _is_account(e)) for e in entries)
+
+
+def _is_account(entry: PrincipalEntry) -> bool:
+    arn = parse_arn(entry.value)
+    root = arn is not None and arn.service == "iam" and arn.resource == "root"
+    return entry.type == "AWS" and (root or (len(entry.value) == 12 and entry.value.isdigit()))
 
 
 def _keys(caller: Caller) -> list[str]:
@@ -59,42 +112,63 @@ def _keys(caller: Caller) -> list[str]:
             return []
 
 
-def _may_assume(env: Environment, caller: Caller) -> bool:
-    """False iff the identity policies of a loaded user or role hold no Allow that speaks of `sts:AssumeRole`."""
+def _spoken(env: Environment, caller: Caller) -> tuple[Statement, ...] | None:
+    """The Allow statements of the identity policies of a user or role that speak of `sts:AssumeRole`; None: not all are known."""
     principal = principal_at(env, caller.arn) if caller.arn else None
     if principal is None:
-        return True
+        return None
     key = ("assumes", principal.arn)
-    found: bool | None = env.memo.get(key)
+    found: tuple[tuple[Statement, ...] | None] | None = env.memo.get(key)
     if found is None:
         policies = list(principal.policies)
         for name in principal.groups:
             group = env.groups.get(name)
             policies += group.policies if group is not None else (MissingPolicy(name, principal.origin),)
-        found = env.memo[key] = any(_speaks(p) for p in policies)
-    return found
+        known = [p for p in policies if not isinstance(p, MissingPolicy) and p.malformed is None]
+        every = tuple(s for p in known for s in p.statements if _speaks(s))
+        found = env.memo[key] = (every if len(known) == len(policies) else None,)
+    return found[0]
 
 
-def _speaks(policy: Policy | MissingPolicy) -> bool:
-    if isinstance(policy, MissingPolicy) or policy.malformed is not None:
+def _speaks(statement: Statement) -> bool:
+    if statement.effect is Effect.DENY:
+        return False
+    if statement.malformed is not None or statement.action is None:
         return True
-    return any(
-        s.effect is not Effect.DENY
-        and (s.malformed is not None or s.action is None or action_term(s.action, "sts:assumerole") is not FALSE)
-        for s in policy.statements
-    )
+    return action_term(statement.action, "sts:assumerole") is not FALSE
 
 
-def _index(env: Environment) -> dict[str, list[str]]:
-    found: dict[str, list[str]] | None = env.memo.get("trusts")
+def _index(env: Environment) -> Mapping[str, tuple[str, ...]]:
+    found: Mapping[str, tuple[str, ...]] | None = env.memo.get("trusts")
     if found is None:
-        found = {}
-        for arn, principal in env.principals.items():
-            if principal.kind is PrincipalKind.ROLE:
-                for key in _named(principal):
-                    found.setdefault(key, []).append(arn)
+        before = env.memo.parent.get("trusts") if isinstance(env.memo, Memo) else None
+        if before is not None and isinstance(env.principals, Overlay):
+            found = _after(before, env.principals)
+        else:
+            found = _added({}, (p for p in env.principals.values()))
         env.memo["trusts"] = found
     return found
+
+
+def _after(before: Mapping[str, tuple[str, ...]], principals: Overlay) -> Mapping[str, tuple[str, ...]]:
+    """The index after some principals were replaced or added."""
+    out = dict(before)
+    for arn in principals.top:
+        old = principals.base.get(arn)
+        for key in _named(old) if old is not None and old.kind is PrincipalKind.ROLE else ():
+            out[key] = tuple(a for a in out.get(key, ()) if a != arn)
+    return _added(out, principals.top.values())
+
+
+def _added(index: dict[str, tuple[str, ...]], principals: Iterable[Principal]) -> Mapping[str, tuple[str, ...]]:
+    more: dict[str, list[str]] = {}
+    for principal in principals:
+        if principal.kind is PrincipalKind.ROLE:
+            for key in _named(principal):
+                more.setdefault(key, []).append(principal.arn)
+    for key, arns in more.items():
+        index[key] = (*index.get(key, ()), *arns)
+    return index
 
 
 def _named(role: Principal) -> set[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind, changed, may_cost
+from iamsim.graph.candidates import texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -136,21 +138,43 @@ def relevant(env: Environment, changes: frozenset[Change], focus: tuple[str, ...
     if not changes:
         return changes
     about: set[str] = set()
+    own, everywhere, off = _by_subject(changes)
     for arn in focus:
-        about |= subjects_of(env, arn, changes)
-    gained = {c.what for c in changes if c.kind is Kind.GAINS and c.who in about}
+        mine = own.get(arn, ())
+        about |= subjects_of(env, arn, mine)
+    gained = {c.what for who in about for c in own.get(who, ()) if c.kind is Kind.GAINS}
     accounts = {a.split(":")[4] for a in focus if a.count(":") >= _ACCOUNT}
-    off = {c.what for c in changes if c.kind is Kind.DISABLED}
-    return frozenset(
-        c for c in changes if c.who in about or c.who in gained or (c.kind in _EVERYWHERE and _bears(c, accounts, off))
-    )
+    found = [c for who in about | gained for c in own.get(who, ())]
+    off = frozenset() if reads_paths(env) else off
+    return frozenset((*found, *(c for c in everywhere if _bears(c, accounts, off))))
+
+
+_PATHS = ("aws:principalorgpaths", "aws:resourceorgpaths", "aws:sourceorgpaths")
+
+
+def reads_paths(env: Environment) -> bool:
+    """Whether some policy asks where in its organization an account stands."""
+    return bool(texts_of(env, _PATHS))
+
+
+@lru_cache(maxsize=64)
+def _by_subject(
+    changes: frozenset[Change],
+) -> tuple[Mapping[str, tuple[Change, ...]], tuple[Change, ...], frozenset[str]]:
+    """The changes by what they are about, those outside the accounts' own policies, and the policy types switched off."""
+    own: dict[str, list[Change]] = {}
+    for c in changes:
+        own.setdefault(c.who, []).append(c)
+    everywhere = tuple(c for c in changes if c.kind in _EVERYWHERE)
+    off = frozenset(c.what for c in everywhere if c.kind is Kind.DISABLED)
+    return {k: tuple(v) for k, v in own.items()}, everywhere, off
 
 
 _ACCOUNT = 5
 """The colons of an ARN up to its resource."""
 
 
-def _bears(change: Change, accounts: set[str], off: set[str]) -> bool:
+def _bears(change: Change, accounts: set[str], off: frozenset[str]) -> bool:
     """Whether a change outside the accounts' own policies bears on requests of these accounts; `off`: policy types switched off."""
     match change.kind:
         case Kind.LEFT:
