@@ -302,7 +302,12 @@ def _absorb(closure: Closure, node: Node) -> None:
     if ("absorbed", account) in closure.done or search.ask.given or search.ask.when is not TRUE:
         return
     every = administrators(search.env, account)
-    if node.name == START and search.start.arn in every and node.caller.kind is CallerKind.USER and _free(closure, node):
+    if (
+        node.name == START
+        and search.start.arn in every
+        and node.caller.kind is CallerKind.USER
+        and _free(closure, node)
+    ):
         closure.done["absorbed", account] = START
         _merge(closure, _rule(search, node, sure=closure.sure, local=False), START)
         return
@@ -335,7 +340,9 @@ def _rule(search: Search, node: Node, *, sure: bool, local: bool) -> Closure:
     found: Closure | None = search.env.memo.get(key)
     if found is None and not local:
         inner = _rule(search, node, sure=sure, local=True)
-        done = {k: v for k, v in inner.done.items() if isinstance(k, tuple) and k[0] in ("admitted", "moves", "offered")}
+        done = {
+            k: v for k, v in inner.done.items() if isinstance(k, tuple) and k[0] in ("admitted", "moves", "offered")
+        }
         below = replace(inner, local=None, done=done)
         below.done["absorbed", node.caller.account], below.done[_RULING] = START, True
         opened = _left_open(inner)
@@ -392,14 +399,12 @@ def ruled(closure: Closure, node: Node) -> bool:
     absorbed = closure.done.get(("absorbed", account))
     if absorbed:
         return absorbed != node.name
-    key = ("ruler", account)
-    ruler = closure.done.get(key)
-    if ruler is None:
-        for name, other in closure.nodes.items():
-            if other.caller.account == account and other.full and _free(closure, other):
-                ruler = closure.done[key] = name
-                break
-    return ruler is not None and ruler != node.name
+    key, size = ("ruler", account), (len(closure.nodes), len(closure.changes))
+    known = closure.done.get(key)
+    if known is None or (known[0] is None and known[1] != size):  # type: ignore[index]
+        mine = (k for k, n in closure.nodes.items() if n.caller.account == account and n.full and _free(closure, n))
+        known = closure.done[key] = (next(mine, None), size)
+    return known[0] is not None and known[0] != node.name  # type: ignore[index]
 
 
 def _free(closure: Closure, node: Node) -> bool:

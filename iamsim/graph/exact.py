@@ -241,7 +241,7 @@ def _outcome(found: tuple[object, Attempt] | None, closure: Closure) -> tuple[bo
 
 def verdict_of(closure: Closure, term: object, background: object) -> tuple[bool, tuple[str, ...]] | None:
     """None if the problem has no solution; else whether it certainly has one, and the reasons if that is not known."""
-    found = outlook(term, background, closure.search.ask.limits)  # type: ignore[arg-type]
+    found = outlook(term, background, closure.search.ask.limits, closure.search.env.memo)  # type: ignore[arg-type]
     if found.sure:
         return True, ()
     if not found.possible:

@@ -278,6 +278,38 @@ def _check(
     hop: str,
     part: str,
 ) -> Check:
+    starts = _starts(search, node)
+    key = None
+    if requests.session is None and (not starts or (not search.ask.given and search.ask.documents == NO_DOCUMENTS)):
+        about = (node.caller, node.made, search.ask.missing, search.ask.ever)
+        around = (
+            ()
+            if starts
+            else tuple(
+                sorted(given_for(search.ask.given, search.action, search.start, first=False, last=False).items())
+            )
+        )
+        key = ("check", about, around, action, target, tuple(sorted(fixed.items())), hop, part)
+        found: Check | None = env.memo.get(key)
+        if found is not None:
+            return found
+    check = _made_check(search, env, node, action, target, fixed, requests, hop, part)
+    if key is not None:
+        env.memo[key] = check
+    return check
+
+
+def _made_check(
+    search: Search,
+    env: Environment,
+    node: Node,
+    action: str,
+    target: str,
+    fixed: Mapping[str, tuple[str, ...]],
+    requests: Requests,
+    hop: str,
+    part: str,
+) -> Check:
     ask, caller = search.ask, caller_in(search.env, env, node.caller)
     given = given_for(ask.given, search.action, search.start, first=_starts(search, node), last=False)
     symbolic = target.startswith("$")
@@ -350,7 +382,7 @@ def outcome_of(search: Search, tried: Attempt) -> tuple[bool, tuple[str, ...]] |
 
 
 def _outcome(search: Search, tried: Attempt) -> tuple[bool, tuple[str, ...]] | None:
-    found = outlook(tried.term, tried.background, search.ask.limits)
+    found = outlook(tried.term, tried.background, search.ask.limits, search.env.memo)
     if found.sure:
         return True, ()
     if not found.possible:

@@ -68,14 +68,20 @@ TAKEOVERS = ("rewrites-resource-policy", "gains-resource-actions")
 
 def techniques_of(search: Search, types: tuple[str, ...] | None, *, leave: tuple[str, ...] = ()) -> list[Technique]:
     """The techniques and primitives with outcomes of these types (None: all but `leave`); composed ones are their parts."""
-    every = (*search.catalogue.techniques.values(), *search.catalogue.primitives.values())
-    return [
-        t
-        for t in every
-        if not t.composed_of
-        and t.id != "sts-assume-role"
-        and (t.outcome.type in types if types is not None else t.outcome.type not in leave)
-    ]
+    key = (id(search.catalogue), "techniques", types, leave)
+    found: tuple[list[Technique], object] | None = search.env.memo.get(key)
+    if found is None:
+        every = (*search.catalogue.techniques.values(), *search.catalogue.primitives.values())
+        fitting = [
+            t
+            for t in every
+            if not t.composed_of
+            and t.id != "sts-assume-role"
+            and (t.outcome.type in types if types is not None else t.outcome.type not in leave)
+        ]
+        # what the id belongs to is kept, so that it stays its own
+        found = search.env.memo[key] = (fitting, search.catalogue)
+    return found[0]
 
 
 def may_do(search: Search, env: Environment, node: Node) -> frozenset[str]:

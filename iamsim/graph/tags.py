@@ -37,10 +37,15 @@ def tag_firings(closure: Closure) -> Iterator[Firing]:
     if not worth:
         return
     for name, node in list(closure.nodes.items()):
-        if name in done or not closure.follows(name) or node.caller.kind not in (
-            CallerKind.USER,
-            CallerKind.ROLE_SESSION,
-            CallerKind.ROOT,
+        if (
+            name in done
+            or not closure.follows(name)
+            or node.caller.kind
+            not in (
+                CallerKind.USER,
+                CallerKind.ROLE_SESSION,
+                CallerKind.ROOT,
+            )
         ):
             continue
         own = node.caller.arn or ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from iamsim.ir.term import (
     FALSE,
     TRUE,
@@ -24,17 +26,22 @@ from iamsim.ir.term import (
 
 def must(term: Term) -> Term:
     """The strongest certain reading: unknowns that help are false, unknowns that hurt are true; must implies may."""
-    return _bound(term, opaque=False)
+    return _bound(term, opaque=False) if _has_unknown(term) else term
 
 
 def may(term: Term) -> Term:
     """The weakest possible reading: unknowns that help are true, unknowns that hurt are false."""
-    return _bound(term, opaque=True)
+    return _bound(term, opaque=True) if _has_unknown(term) else term
 
 
 def reasons(term: Term) -> tuple[str, ...]:
     """The reason codes of the unknowns in `term`, sorted."""
     return tuple(sorted({t.reason for t in subterms(term) if isinstance(t, Opaque)}))
+
+
+@lru_cache(maxsize=1 << 14)
+def _has_unknown(term: Term) -> bool:
+    return any(isinstance(t, Opaque) for t in subterms(term))
 
 
 def _bound(term: Term, *, opaque: bool) -> Term:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from iamsim.model.pattern import Pattern, match
@@ -350,6 +351,7 @@ def strip(term: Term) -> Term:
     return term
 
 
+@lru_cache(maxsize=1 << 14)
 def variables(term: Term) -> frozenset[Var]:
     """The variables that `term` reads, those inside patterns included."""
     out: set[Var] = set()
