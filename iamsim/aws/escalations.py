@@ -6,7 +6,7 @@ Data, with a source for each technique; the closure treats all entries alike.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -74,11 +74,18 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One way to do it: the entry itself (`when` is empty), or one of its alternatives applied to it."""
+    """One way to do it: the entry itself (`when` is empty), or one of its alternatives applied to it.
+
+    `actions` are the actions of its calls, in lower case.
+    """
 
     when: str
     calls: tuple[Call, ...]
     preconditions: tuple[Precondition, ...]
+    actions: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "actions", frozenset(c.action.lower() for c in self.calls))
 
 
 @dataclass(frozen=True, slots=True)

@@ -433,7 +433,15 @@ _FIXED = ("/aws-service-role/", "/aws-reserved/")
 
 
 def _signature(closure: Closure, node: Node) -> frozenset[Change]:
-    """The changes that bear on what the node may do by itself."""
+    """The changes that bear on what the node may do by itself, worked out once for what is known."""
+    key, size = ("signature", node.name), (len(closure.nodes), len(closure.changes))
+    known = closure.done.get(key)
+    if known is None or known[0] != size:  # type: ignore[index]
+        known = closure.done[key] = (size, _bearing_on(closure, node))
+    return known[1]  # type: ignore[index,no-any-return]
+
+
+def _bearing_on(closure: Closure, node: Node) -> frozenset[Change]:
     mine = relevant(closure.search.env, closure.changes, (node.caller.arn or "",))
     if ruled(closure, node) and not closure.every:
         return mine
@@ -715,6 +723,12 @@ def _changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] 
         return
     techniques = techniques_of(search, types, leave=(*NODES, *TAKEOVERS, "sets-tags"))
     mine = _signature(closure, node)
+    arn = node.caller.arn or ""
+    among = worlds(search.env, relevant(search.env, mine, (arn,)), (arn,))
+    able = frozenset[str]().union(*(may_do(search, env, node) for env in among))
+    techniques = [t for t in techniques if any(able.issuperset(v.actions) for v in t.variants)]
+    if not techniques:
+        return
     wanted = _wants(closure, node.caller.account)
     if (
         types is None
@@ -726,13 +740,8 @@ def _changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] 
         return
     if types is None:
         closure.done["offered", name] = mine
-    arn = node.caller.arn or ""
-    among = worlds(search.env, relevant(search.env, mine, (arn,)), (arn,))
-    able = frozenset[str]().union(*(may_do(search, env, node) for env in among))
     spared = not closure.every and node.caller.kind is not CallerKind.ROOT and ruled(closure, node)
     for technique in techniques:
-        if not any(all(c.action.lower() in able for c in v.calls) for v in technique.variants):
-            continue
         if spared and dominated(search.env, technique):
             continue
         if technique.outcome.type in ("lifts-org-policy", "moves-account") and _all_lifted(closure):

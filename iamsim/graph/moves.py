@@ -161,10 +161,9 @@ def firings(
     have: set[object] = set()
     for technique in techniques:
         for number, variant in sorted(enumerate(technique.variants), key=lambda v: not _disables(v[1])):
-            actions = tuple(c.action for c in variant.calls)
-            if not actions or not all(a.lower() in able for a in actions):
+            if not variant.calls or not able.issuperset(variant.actions):
                 continue
-            if not fires_within_reach(node, actions):
+            if not fires_within_reach(node, tuple(c.action for c in variant.calls)):
                 continue
             if not _plain_hold(search, among, node, variant):
                 continue

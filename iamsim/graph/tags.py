@@ -31,11 +31,7 @@ def tag_firings(closure: Closure) -> Iterator[Firing]:
     if not values:
         return
     done = settled(closure)
-    accounts = {n.caller.account for k, n in closure.nodes.items() if k not in done and closure.follows(k)}
-    every = [a for a, p in env.principals.items() if p.account in accounts]
-    worth = frozenset(a for a in every if worthwhile(closure, a))
-    if not worth:
-        return
+    worth: dict[str | None, frozenset[str]] = {}
     for name, node in list(closure.nodes.items()):
         if (
             name in done
@@ -53,13 +49,17 @@ def tag_firings(closure: Closure) -> Iterator[Firing]:
         able = frozenset[str]().union(*(may_do(closure.search, e, node) for e in among))
         for technique in techniques_of(closure.search, ("sets-tags",)):
             for number, variant in enumerate(technique.variants):
-                if not all(c.action.lower() in able for c in variant.calls):
+                if not able.issuperset(variant.actions):
                     continue
                 key = ("tags", name, technique.id, number, closure.changes)
                 if key in closure.done:
                     continue
                 closure.done[key] = True
-                for target in _targets(closure, node, technique, variant, worth):
+                account = node.caller.account
+                if account not in worth:
+                    every = (a for a, p in env.principals.items() if p.account == account)
+                    worth[account] = frozenset(a for a in every if worthwhile(closure, a))
+                for target in _targets(closure, node, technique, variant, worth[account]):
                     yield from _of_target(closure, node, technique, number, target)
 
 
