@@ -49,7 +49,8 @@ def load(*paths: str | os.PathLike[str], progress: Callable[[str, int, int], Non
 
 def environment_of(files: Mapping[str, Any]) -> Environment:
     """The environment that JSON values tell, by the name of their source; raises InputError if none could be used."""
-    return _environment({source: (value,) for source, value in files.items()}, ())
+    reading, values = Reading(), {source: (value,) for source, value in files.items()}
+    return _environment([], values, frozenset(), reading)
 
 
 def _loaded(paths: list[str], progress: Callable[[str, int, int], None] | None) -> Environment:
@@ -65,15 +66,22 @@ def _loaded(paths: list[str], progress: Callable[[str, int, int], None] | None) 
         raise InputError(
             fatal[0].message if fatal else "no input is given", tidied(said), fatal[0].help if fatal else _REMEDY
         )
+    reading = Reading(out=said)
+    parts: list[Records] = []
     values: dict[str, tuple[Any, ...]] = {}
+    read: set[str] = set()
     for number, file in enumerate(sorted(asked), 1):
         if progress is not None:
             progress(file, number, len(asked))
         decoded = _decoded(file, explicit=asked[file])
         said += decoded.diagnostics
-        if decoded.values:
+        if decoded.values and partition_root(file) is None:
+            # one file at a time: what the records do not keep of it is dropped before the next is decoded
+            parts += _read_file(file, decoded.values, reading)
+            read.add(file)
+        elif decoded.values:
             values[file] = decoded.values
-    return _environment(values, said)
+    return _environment(parts, values, frozenset(read), reading)
 
 
 def _decoded(path: str, *, explicit: bool) -> Decoded:
@@ -90,9 +98,10 @@ def _decoded(path: str, *, explicit: bool) -> Decoded:
     return Decoded(path, (), (diagnostic("input-skipped", Origin(path), f"`{printable(path)}` is no JSON"),))
 
 
-def _environment(values: Mapping[str, tuple[Any, ...]], said: tuple[Diagnostic, ...] | list[Diagnostic]) -> Environment:
-    reading = Reading(out=list(said))
-    parts: list[Records] = []
+def _environment(
+    parts: list[Records], values: Mapping[str, tuple[Any, ...]], read: frozenset[str], reading: Reading
+) -> Environment:
+    """The environment of the records `parts`, which the files `read` told, and of the `values` of other files."""
     downloads, others = _downloads(values)
     for root, files in sorted(downloads.items()):
         records, left = read_collect(root, files, reading)
@@ -106,7 +115,7 @@ def _environment(values: Mapping[str, tuple[Any, ...]], said: tuple[Diagnostic, 
         worst = [d for d in errors if d.severity == "error"] or list(errors)
         message = f"no input could be used: {worst[0].message}" if worst else "no input could be used"
         raise InputError(message, errors, (worst[0].help if worst else "") or _REMEDY)
-    return build(records, sources=values, reading=reading)
+    return build(records, sources=(*read, *values), reading=reading)
 
 
 def _downloads(values: Mapping[str, tuple[Any, ...]]) -> tuple[dict[str, dict[str, Any]], list[str]]:

@@ -41,6 +41,8 @@ def decode(data: bytes, source: str) -> Decoded:
     text = text_of(data, source)
     if isinstance(text, Diagnostic):
         return Decoded(source, (), (text,))
+    # what was gzipped or UTF-16 is not the text's own bytes
+    own = data if data[:2] not in (b"\x1f\x8b", b"\xff\xfe", b"\xfe\xff") else None
     origin = Origin(source)
     if not text or text.isspace():
         return Decoded(source, (), (diagnostic("input-empty", origin, "the file is empty"),))
@@ -48,7 +50,7 @@ def decode(data: bytes, source: str) -> Decoded:
         span = line_column(text, text.index("\x00"))
         return Decoded(source, (), (diagnostic("input-null-byte", origin, "the text has a null byte", span=span),))
     repeated: list[str] = []
-    values, problem = _values(text, origin, repeated)
+    values, problem = _values(text, own, origin, repeated)
     if problem is None and (repeated or ("\\u" in text and _ESCAPED_SURROGATE.search(text))):
         try:
             return Decoded(source, *_cleaned(values, origin))
@@ -75,10 +77,13 @@ def text_of(data: bytes, source: str) -> str | Diagnostic:
         return diagnostic("input-encoding", origin, message, span=(line, column))
 
 
-def _values(text: str, origin: Origin, repeated: list[str]) -> tuple[list[Any], Diagnostic | None]:
+def _values(text: str, data: bytes | None, origin: Origin, repeated: list[str]) -> tuple[list[Any], Diagnostic | None]:
+    """The values in `text`, which is `data` as UTF-8 if that is known."""
     reader, members = counting_decoder()
     found, problem = _read_all(text, origin, reader)
-    if problem is None and members() != written_members(text):
+    if problem is None and members() != written_members(
+        text.encode("utf-8", "surrogatepass") if data is None else data
+    ):
         return _read_all(text, origin, decoder(repeated))
     return found, problem
 

@@ -14,6 +14,7 @@ from iamsim.model.read_policy import document_size, is_kms_key, lacks_resource, 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from iamsim.env.plain import Pending, PendingPolicy
     from iamsim.env.types import (
         Endpoint,
         MissingPolicy,
@@ -34,10 +35,11 @@ _UNKNOWN_SIZE = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One run of the readers: the documents read so far, and what there was to say (both grow)."""
+    """One run of the readers: the documents read so far, what there was to say, ARNs known to be in order (all grow)."""
 
     cache: Cache = field(default_factory=dict)
     out: list[Diagnostic] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,10 +102,12 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Records:
-    """Everything that one or more inputs tell."""
+    """Everything that one or more inputs tell. What is pending needs no remark and is read when it is asked for."""
 
     identities: tuple[Identity, ...] = ()
+    pending: tuple[Pending, ...] = ()
     managed: tuple[Managed, ...] = ()
+    pending_managed: tuple[PendingPolicy, ...] = ()
     pages: tuple[Page, ...] = ()
     resources: tuple[Resource, ...] = ()
     organizations: tuple[Organization, ...] = ()
