@@ -6,10 +6,18 @@ IAMSIM_SEED the seed, which is drawn and printed if it is not given.
 
 from __future__ import annotations
 
+import atexit
 import os
 import secrets
+import shutil
+import tempfile
 
 from hypothesis import HealthCheck, core, settings
+
+if "IAMSIM_CACHE" not in os.environ:
+    # not the user's own; the workers of pytest-xdist and the processes that tests start share it
+    os.environ["IAMSIM_CACHE"] = tempfile.mkdtemp(prefix="iamsim-tests-")
+    atexit.register(shutil.rmtree, os.environ["IAMSIM_CACHE"], ignore_errors=True)
 
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
 

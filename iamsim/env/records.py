@@ -35,11 +35,15 @@ _UNKNOWN_SIZE = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One run of the readers: the documents read so far, what there was to say, ARNs known to be in order (all grow)."""
+    """One run of the readers: the documents read so far, what there was to say, ARNs known to be in order (all grow).
+
+    With `skim` documents are not read: policies have no statements and no version.
+    """
 
     cache: Cache = field(default_factory=dict)
     out: list[Diagnostic] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
+    skim: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -143,6 +147,8 @@ def sized_policy_of(
     reading: Reading, value: Any, kind: PolicyKind, name: str, origin: Origin, *, arn: str | None = None
 ) -> tuple[Policy, int]:
     """`policy_of`, and about how many bytes the document takes: at least half of the characters that AWS counts."""
+    if reading.skim:
+        return Policy(kind=kind, name=name, arn=arn, version="", statements=(), origin=origin, document=value), 0
     place: object = None
     if kind is PolicyKind.RESOURCE:
         place = (is_kms_key(arn), lacks_resource(arn))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ from iamsim.findings import diagnostic, printable
 from iamsim.model.policy import Policy, PolicyKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from iamsim.env.plain import Pending, PendingPolicy
 
@@ -67,11 +67,15 @@ def build(records: Records, *, sources: Iterable[str] = (), reading: Reading | N
         elif merged[arn][0].kind is not None:
             principals[arn] = _principal(*merged[arn], names, groups, found)
 
-    def made(raw: Principal | Pending) -> Principal:
-        return (
-            raw if isinstance(raw, Principal) else _principal(_read_later(raw, found.reading), (), names, groups, found)
-        )
+    def read(found: _Found) -> Callable[[Principal | Pending], Principal]:
+        def principal(raw: Principal | Pending) -> Principal:
+            if isinstance(raw, Principal):
+                return raw
+            return _principal(_read_later(raw, found.reading), (), names, groups, found)
 
+        return principal
+
+    skim = _skimming(found)
     _pages(records, out)
     settings = _settings(records, out)
     resources = grouped(records.resources, lambda r: r.arn)
@@ -80,10 +84,10 @@ def build(records: Records, *, sources: Iterable[str] = (), reading: Reading | N
     endpoints = grouped(records.endpoints, lambda e: e.id)
     return Environment(
         accounts=frozenset(records.accounts),
-        principals=Lazy(principals, made),
+        principals=Lazy(principals, read(found), read(skim)),
         groups=MappingProxyType(dict(sorted(groups.items()))),
         resources=MappingProxyType({k: merged_resource(v, out) for k, v in resources.items()}),
-        managed_policies=_managed_policies(found),
+        managed_policies=_managed_policies(found, skim),
         versions=MappingProxyType(found.versions),
         versions_unknown=frozenset(found.versions_unknown),
         organizations=tuple(merged_organization(v, out) for v in organizations.values()),
@@ -199,18 +203,33 @@ def _read_managed(waiting: PendingPolicy, reading: Reading) -> Managed:
     return managed
 
 
-def _managed_policies(found: _Found) -> Mapping[str, Policy]:
+def _skimming(found: _Found) -> _Found:
+    """The same as `found`, but what is pending is not read further than to its documents."""
+    return replace(
+        found,
+        reading=Reading(skim=True),
+        identity=dict(found.identity),
+        boundary={},
+        documents=dict(found.documents),
+        out=[],
+    )
+
+
+def _managed_policies(found: _Found, skim: _Found) -> Mapping[str, Policy]:
     """The managed policies of the inputs and those of AWS that something names, by ARN."""
     named = {arn for arn, policy in found.identity.items() if isinstance(policy, Policy)}
     nowhere = Origin("")
 
-    def read(arn: str) -> Policy:
-        policy = _attached(arn, found, nowhere)
-        if not isinstance(policy, Policy):
-            raise TypeError("a managed policy has a document")
+    def read(found: _Found) -> Callable[[str], Policy]:
+        def policy(arn: str) -> Policy:
+            attached = _attached(arn, found, nowhere)
+            if not isinstance(attached, Policy):
+                raise TypeError("a managed policy has a document")
+            return attached
+
         return policy
 
-    return Lazy({arn: arn for arn in sorted({*named, *found.later})}, read)
+    return Lazy({arn: arn for arn in sorted({*named, *found.later})}, read(found), read(skim))
 
 
 def _stored(arn: str, same: list[Managed], found: _Found) -> None:
