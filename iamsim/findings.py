@@ -53,7 +53,7 @@ _ROWS = (
     Finding(
         "cache-unusable", W, "a compiled snapshot that is not used", "nothing needs to be done; the files were read"
     ),
-    Finding("cache-unwritten", W, "a snapshot that cannot be kept", "give a directory with --cache DIR, or --no-cache"),
+    Finding("cache-directory", W, "a cache that cannot be used", "give a directory with --cache DIR, or --no-cache"),
     # records
     Finding(
         "gaad-truncated",

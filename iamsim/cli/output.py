@@ -99,7 +99,7 @@ def environment(paths: tuple[str, ...], loud: Loud) -> Environment:
     finally:
         if progress is not None:
             sys.stderr.write("\r\x1b[K")
-    said = (d for d in found.diagnostics if named or loud is Loud.VERBOSE or d.id != "cache-unwritten")
+    said = (d for d in found.diagnostics if named or loud is Loud.VERBOSE or d.id != "cache-directory")
     remarks(said, loud)
     broken = unread(found)
     if broken and loud is not Loud.QUIET:

@@ -105,7 +105,7 @@ def opened(directory: Path, walk: Walk, rescue: Callable[[], Environment]) -> En
         data = read_own(place)
         return None if data is None else _environment(data, key, lambda: _rescued(place, rescue))
     except OSError as error:
-        reason = (error.strerror or "it cannot be read").lower()
+        return _useless(directory, error)
     except BrokenCacheError as error:
         reason = str(error)
     except (ValueError, TypeError, KeyError, IndexError, RecursionError):
@@ -148,10 +148,14 @@ def saved(directory: Path, walk: Walk, seen: Mapping[str, Seen], started: int, e
     except UnfitError:
         return None
     except OSError as error:
-        reason = (error.strerror or "it cannot be written").lower()
-        shown = printable(str(directory))
-        return diagnostic("cache-unwritten", Origin(str(directory)), f"nothing is kept in `{shown}`: {reason}")
+        return _useless(directory, error)
     return None
+
+
+def _useless(directory: Path, error: OSError) -> Diagnostic:
+    reason = (error.strerror or "it cannot be used").lower()
+    message = f"no compiled snapshot is kept in `{printable(str(directory))}`: {reason}"
+    return diagnostic("cache-directory", Origin(str(directory)), message)
 
 
 def _key(walk: Walk, hashes: Mapping[str, str]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import stat
 from array import array
 from dataclasses import dataclass
@@ -18,6 +17,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
+
+TABLES = ("principals", "groups", "resources", "managed_policies", "versions", "providers", "endpoints")
+"""The mappings of an environment that are read back item by item."""
+
+HEAD = ("accounts", "versions_unknown", "organizations", "providers_known", "bare_policies", "sources", "diagnostics")
+"""What is read back at once, beside `restrict_public_buckets`."""
 
 MAGIC = b"iamsim-cache/1\n\0"
 _SUM = 32
@@ -139,7 +144,7 @@ def read_own(path: Path) -> bytes | None:
 def write_whole(path: Path, parts: Iterable[bytes]) -> None:
     """Makes `parts` the content of `path`, all or nothing; raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    own = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    own = path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
     number = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
     try:
         with os.fdopen(number, "wb") as file:

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from iamsim.diagnostics import Diagnostic, Origin, Severity
-from iamsim.env.cache_file import BrokenCacheError, Content
-from iamsim.env.cache_write import HEAD, TABLES
+from iamsim.env.cache_file import HEAD, TABLES, BrokenCacheError, Content
+from iamsim.env.documents import Reading, policy_of
 from iamsim.env.lazy import Later, Lazy
-from iamsim.env.records import Reading, policy_of
 from iamsim.env.types import (
     Endpoint,
     Environment,
@@ -24,6 +23,7 @@ from iamsim.env.types import (
     Resource,
     StoredVersion,
 )
+from iamsim.errors import InputError
 from iamsim.model.policy import Malformed, Policy, PolicyKind
 
 if TYPE_CHECKING:
@@ -114,7 +114,10 @@ def _table(store: Store, name: str, instead: Callable[[], Environment]) -> Mappi
                 return value
         except (BrokenCacheError, ValueError, TypeError, KeyError, IndexError, RecursionError):
             pass
-        return getattr(instead(), name)[key]
+        whole = getattr(instead(), name)
+        if key not in whole:
+            raise InputError("the compiled snapshot was changed by somebody", (), "it was removed: ask again")
+        return whole[key]
 
     return Lazy(Later(index), made)
 

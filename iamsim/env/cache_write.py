@@ -12,20 +12,14 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from iamsim.diagnostics import Origin
-from iamsim.env.cache_file import json_bytes
+from iamsim.env.cache_file import HEAD, TABLES, json_bytes
+from iamsim.env.documents import Reading, policy_of
 from iamsim.env.lazy import skimmed
-from iamsim.env.records import Reading, policy_of
 from iamsim.env.types import MissingPolicy
 from iamsim.model.policy import Policy
 
 if TYPE_CHECKING:
     from iamsim.env.types import Environment
-
-TABLES = ("principals", "groups", "resources", "managed_policies", "versions", "providers", "endpoints")
-"""The mappings of an environment that are read back item by item."""
-
-HEAD = ("accounts", "versions_unknown", "organizations", "providers_known", "bare_policies", "sources", "diagnostics")
-"""What is read back at once, beside `restrict_public_buckets`."""
 
 
 class UnfitError(Exception):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import re
 import stat
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +61,9 @@ def text_of(data: bytes, source: str) -> str | Diagnostic:
     """The text of a file without its byte order mark, or why there is none."""
     origin = Origin(source)
     if data[:2] == b"\x1f\x8b":
+        import gzip
+        import zlib
+
         try:
             data = gzip.decompress(data)
         except (OSError, EOFError, zlib.error):
@@ -210,11 +211,20 @@ def _children(text: str, at: int) -> Iterator[tuple[str, int]]:
             at = _skip(text, at + 1)
 
 
+_SCANNER = json.JSONDecoder(strict=False)
 _BRACKET = re.compile(r'[{}\[\]]|"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 def _value_end(text: str, at: int) -> int | None:
     """The position after the value at `at`, or None if it does not end."""
+    try:
+        return _SCANNER.raw_decode(text, at)[1]
+    except (ValueError, RecursionError):
+        return _value_end_of_broken(text, at)
+
+
+def _value_end_of_broken(text: str, at: int) -> int | None:
+    """The same for text that is no JSON, or nested too deeply: brackets are counted."""
     if text[at] not in "{[":
         m = (_STRING if text[at] == '"' else _SCALAR).match(text, at)
         return m.end() if m else None
