@@ -22,7 +22,9 @@ from iamsim.env.types import Environment
 from iamsim.errors import InputError
 
 CORPUS = Path(__file__).parents[3] / "corpus"
-FOLDERS = sorted(p for name in ("organizations", "inputs") for p in (CORPUS / name).iterdir() if p.is_dir())
+FOLDERS = sorted(
+    p for name in ("organizations", "inputs/good", "inputs/broken") for p in (CORPUS / name).iterdir() if p.is_dir()
+)
 A = "111122223333"
 IAM = f"arn:aws:iam::{A}"
 TRUST = {
