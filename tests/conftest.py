@@ -14,10 +14,11 @@ import tempfile
 
 from hypothesis import HealthCheck, core, settings
 
-if "IAMSIM_CACHE" not in os.environ:
-    # not the user's own; the workers of pytest-xdist and the processes that tests start share it
-    os.environ["IAMSIM_CACHE"] = tempfile.mkdtemp(prefix="iamsim-tests-")
-    atexit.register(shutil.rmtree, os.environ["IAMSIM_CACHE"], ignore_errors=True)
+# never the user's own cache; the workers of pytest-xdist and the processes that tests start share it
+if "IAMSIM_TESTS" not in os.environ:
+    os.environ["IAMSIM_TESTS"] = tempfile.mkdtemp(prefix="iamsim-tests-")
+    atexit.register(shutil.rmtree, os.environ["IAMSIM_TESTS"], ignore_errors=True)
+os.environ["IAMSIM_CACHE"] = os.environ["XDG_CACHE_HOME"] = os.environ["IAMSIM_TESTS"]
 
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
 
