@@ -50,6 +50,10 @@ _ROWS = (
         "input-unknown-shape", W, "JSON that is no known kind of input", "see the list of inputs in the documentation"
     ),
     Finding("input-shape", E, "a record of the wrong shape", "export the snapshot again, or correct the record"),
+    Finding(
+        "cache-unusable", W, "a compiled snapshot that is not used", "nothing needs to be done; the files were read"
+    ),
+    Finding("cache-directory", W, "a cache that cannot be used", "give a directory with --cache DIR, or --no-cache"),
     # records
     Finding(
         "gaad-truncated",

@@ -6,10 +6,19 @@ IAMSIM_SEED the seed, which is drawn and printed if it is not given.
 
 from __future__ import annotations
 
+import atexit
 import os
 import secrets
+import shutil
+import tempfile
 
 from hypothesis import HealthCheck, core, settings
+
+# never the user's own cache; the workers of pytest-xdist and the processes that tests start share it
+if "IAMSIM_TESTS" not in os.environ:
+    os.environ["IAMSIM_TESTS"] = tempfile.mkdtemp(prefix="iamsim-tests-")
+    atexit.register(shutil.rmtree, os.environ["IAMSIM_TESTS"], ignore_errors=True)
+os.environ["IAMSIM_CACHE"] = os.environ["XDG_CACHE_HOME"] = os.environ["IAMSIM_TESTS"]
 
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
 

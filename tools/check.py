@@ -1,6 +1,6 @@
-"""Format, lint, types and tests, in this order: `python -m tools.check [--fast] [pytest arguments]`.
+"""Format, lint, types, tests and the short benchmarks, in this order: `python -m tools.check [--fast] [pytest arguments]`.
 
-Every step runs even if an earlier one failed; the status is 0 iff all of them passed. `--fast` leaves out the tests.
+Every step runs even if an earlier one failed; the status is 0 iff all of them passed. `--fast` leaves out the last two.
 """  # noqa: INP001 - a script, no package
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ def steps(arguments: list[str]) -> list[tuple[str, list[str]]]:
     ]
     if "--fast" in arguments:
         return lint
-    return [*lint, ("tests", ["pytest", "-n", str(min(os.cpu_count() or 1, 8)), *arguments])]
+    tests = ["pytest", "-n", str(min(os.cpu_count() or 1, 8)), *arguments]
+    return [*lint, ("tests", tests), ("benchmarks", ["benchmarks", "--short"])]
 
 
 def main(arguments: list[str]) -> int:

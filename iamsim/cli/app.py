@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from iamsim.cli.graph import GraphFormat, Only
-from iamsim.cli.options import Engine, Expect, Format, Missing, OnUnknown, Via
+from iamsim.cli.options import Engine, Expect, Format, Missing, OnUnknown, Via, use_cache, use_no_cache
 from iamsim.cli.output import Loud, Status, guarded
 
 app = typer.Typer(
@@ -26,6 +26,18 @@ Snapshot = Annotated[
     typer.Option(
         "-s", "--snapshot", metavar="PATH", help="File or directory to read (repeatable; else IAMSIM_SNAPSHOT)."
     ),
+]
+Cache = Annotated[
+    str | None,
+    typer.Option(
+        "--cache",
+        metavar="DIR",
+        callback=use_cache,
+        help="Directory of compiled snapshots (else IAMSIM_CACHE, else the user's).",
+    ),
+]
+NoCache = Annotated[
+    bool, typer.Option("--no-cache", callback=use_no_cache, help="Neither use nor keep a compiled snapshot.")
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing about the snapshot.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say everything about snapshot and answer.")]
@@ -107,6 +119,8 @@ def can(
         bool, typer.Option("--explain", help="Say why not: who is refused, the ceilings that hold, and near misses.")
     ] = False,
     format: Shape = Format.TEXT,  # noqa: A002 - the option
+    cache: Cache = None,  # noqa: ARG001 - its callback notes it
+    no_cache: NoCache = False,  # noqa: ARG001 - its callback notes it
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -149,6 +163,8 @@ def batch(
     file: Annotated[str, typer.Argument(metavar="FILE", help="One JSON question per line; - for standard input.")],
     *,
     snapshot: Snapshot = None,
+    cache: Cache = None,  # noqa: ARG001 - its callback notes it
+    no_cache: NoCache = False,  # noqa: ARG001 - its callback notes it
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -182,6 +198,8 @@ def paths(
     rule_out: RuleOut = None,
     techniques: Techniques = None,
     format: Shape = Format.TEXT,  # noqa: A002 - the option
+    cache: Cache = None,  # noqa: ARG001 - its callback notes it
+    no_cache: NoCache = False,  # noqa: ARG001 - its callback notes it
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -226,6 +244,8 @@ def escalations(
     rule_out: RuleOut = None,
     techniques: Techniques = None,
     format: Shape = Format.TEXT,  # noqa: A002 - the option
+    cache: Cache = None,  # noqa: ARG001 - its callback notes it
+    no_cache: NoCache = False,  # noqa: ARG001 - its callback notes it
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -270,6 +290,8 @@ def graph(
     only: Annotated[Only, typer.Option(help="Role hops, or all techniques.")] = Only.ALL,
     missing: Missed = Missing.ASSUME,
     limit: Annotated[int, typer.Option(metavar="N", help="Edges that a Mermaid picture may have.")] = 150,
+    cache: Cache = None,  # noqa: ARG001 - its callback notes it
+    no_cache: NoCache = False,  # noqa: ARG001 - its callback notes it
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:

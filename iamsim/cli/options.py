@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextvars import ContextVar
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ from iamsim.errors import InputError, QueryError
 from iamsim.findings import printable
 
 Given = dict[str, str | list[str] | None]
+
+# what the running command was told; both are set anew by each command line
+_CACHE: ContextVar[str | None] = ContextVar("cache", default=None)
+_CACHED: ContextVar[bool] = ContextVar("cached", default=True)
 
 NO_SNAPSHOT = "give one with -s PATH, in IAMSIM_SNAPSHOT, or as `snapshot` of `[tool.iamsim]` in pyproject.toml"
 
@@ -148,6 +153,32 @@ def json_value(data: bytes, source: str, what: str) -> Any:
     if len(decoded.values) > 1:
         raise InputError(f"`{printable(source)}` holds several JSON values", (), f"give {what}")
     return decoded.values[0]
+
+
+def use_cache(directory: str | None) -> str | None:
+    """Notes what `--cache` says."""
+    _CACHE.set(directory)
+    return directory
+
+
+def use_no_cache(off: bool) -> bool:
+    """Notes what `--no-cache` says."""
+    _CACHED.set(not off)
+    return off
+
+
+def cache_directory() -> tuple[Path | None, bool]:
+    """The directory of compiled snapshots (None: there is none), and whether the user named it: with `--cache`, in
+    IAMSIM_CACHE (`off`: none), else the user's cache directory.
+    """
+    if not _CACHED.get():
+        return None, True
+    named = _CACHE.get() or os.environ.get("IAMSIM_CACHE")
+    if named:
+        return (None if named == "off" and not _CACHE.get() else Path(named)), True
+    from iamsim.env.cache import default_directory
+
+    return default_directory(os.environ), False
 
 
 def snapshots(given: list[str]) -> tuple[str, ...]:

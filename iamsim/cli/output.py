@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from iamsim.cli.options import cache_directory
 from iamsim.errors import InputError, InternalError, QueryError
 from iamsim.findings import printable
 
@@ -93,11 +94,13 @@ def environment(paths: tuple[str, ...], loud: Loud) -> Environment:
 
     progress = _progress() if loud is not Loud.QUIET and sys.stderr.isatty() else None
     try:
-        found = load(*paths, progress=progress)
+        directory, named = cache_directory()
+        found = load(*paths, progress=progress, cache=directory)
     finally:
         if progress is not None:
             sys.stderr.write("\r\x1b[K")
-    remarks(found.diagnostics, loud)
+    said = (d for d in found.diagnostics if named or loud is Loud.VERBOSE or d.id != "cache-directory")
+    remarks(said, loud)
     broken = unread(found)
     if broken and loud is not Loud.QUIET:
         say(f"note: {_parts(len(broken))} of the input could not be read; the answer counts what was read")

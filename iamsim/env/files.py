@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import re
 import stat
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +39,8 @@ def decode(data: bytes, source: str) -> Decoded:
     text = text_of(data, source)
     if isinstance(text, Diagnostic):
         return Decoded(source, (), (text,))
+    # what was gzipped or UTF-16 is not the text's own bytes
+    own = data if data[:2] not in (b"\x1f\x8b", b"\xff\xfe", b"\xfe\xff") else None
     origin = Origin(source)
     if not text or text.isspace():
         return Decoded(source, (), (diagnostic("input-empty", origin, "the file is empty"),))
@@ -48,7 +48,7 @@ def decode(data: bytes, source: str) -> Decoded:
         span = line_column(text, text.index("\x00"))
         return Decoded(source, (), (diagnostic("input-null-byte", origin, "the text has a null byte", span=span),))
     repeated: list[str] = []
-    values, problem = _values(text, origin, repeated)
+    values, problem = _values(text, own, origin, repeated)
     if problem is None and (repeated or ("\\u" in text and _ESCAPED_SURROGATE.search(text))):
         try:
             return Decoded(source, *_cleaned(values, origin))
@@ -61,6 +61,9 @@ def text_of(data: bytes, source: str) -> str | Diagnostic:
     """The text of a file without its byte order mark, or why there is none."""
     origin = Origin(source)
     if data[:2] == b"\x1f\x8b":
+        import gzip
+        import zlib
+
         try:
             data = gzip.decompress(data)
         except (OSError, EOFError, zlib.error):
@@ -75,10 +78,13 @@ def text_of(data: bytes, source: str) -> str | Diagnostic:
         return diagnostic("input-encoding", origin, message, span=(line, column))
 
 
-def _values(text: str, origin: Origin, repeated: list[str]) -> tuple[list[Any], Diagnostic | None]:
+def _values(text: str, data: bytes | None, origin: Origin, repeated: list[str]) -> tuple[list[Any], Diagnostic | None]:
+    """The values in `text`, which is `data` as UTF-8 if that is known."""
     reader, members = counting_decoder()
     found, problem = _read_all(text, origin, reader)
-    if problem is None and members() != written_members(text):
+    if problem is None and members() != written_members(
+        text.encode("utf-8", "surrogatepass") if data is None else data
+    ):
         return _read_all(text, origin, decoder(repeated))
     return found, problem
 
@@ -205,11 +211,20 @@ def _children(text: str, at: int) -> Iterator[tuple[str, int]]:
             at = _skip(text, at + 1)
 
 
+_SCANNER = json.JSONDecoder(strict=False)
 _BRACKET = re.compile(r'[{}\[\]]|"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 def _value_end(text: str, at: int) -> int | None:
     """The position after the value at `at`, or None if it does not end."""
+    try:
+        return _SCANNER.raw_decode(text, at)[1]
+    except (ValueError, RecursionError):
+        return _value_end_of_broken(text, at)
+
+
+def _value_end_of_broken(text: str, at: int) -> int | None:
+    """The same for text that is no JSON, or nested too deeply: brackets are counted."""
     if text[at] not in "{[":
         m = (_STRING if text[at] == '"' else _SCALAR).match(text, at)
         return m.end() if m else None

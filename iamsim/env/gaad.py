@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from iamsim.diagnostics import Origin
+from iamsim.env.plain import Pending, PendingPolicy, pending, plain_managed
 from iamsim.env.records import (
     Identity,
     Managed,
@@ -28,8 +30,6 @@ from iamsim.model.policy import Policy, PolicyKind
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from iamsim.diagnostics import Origin
-
 _KINDS: dict[str, PrincipalKind | None] = {"User": PrincipalKind.USER, "Role": PrincipalKind.ROLE, "Group": None}
 _PROVIDERS = {"OpenIDConnectProviders": "oidc-provider/", "SAMLProviders": "saml-provider/"}
 _INLINE_LIMIT = {"User": 2048, "Group": 5120, "Role": 10240}
@@ -41,25 +41,30 @@ def read_gaad(value: dict[str, Any], origin: Origin, reading: Reading) -> Record
 
     Source: IAM API Reference, "GetAccountAuthorizationDetails".
     """
+    later: list[Pending] = []
     identities = [
         found
         for what in _KINDS
-        for record, here in objects(value, f"{what}DetailList", origin, reading)
-        if (found := _identity(record, what, here, reading)) is not None
+        for record, here in _not_plain(value, what, origin, reading, later)
+        if (found := read_identity(record, what, here, reading)) is not None
     ]
+    policies_later: list[PendingPolicy] = []
     managed = [
         policy
-        for record, here in objects(value, "Policies", origin, reading)
-        if (policy := _managed(record, here, reading)) is not None
+        for record, here in _not_plain_policies(value, origin, reading, policies_later)
+        if (policy := read_managed(record, here, reading)) is not None
     ]
-    accounts = {i.account for i in identities} | {m.arn.split(":", 5)[4] for m in managed}
+    accounts = {i.account for i in identities} | {p.account for p in later}
+    accounts |= {arn.split(":", 5)[4] for arn in (*(m.arn for m in managed), *(p.arn for p in policies_later))}
     accounts = {a for a in accounts if a.isdigit()}
     truncated = value.get("IsTruncated") in (True, "true")
     providers, complete = _providers(value, origin, reading)
     owners = accounts or {p.account for p in providers}
     return Records(
         identities=tuple(identities),
+        pending=tuple(later),
         managed=tuple(managed),
+        pending_managed=tuple(policies_later),
         pages=tuple(Page(account=a, truncated=truncated, origin=origin) for a in sorted(accounts or {""})),
         providers=tuple(providers),
         providers_known=tuple(owners) if complete and len(owners) == 1 else (),
@@ -87,7 +92,41 @@ def _providers(value: dict[str, Any], origin: Origin, reading: Reading) -> tuple
     return found, listed and len(reading.out) == before
 
 
-def _identity(record: dict[str, Any], what: str, origin: Origin, reading: Reading) -> Identity | None:
+def _not_plain(
+    value: dict[str, Any], what: str, origin: Origin, reading: Reading, later: list[Pending]
+) -> list[tuple[dict[str, Any], Origin]]:
+    """The records of a kind that have to be read now, with their places; the others are added to `later`."""
+    member = f"{what}DetailList"
+    listed = value.get(member)
+    if what == "Group" or type(listed) is not list or not all(type(item) is dict for item in listed):
+        return objects(value, member, origin, reading)
+    now: list[tuple[dict[str, Any], Origin]] = []
+    source, base, known = origin.source, f"{origin.pointer}/{member}/", reading.known
+    for i, record in enumerate(listed):
+        pointer = base + str(i)
+        found = pending(record, what, source, pointer, known)
+        if found is None:
+            now.append((record, Origin(source, pointer)))
+        else:
+            later.append(found)
+    return now
+
+
+def _not_plain_policies(
+    value: dict[str, Any], origin: Origin, reading: Reading, later: list[PendingPolicy]
+) -> list[tuple[dict[str, Any], Origin]]:
+    """The managed policies that have to be read now, with their places; the others are added to `later`."""
+    now: list[tuple[dict[str, Any], Origin]] = []
+    for record, here in objects(value, "Policies", origin, reading):
+        if plain_managed(record):
+            later.append(PendingPolicy(record["Arn"], record, here.source, here.pointer))
+        else:
+            now.append((record, here))
+    return now
+
+
+def read_identity(record: dict[str, Any], what: str, origin: Origin, reading: Reading) -> Identity | None:
+    """The user, role or group (`what` is what the API calls it) in `record`; None if it has no usable ARN."""
     fields = arn_of(record, "Arn", origin, reading)
     if fields is None:
         return None
@@ -200,7 +239,8 @@ def _trust(record: dict[str, Any], arn: str, name: str, origin: Origin, reading:
     return policy
 
 
-def _managed(record: dict[str, Any], origin: Origin, reading: Reading) -> Managed | None:
+def read_managed(record: dict[str, Any], origin: Origin, reading: Reading) -> Managed | None:
+    """The managed policy in `record`; None if it has no usable ARN or no document in force."""
     fields = arn_of(record, "Arn", origin, reading)
     if fields is None:
         return None

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import marshal
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from iamsim.diagnostics import Diagnostic, Origin
+from iamsim.env.documents import UNKNOWN_SIZE, Reading, policy_of, sized_policy_of
 from iamsim.findings import diagnostic, printable
-from iamsim.model.policy import Policy, PolicyKind
-from iamsim.model.read_policy import document_size, is_kms_key, lacks_resource, read_policy
+from iamsim.model.read_policy import document_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from iamsim.env.plain import Pending, PendingPolicy
     from iamsim.env.types import (
         Endpoint,
         MissingPolicy,
@@ -23,21 +23,28 @@ if TYPE_CHECKING:
         Resource,
         Tags,
     )
+    from iamsim.model.policy import Policy
 
-Parsed = tuple[Policy, tuple[Diagnostic, ...]]
-Cache = dict[Any, Parsed]
-"""Documents that were read once: (kind, what the place changes, bytes of the value) → what was read and said."""
-
-
-_UNKNOWN_SIZE = 1 << 62
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One run of the readers: the documents read so far, and what there was to say (both grow)."""
-
-    cache: Cache = field(default_factory=dict)
-    out: list[Diagnostic] = field(default_factory=list)
+__all__ = [
+    "Identity",
+    "Managed",
+    "ManagedVersion",
+    "Page",
+    "Reading",
+    "Records",
+    "arn_of",
+    "entries",
+    "joined",
+    "member_of",
+    "objects",
+    "policy_of",
+    "shape",
+    "size_warning",
+    "sized_policy_of",
+    "tags_in",
+    "tags_of",
+    "text",
+]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,10 +107,12 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Records:
-    """Everything that one or more inputs tell."""
+    """Everything that one or more inputs tell. What is pending needs no remark and is read when it is asked for."""
 
     identities: tuple[Identity, ...] = ()
+    pending: tuple[Pending, ...] = ()
     managed: tuple[Managed, ...] = ()
+    pending_managed: tuple[PendingPolicy, ...] = ()
     pages: tuple[Page, ...] = ()
     resources: tuple[Resource, ...] = ()
     organizations: tuple[Organization, ...] = ()
@@ -128,58 +137,8 @@ def joined(parts: Iterable[Records]) -> Records:
     return Records(**{name: tuple(x for part in every for x in getattr(part, name)) for name in names})
 
 
-def policy_of(
-    reading: Reading, value: Any, kind: PolicyKind, name: str, origin: Origin, *, arn: str | None = None
-) -> Policy:
-    """`read_policy` with each distinct document read once; its statements are shared and keep their first origin."""
-    return sized_policy_of(reading, value, kind, name, origin, arn=arn)[0]
-
-
-def sized_policy_of(
-    reading: Reading, value: Any, kind: PolicyKind, name: str, origin: Origin, *, arn: str | None = None
-) -> tuple[Policy, int]:
-    """`policy_of`, and about how many bytes the document takes: at least half of the characters that AWS counts."""
-    place: object = None
-    if kind is PolicyKind.RESOURCE:
-        place = (is_kms_key(arn), lacks_resource(arn))
-    elif kind is PolicyKind.RCP:
-        place = name == "RCPFullAWSAccess"
-    try:
-        code = marshal.dumps(value, 2)
-    except ValueError:
-        policy, said = read_policy(value, kind, name, origin, arn=arn)
-        reading.out.extend(said)
-        return policy, _UNKNOWN_SIZE
-    key, size = (kind, place, code), len(code)
-    known = reading.cache.get(key)
-    if known is None:
-        policy, said = read_policy(value, kind, name, origin, arn=arn)
-        reading.cache[key] = (policy, said)
-        reading.out.extend(said)
-        return policy, size
-    first, said = known
-    if said:
-        reading.out.extend(_moved(d, first.origin, origin) for d in said)
-    policy = Policy(
-        kind=kind,
-        name=name,
-        arn=arn,
-        version=first.version,
-        statements=first.statements,
-        malformed=first.malformed,
-        origin=origin,
-        document=first.document,
-    )
-    return policy, size
-
-
-def _moved(d: Diagnostic, first: Origin, now: Origin) -> Diagnostic:
-    origin = Origin(now.source, now.pointer + d.origin.pointer[len(first.pointer) :])
-    return Diagnostic(id=d.id, message=d.message, origin=origin, severity=d.severity, span=d.span, help=d.help)
-
-
 def size_warning(
-    documents: list[Any], limit: int, what: str, origin: Origin, reading: Reading, *, about: int = _UNKNOWN_SIZE
+    documents: list[Any], limit: int, what: str, origin: Origin, reading: Reading, *, about: int = UNKNOWN_SIZE
 ) -> None:
     """Warns if `documents`, `about` so large by `sized_policy_of`, together have more characters than `limit`, white
     space not counted.

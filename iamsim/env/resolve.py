@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from iamsim.diagnostics import Diagnostic, Origin
+from iamsim.env.gaad import read_identity, read_managed
+from iamsim.env.lazy import Lazy
 from iamsim.env.merge import (
     conflict,
     grouped,
@@ -16,14 +18,16 @@ from iamsim.env.merge import (
     merged_provider,
     merged_resource,
 )
-from iamsim.env.records import Identity, Managed, Reading, Records, policy_of
+from iamsim.env.records import Identity, Managed, Reading, Records, policy_of, text
 from iamsim.env.types import Environment, Group, MissingPolicy, Principal, StoredVersion
 from iamsim.env.versions import stored_versions
 from iamsim.findings import diagnostic, printable
 from iamsim.model.policy import Policy, PolicyKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
+
+    from iamsim.env.plain import Pending, PendingPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class _Found:
     identity: dict[str, Policy | MissingPolicy]
     boundary: dict[str, Policy | MissingPolicy]
     documents: dict[str, tuple[object, str, Origin]]
+    later: dict[str, PendingPolicy]
     versions: dict[str, tuple[StoredVersion, ...]]
     versions_unknown: set[str]
     out: list[Diagnostic]
@@ -47,17 +52,30 @@ def build(records: Records, *, sources: Iterable[str] = (), reading: Reading | N
     """
     out = list(records.diagnostics)
     found = _managed(records, Reading() if reading is None else reading, out)
-    identities = grouped(records.identities, lambda i: i.arn)
+    single, told = _single(records, found.reading)
+    identities = grouped(told, lambda i: i.arn)
     merged = {arn: merged_identity(same, out) for arn, same in identities.items()}
     groups: dict[str, Group] = {}
-    principals: dict[str, Principal] = {}
+    principals: dict[str, Principal | Pending] = {}
     for arn, (identity, missing) in merged.items():
         if identity.kind is None:
             groups[arn] = _group(identity, missing, found)
     names = {(g.account, g.name): arn for arn, g in groups.items()}
-    for arn, (identity, missing) in merged.items():
-        if identity.kind is not None:
-            principals[arn] = _principal(identity, missing, names, groups, found)
+    for arn in sorted({*single, *merged}):
+        if arn in single:
+            principals[arn] = _touched(single[arn], names, groups, found)
+        elif merged[arn][0].kind is not None:
+            principals[arn] = _principal(*merged[arn], names, groups, found)
+
+    def read(found: _Found) -> Callable[[Principal | Pending], Principal]:
+        def principal(raw: Principal | Pending) -> Principal:
+            if isinstance(raw, Principal):
+                return raw
+            return _principal(_read_later(raw, found.reading), (), names, groups, found)
+
+        return principal
+
+    skim = _skimming(found)
     _pages(records, out)
     settings = _settings(records, out)
     resources = grouped(records.resources, lambda r: r.arn)
@@ -66,10 +84,10 @@ def build(records: Records, *, sources: Iterable[str] = (), reading: Reading | N
     endpoints = grouped(records.endpoints, lambda e: e.id)
     return Environment(
         accounts=frozenset(records.accounts),
-        principals=MappingProxyType(principals),
+        principals=Lazy(principals, read(found), read(skim)),
         groups=MappingProxyType(dict(sorted(groups.items()))),
         resources=MappingProxyType({k: merged_resource(v, out) for k, v in resources.items()}),
-        managed_policies=MappingProxyType({k: v for k, v in sorted(found.identity.items()) if isinstance(v, Policy)}),
+        managed_policies=_managed_policies(found, skim),
         versions=MappingProxyType(found.versions),
         versions_unknown=frozenset(found.versions_unknown),
         organizations=tuple(merged_organization(v, out) for v in organizations.values()),
@@ -80,7 +98,18 @@ def build(records: Records, *, sources: Iterable[str] = (), reading: Reading | N
         bare_policies=records.bare_policies,
         sources=tuple(sorted(set(sources))),
         diagnostics=tidied(out),
+        memo={"entities": _entities(principals)},
     )
+
+
+def _entities(principals: Mapping[str, Principal | Pending]) -> dict[str, str]:
+    """What `facts.entities` would find, without reading what is pending."""
+    found: dict[str, str] = {}
+    for arn, p in principals.items():
+        name = p.unique_id if isinstance(p, Principal) else text(p.record, f"{p.what}Id")
+        if name:
+            found[name] = arn
+    return found
 
 
 def tidied(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
@@ -102,8 +131,9 @@ def _within(origin: Origin, places: set[tuple[str, str]]) -> bool:
 
 
 def _managed(records: Records, reading: Reading, out: list[Diagnostic]) -> _Found:
-    found = _Found(Reading(reading.cache, []), {}, {}, {}, {}, set(), out)
-    for arn, same in grouped(records.managed, lambda m: m.arn).items():
+    found = _Found(Reading(reading.cache, []), {}, {}, {}, {}, {}, set(), out)
+    told = [*records.managed, *_several(records, found)]
+    for arn, same in grouped(told, lambda m: m.arn).items():
         first = same[0] if len(same) == 1 else min(same, key=lambda m: str(m.origin))
         if len(same) > 1 and any(m.policy != first.policy for m in same):
             conflict(f"the policy `{printable(arn)}`", same, out)
@@ -114,6 +144,92 @@ def _managed(records: Records, reading: Reading, out: list[Diagnostic]) -> _Foun
         if ":iam::aws:" not in arn:
             _stored(arn, same, found)
     return found
+
+
+def _single(records: Records, reading: Reading) -> tuple[dict[str, Pending], list[Identity]]:
+    """The pending users and roles that one record tells, by ARN, and all other identities."""
+    single: dict[str, Pending] = {}
+    told = list(records.identities)
+    several = {i.arn for i in told}
+    for record in records.pending:
+        arn = record.arn
+        if arn in single:
+            several.add(arn)
+            told.append(_read_later(single.pop(arn), reading))
+        if arn in several:
+            told.append(_read_later(record, reading))
+        else:
+            single[arn] = record
+    return single, told
+
+
+def _read_later(record: Pending, reading: Reading) -> Identity:
+    identity = read_identity(record.record, record.what, Origin(record.source, record.pointer), reading)
+    if identity is None:
+        raise TypeError("a pending record has an ARN")
+    return identity
+
+
+def _touched(record: Pending, names: dict[tuple[str, str], str], groups: dict[str, Group], found: _Found) -> Pending:
+    """`record`, after it was said what no input holds of the policies and groups that it names."""
+    for arn in record.attached if record.boundary is None else (*record.attached, record.boundary):
+        if arn not in found.identity and arn not in found.later:
+            _attached(arn, found, Origin(record.source, record.pointer))
+    if record.groups and any((record.account, name.rsplit("/", 1)[-1]) not in names for name in record.groups):
+        _group_arns(_read_later(record, found.reading), names, groups, found.out)
+    return record
+
+
+def _several(records: Records, found: _Found) -> list[Managed]:
+    """The pending managed policies that are told more than once, read; the others wait in `found`."""
+    told = {m.arn for m in records.managed}
+    out: list[Managed] = []
+    for waiting in records.pending_managed:
+        arn = waiting.arn
+        if arn in found.later:
+            told.add(arn)
+            out.append(_read_managed(found.later.pop(arn), found.reading))
+        if arn in told:
+            out.append(_read_managed(waiting, found.reading))
+        else:
+            found.later[arn] = waiting
+    return out
+
+
+def _read_managed(waiting: PendingPolicy, reading: Reading) -> Managed:
+    managed = read_managed(waiting.record, Origin(waiting.source, waiting.pointer), reading)
+    if managed is None:
+        raise TypeError("a pending policy has an ARN and a document")
+    return managed
+
+
+def _skimming(found: _Found) -> _Found:
+    """The same as `found`, but what is pending is not read further than to its documents."""
+    return replace(
+        found,
+        reading=Reading(skim=True),
+        identity=dict(found.identity),
+        boundary={},
+        documents=dict(found.documents),
+        out=[],
+    )
+
+
+def _managed_policies(found: _Found, skim: _Found) -> Mapping[str, Policy]:
+    """The managed policies of the inputs and those of AWS that something names, by ARN."""
+    named = {arn for arn, policy in found.identity.items() if isinstance(policy, Policy)}
+    nowhere = Origin("")
+
+    def read(found: _Found) -> Callable[[str], Policy]:
+        def policy(arn: str) -> Policy:
+            attached = _attached(arn, found, nowhere)
+            if not isinstance(attached, Policy):
+                raise TypeError("a managed policy has a document")
+            return attached
+
+        return policy
+
+    return Lazy({arn: arn for arn in sorted({*named, *found.later})}, read(found), read(skim))
 
 
 def _stored(arn: str, same: list[Managed], found: _Found) -> None:
@@ -127,12 +243,18 @@ def _stored(arn: str, same: list[Managed], found: _Found) -> None:
         found.versions_unknown.add(arn)
 
 
+def _read_policy(waiting: PendingPolicy, found: _Found) -> Policy:
+    managed = _read_managed(waiting, found.reading)
+    found.documents[waiting.arn] = (managed.document, managed.policy.name, managed.policy.origin)
+    return managed.policy
+
+
 def _attached(arn: str, found: _Found, origin: Origin) -> Policy | MissingPolicy:
     """The managed policy `arn` as an identity policy."""
     known = found.identity.get(arn)
     if known is None:
-        known = _packaged(arn, found, origin)
-        found.identity[arn] = known
+        known = _read_policy(found.later[arn], found) if arn in found.later else _packaged(arn, found, origin)
+        known = found.identity.setdefault(arn, known)
     return known
 
 

@@ -62,9 +62,9 @@ def _counter() -> Generator[Any, Any, None]:
     yield total
 
 
-def written_members(text: str) -> int:
+def written_members(text: bytes) -> int:
     """The number of members in the JSON text, repeated ones included, or more where strings look like members."""
-    data = text.encode("utf-8", "surrogatepass").translate(None, b" \t\n\r")
+    data = text.translate(None, b" \t\n\r")
     found = data.count(b'":')
     quoted = data.count(b'\\":') if b'\\"' in data else 0
     return found if b'\\\\"' in data else found - quoted

@@ -168,7 +168,7 @@ def _leaf(
 def _literals(base: str, values: tuple[str, ...], origin: Origin, out: list[Diagnostic]) -> str | None:
     """Reports values that the operator cannot read; a reason iff they spoil the whole leaf (`Null` only)."""
     for value in values:
-        if not _readable(base, value):
+        if not readable(base, value):
             reason = f"`{base}` cannot read the value `{printable(value)}`"
             out.append(diagnostic("policy-value", origin, reason))
             if base == "Null":
@@ -179,7 +179,7 @@ def _literals(base: str, values: tuple[str, ...], origin: Origin, out: list[Diag
 
 
 @lru_cache(maxsize=65536)
-def _readable(base: str, value: str) -> bool:
+def readable(base: str, value: str) -> bool:
     """True iff `value` has the form that the operator `base` compares."""
     family = _FAMILY.search(base)
     if family is None:

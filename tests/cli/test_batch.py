@@ -121,7 +121,7 @@ def test_lines_name_their_snapshot_which_is_read_once(cli, monkeypatch):
 
     read = []
     real = build.load
-    monkeypatch.setattr(build, "load", lambda *paths, progress=None: read.append(paths) or real(*paths))
+    monkeypatch.setattr(build, "load", lambda *paths, **_: read.append(paths) or real(*paths))
     pair = {
         "principal": "user/bob",
         "action": "s3:ListBucket",
