@@ -1,0 +1,466 @@
+"""Who among the loaded users and roles can have one request allowed: candidates by index, grouped, each group decided once.
+
+A principal is left out only if no grant can reach it: no resource grant that needs no identity policy, and no identity
+policy that may allow. Two principals are of one group only if every statement that bears on the request comes to the same
+term for both, so that the check of one is the check of the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from iamsim.aws.keys import key_row
+from iamsim.aws.limits import BINDS, Grant, Limit, Scope
+from iamsim.aws.services import TRUST_ACTIONS
+from iamsim.env.context import lookup_of
+from iamsim.env.facts import entities, place, principal_at
+from iamsim.env.hits import principal_classes, side, slice_policy
+from iamsim.env.index import document_key, index_of, speaking
+from iamsim.env.resource_policy import holder_of
+from iamsim.env.types import MissingPolicy
+from iamsim.ir.evaluate import evaluate
+from iamsim.ir.reduce import reduce
+from iamsim.ir.term import (
+    FALSE,
+    TRUE,
+    Compare,
+    Const,
+    Each,
+    InNetwork,
+    Label,
+    LabelKind,
+    Like,
+    Parses,
+    Present,
+    Some,
+    all_of,
+    strip,
+    subterms,
+    variables,
+)
+from iamsim.judge.callers import caller_of
+from iamsim.judge.check import check_of
+from iamsim.judge.judge import decided, facts_of, operation_of
+from iamsim.model.arn import parse_arn
+from iamsim.model.caller import Caller, CallerKind
+from iamsim.model.pattern import Pattern
+from iamsim.model.policy import Effect, Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from iamsim.env.facts import Facts
+    from iamsim.env.index import Index
+    from iamsim.env.types import Environment
+    from iamsim.ir.term import Term
+    from iamsim.judge.candidates import Target
+    from iamsim.judge.judge import Ask, Found
+    from iamsim.model.policy import Policy, PrincipalEntry
+
+_ARN, _NAME, _ID, _TAG = "aws:principalarn", "aws:username", "aws:userid", "aws:principaltag/"
+_SESSION_KEYS = ("aws:tokenissuetime", "aws:sourceidentity", "aws:federatedprovider")
+_SESSION_ROWS = ("oidc-session", "saml-session", "oidc-token", "oidc-unknown-claim", "saml-assertion", "instance",
+                 "function", "service-session")  # fmt: skip
+_ATOMS = (Present, Like, Compare, InNetwork, Parses, Each, Some)
+_LABEL = Label(LabelKind.LAYER, "document")
+
+Kind = tuple[object, ...]
+Signature = tuple[frozenset["Term"], frozenset["Term"], "Term"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What a document reads of the caller itself when asked about an action.
+
+    `fine` are the keys whose values differ within an account; `arns` the atoms that look at the caller's ARN, None if it is
+    used otherwise. `session`: it reads how a session came about.
+    """
+
+    fine: tuple[str, ...]
+    arns: tuple[Term, ...] | None
+    session: bool
+
+
+@dataclass(slots=True)
+class Scene:
+    """One action on one meaning of the resource, and what was worked out about it so far."""
+
+    ask: Ask
+    index: Index
+    action: str
+    target: Target
+    speaks: Mapping[int, bool]
+    holding: frozenset[int]
+    named: frozenset[int]
+    sample: Facts
+    governing: Policy | None
+    session: bool
+    accounts: frozenset[str] = frozenset()
+    shared: dict[str, tuple[tuple[Policy, ...], bool]] = field(default_factory=dict)
+    made: dict[object, Signature] = field(default_factory=dict)
+    reached: dict[object, tuple[bool, bool]] = field(default_factory=dict)
+    solved: dict[object, tuple[Mapping[str, tuple[str, ...]] | None, tuple[str, ...]]] = field(default_factory=dict)
+
+
+def scene_of(ask: Ask, action: str, target: Target) -> Scene:
+    """The scene of an action (in lower case) and a target."""
+    env = ask.env
+    index = index_of(env)
+    speaks = speaking(index, action, target.resource)
+    holding = {i for d, allows in speaks.items() if allows for i in index.holders[d]}
+    some = caller_of(env, index.principals[0]) if index.principals else Caller(kind=CallerKind.ANONYMOUS)
+    facts = facts_of(ask, some, action, target)
+    policy = governing(facts)
+    scene = Scene(ask, index, action, target, speaks, frozenset(holding), frozenset(), facts, policy, session=False)
+    entries = tuple(_entries(scene, facts))
+    scene.named = frozenset(_named(index, env, entries))
+    scene.accounts = frozenset(a for e in entries for a in [_account_of(e)] if a)
+    documents = (index.documents[d] for d in speaks)
+    read = variables(all_of((ask.when, target.domain)))
+    scene.session = any(_reads(scene, p).session for p in documents if not isinstance(p, MissingPolicy))
+    scene.session = scene.session or any(_of_session(v) for v in read)
+    return scene
+
+
+def groups(scene: Scene, among: Iterable[int]) -> Iterator[tuple[Found, tuple[int, ...]]]:
+    """The outcomes that are no NO, each with the principals (by number) of `among` that share it.
+
+    `among` are principals for which the target means the same.
+    """
+    keyed: dict[object, list[int]] = {}
+    for kind, members in _by_kind(scene, among).items():
+        anyone, holders = _reach(scene, kind, members)
+        for i in members:
+            if i in scene.named or anyone or (holders and i in scene.holding):
+                key = _key(scene, kind, i, granted=anyone or i in scene.named)
+                if key is not None:
+                    keyed.setdefault(key, []).append(i)
+    for shared in keyed.values():
+        found = _decided(scene, shared[0])
+        if found.yes or found.unknown:
+            yield found, tuple(shared)
+
+
+def _decided(scene: Scene, i: int) -> Found:
+    """The outcome for a principal; formulas that are the same for others were solved once."""
+    ask, facts = scene.ask, _facts(scene, i)
+    asked = operation_of(ask, facts, scene.target.domain)
+    term = strip(asked.term)
+    if isinstance(term, Const) and term.value is False:
+        return asked
+    caller = facts.caller
+    key = (term, caller.kind, bool(caller.open_services))
+    outcome = scene.solved.get(key)
+    if outcome is None:
+        found = decided(ask, asked)
+        outcome = scene.solved[key] = (found.assignment, found.reasons)
+    return replace(asked, assignment=outcome[0], reasons=outcome[1])
+
+
+def governing(facts: Facts) -> Policy | None:
+    """The resource or trust policy that governs the resource of a check, if it is known and can be read."""
+    if facts.resource == "*":
+        return None
+    trusts = facts.resource is not None and (facts.action or "").startswith(TRUST_ACTIONS)
+    role = principal_at(facts.env, facts.resource or "") if trusts else None
+    if role is not None:
+        policy = role.trust
+    else:
+        holder = holder_of(facts)
+        policy = holder.policy if holder is not None else None
+    return None if isinstance(policy, MissingPolicy) else policy
+
+
+def _facts(scene: Scene, i: int) -> Facts:
+    caller = caller_of(scene.ask.env, scene.index.principals[i])
+    return facts_of(scene.ask, caller, scene.action, scene.target)
+
+
+def _by_kind(scene: Scene, among: Iterable[int]) -> dict[Kind, list[int]]:
+    env = scene.ask.env
+    kinds: dict[int, Kind] = env.memo.setdefault("kinds", {})
+    out: dict[Kind, list[int]] = {}
+    for i in among:
+        kind = kinds.get(i)
+        if kind is None:
+            c = caller_of(env, scene.index.principals[i])
+            kind = kinds[i] = (c.kind, c.account, c.partition, c.service_linked, c.bounded)
+        out.setdefault(kind, []).append(i)
+    return out
+
+
+# --- which grants can reach whom
+
+
+def _reach(scene: Scene, kind: Kind, members: list[int]) -> tuple[bool, bool]:
+    """Whether some grant can reach any of the members, and whether one can reach those with an identity policy that allows.
+
+    Both are asked of one that no policy names; those that are named are always looked at. Accounts are alike unless they
+    own the resource or a policy names them.
+    """
+    plain = next((i for i in members if i not in scene.named), None)
+    if plain is None:
+        return False, False
+    account = kind[1]
+    own = account == scene.target.owner or scene.target.resource == "*"
+    key = (*kind[:1], *kind[2:], own, account if account in scene.accounts else None)
+    found = scene.reached.get(key)
+    if found is None:
+        found = scene.reached[key] = _reach_of(scene, _facts(scene, plain))
+    return found
+
+
+def _reach_of(scene: Scene, facts: Facts) -> tuple[bool, bool]:
+    check = check_of(facts, scene.ask.documents)
+    layers = check.layers
+    if layers.refused is not None:
+        return False, False
+    if layers.free is not None or layers.doubtful:
+        return True, True
+    granted = _granted(scene, check.facts)
+    resource = layers.resource
+    unknown = resource is not None and resource.side.unknown is not FALSE
+    if layers.unread is not None:
+        granted |= {Grant.DIRECT, Grant.ACCOUNT}
+    anyone = holders = False
+    for scope in (layers.scope,) if layers.scope is not None else (Scope.SAME, Scope.CROSS):
+        for grant in Grant:
+            limits = BINDS.get((scope, grant))
+            if limits is None or (grant is not Grant.IDENTITY and not (unknown or grant in granted)):
+                continue
+            if grant is Grant.IDENTITY or Limit.IDENTITY in limits:
+                holders = True
+            else:
+                anyone = True
+    return anyone, holders or anyone
+
+
+def _granted(scene: Scene, facts: Facts) -> set[Grant]:
+    """The classes of grant that statements of the resource policy may give a caller, whatever their conditions."""
+    holder = holder_of(facts)
+    if holder is not None and holder.kms_grants:
+        return set(Grant)
+    policy = scene.governing
+    if policy is None or policy.malformed is not None:
+        return set()
+    out: set[Grant] = set()
+    for row in slice_policy(facts, policy):
+        if row.statement.effect is Effect.DENY:
+            continue
+        classes = principal_classes(facts, row.statement, entities(facts.env), trust=_is_trust(scene))
+        found = ((Grant.DIRECT, classes.direct), (Grant.VIA, classes.via), (Grant.ACCOUNT, classes.account))
+        out |= {grant for grant, term in found if term is not FALSE}
+    return out
+
+
+def _is_trust(scene: Scene) -> bool:
+    return scene.action.startswith(TRUST_ACTIONS)
+
+
+def _entries(scene: Scene, facts: Facts) -> Iterator[PrincipalEntry]:
+    """All principals that policies of the resource and of endpoints name in statements on the action."""
+    from iamsim.model.policy import PrincipalEntry
+
+    for policy in (*([scene.governing] if scene.governing is not None else []), *_endpoints(scene)):
+        for row in slice_policy(facts, policy):
+            for entry in row.statement.principal.entries if row.statement.principal is not None else ():
+                if not isinstance(entry, Malformed):
+                    yield entry
+    holder = holder_of(facts)
+    for grant in (holder.kms_grants or ()) if holder is not None else ():
+        yield PrincipalEntry("AWS", grant.grantee)
+
+
+def _account_of(entry: PrincipalEntry) -> str:
+    arn = parse_arn(entry.value)
+    return entry.value if arn is None else arn.account
+
+
+def _endpoints(scene: Scene) -> Iterator[Policy]:
+    yield from (p for _, p in scene.ask.documents.endpoints)
+    for endpoint in scene.ask.env.endpoints.values():
+        if endpoint.policy is not None and not isinstance(endpoint.policy, MissingPolicy):
+            yield endpoint.policy
+
+
+def _named(index: Index, env: Environment, entries: Iterable[PrincipalEntry]) -> Iterator[int]:
+    """The principals that entries name themselves: by ARN, by session, or by unique id."""
+    for entry in entries:
+        if entry.type != "AWS":
+            continue
+        arn = parse_arn(entry.value)
+        if arn is None:
+            base = entry.value.partition(":")[0]
+            known = entities(env).get(base)
+            for found in (index.ids.get(base), index.numbers.get(known) if known is not None else None):
+                if found is not None:
+                    yield found
+        elif arn.service == "iam":
+            at = index.numbers.get(str(arn))
+            if at is not None:
+                yield at
+        elif arn.resource.startswith("assumed-role/"):
+            yield from index.roles.get((arn.account, arn.resource.split("/")[1]), ())
+
+
+# --- what makes two principals alike
+
+
+def _key(scene: Scene, kind: Kind, i: int, *, granted: bool) -> object | None:
+    """What the outcome for a principal depends on; None if no grant reaches it or a Deny always stops it."""
+    principal = scene.index.principals[i]
+    allow: set[Term] = set()
+    deny: set[Term] = set()
+    lost: list[Term] = []
+    for d in scene.index.held[i]:
+        if d in scene.speaks:
+            allows, denies, unknown = _signature(scene, kind, i, scene.index.documents[d])
+            allow |= allows
+            deny |= denies
+            lost.append(unknown)
+    if not granted and (TRUE in deny or not (allow or any(u is not FALSE for u in lost))):
+        return None
+    shared, session = _shared(scene, principal.account, i)
+    boundary: object = None
+    if principal.boundary is not None:
+        boundary = _signature(scene, kind, i, principal.boundary)
+        if not isinstance(principal.boundary, MissingPolicy):
+            session = session or _reads(scene, principal.boundary).session
+    ways: object = None
+    if session or scene.session:
+        c = caller_of(scene.ask.env, principal)
+        ways = (c.open_tags, c.tags_known, c.open_source_identity, c.open_provider, c.open_services)
+    return (
+        kind,
+        principal.arn if i in scene.named else None,
+        (TRUE,) if TRUE in allow else frozenset(allow),
+        frozenset(deny),
+        frozenset(u for u in lost if u is not FALSE),
+        boundary,
+        tuple(_signature(scene, kind, i, p, whole=True) for p in shared),
+        _when(scene, i),
+        ways,
+    )
+
+
+def _shared(scene: Scene, account: str, i: int) -> tuple[tuple[Policy, ...], bool]:
+    """The documents that bear on all principals of an account and look at the caller itself, and whether one reads how its
+    session came about.
+    """
+    found = scene.shared.get(account)
+    if found is None:
+        facts = _facts(scene, i)
+        found = scene.shared[account] = _bearing(scene, facts, account)
+    return found
+
+
+def _bearing(scene: Scene, facts: Facts, account: str) -> tuple[tuple[Policy, ...], bool]:
+    env = scene.ask.env
+    many: list[Policy] = [scene.governing] if scene.governing is not None else []
+    many += _endpoints(scene)
+    many += scene.ask.documents.session or ()
+    for at in dict.fromkeys((account, facts.owner)):
+        placed = place(env, at) if at is not None else None
+        for node in placed[1] if placed is not None else ():
+            many += [*node.scps, *node.rcps]
+    kept: list[Policy] = []
+    session = False
+    for policy in many:
+        reads = _reads(scene, policy)
+        session = session or reads.session
+        if reads.fine and policy not in kept:
+            kept.append(policy)
+    return tuple(kept), session
+
+
+def _when(scene: Scene, i: int) -> object:
+    """The question's own condition as it is for the caller."""
+    condition = all_of((scene.ask.when, scene.target.domain))
+    if condition is TRUE or not any(_is_fine(v) for v in variables(condition)):
+        return None
+    return strip(reduce(condition, lookup_of(_facts(scene, i))))
+
+
+def _signature(
+    scene: Scene, kind: Kind, i: int, policy: Policy | MissingPolicy, *, whole: bool = False
+) -> Signature | tuple[object, ...]:
+    """The terms of the statements of a document that may match: those that allow, those that deny, and what is unknown.
+
+    `whole`: statement by statement, for policies whose statements also name principals.
+    """
+    if isinstance(policy, MissingPolicy):
+        facts = _facts(scene, i)
+        return frozenset(), frozenset(), side(facts, lookup_of(facts), _LABEL, (policy,)).unknown
+    caller = caller_of(scene.ask.env, scene.index.principals[i])
+    reads = _reads(scene, policy)
+    values = _values(reads, caller)
+    ways = (caller.open_source_identity, caller.open_provider, caller.open_services) if reads.session else None
+    key = (document_key(policy), policy.kind, kind, values, ways, whole)
+    found = scene.made.get(key)
+    if found is None:
+        facts = facts_of(scene.ask, caller, scene.action, scene.target)
+        made = side(facts, lookup_of(facts), _LABEL, (policy,))
+        if whole:
+            rows = tuple((h.label, strip(h.term)) for h in (*made.allow, *made.deny))
+            found = (frozenset(rows), frozenset(), made.unknown)  # type: ignore[arg-type]
+        else:
+            allows = frozenset(strip(h.term) for h in made.allow)
+            found = (allows, frozenset(strip(h.term) for h in made.deny), made.unknown)
+        scene.made[key] = found
+    return found
+
+
+def _values(reads: Reads, caller: Caller) -> tuple[object, ...]:
+    """What the keys that a document reads hold for the caller, as far as it matters."""
+    return tuple(_value(reads, caller, v) for v in reads.fine)
+
+
+def _value(reads: Reads, caller: Caller, var: str) -> object:
+    if var == _ARN:
+        return caller.arn if reads.arns is None else tuple(evaluate(t, {_ARN: (caller.arn or "",)}) for t in reads.arns)
+    if var == _NAME:
+        return caller.name if caller.kind is CallerKind.USER else None
+    if var == _ID:
+        return caller.unique_id or caller.arn
+    name = var.partition("/")[2]
+    value = next((v for k, v in caller.tags if k.lower() == name), None)
+    return value, caller.tags_known, caller.open_tags, name in caller.open_keys
+
+
+def _is_fine(var: str) -> bool:
+    return var in (_ARN, _NAME, _ID) or var.startswith(_TAG)
+
+
+def _of_session(var: str) -> bool:
+    return var in _SESSION_KEYS or key_row(var, None).present in _SESSION_ROWS if ":" in var else False
+
+
+def _reads(scene: Scene, policy: Policy) -> Reads:
+    """What the statements on the action read of the caller; worked out once for a document and an action."""
+    memo = scene.ask.env.memo
+    key = ("reads", document_key(policy), scene.action)
+    found: tuple[Reads, Policy] | None = memo.get(key)
+    if found is None:
+        # the policy is kept, so that its id stays its own
+        found = memo[key] = (_read(scene.sample, policy), policy)
+    return found[0]
+
+
+def _read(facts: Facts, policy: Policy) -> Reads:
+    if policy.malformed is not None:
+        return Reads((), (), False)
+    names: set[str] = set()
+    atoms: dict[Term, None] = {}
+    plain = True
+    for row in slice_policy(facts, policy):
+        patterns = row.statement.resource.patterns if row.statement.resource is not None else ()
+        inside = {v.key for p in patterns if isinstance(p, Pattern) for v in p.variables}
+        plain = plain and _ARN not in inside
+        names |= inside | variables(all_of((row.action, row.conditions)))
+        for t in subterms(row.conditions):
+            if isinstance(t, _ATOMS) and _ARN in variables(t):
+                atoms[t] = None
+                plain = plain and variables(t) == {_ARN}
+    fine = tuple(sorted(v for v in names if _is_fine(v)))
+    return Reads(fine, tuple(atoms) if plain else None, any(_of_session(v) for v in names))
