@@ -252,6 +252,72 @@ def escalations(
     raise typer.Exit(guarded(run))
 
 
+@app.command(
+    "who-can",
+    epilog="Example: iamsim who-can s3:DeleteObject 'arn:aws:s3:::backups/*' -s snapshot/ --only role/breakglass --except root",
+)
+def who_can(
+    action: Annotated[str, typer.Argument(metavar="ACTION", help="As of `can`.")],
+    resource: Annotated[str, typer.Argument(metavar="RESOURCE", help="As of `can`.")],
+    *,
+    snapshot: Snapshot = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CALLER", help="Claim that nobody else can (repeatable; `nobody`: that nobody can)."),
+    ] = None,
+    excepted: Annotated[
+        list[str] | None, typer.Option("--except", metavar="CALLER", help="Leave out (repeatable; `root`: root users).")
+    ] = None,
+    unknown: Annotated[OnUnknown | None, typer.Option(help="Exit 0 or 1 instead of 3 for an unknown claim.")] = None,
+    context: Context = None,
+    context_file: Annotated[str | None, typer.Option(metavar="FILE", help="JSON object of condition keys.")] = None,
+    when: When = None,
+    resource_account: Annotated[str | None, typer.Option(metavar="ID", help="Account that owns the resource.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Keys neither given nor derivable are absent.")] = False,
+    missing: Missed = Missing.ASSUME,
+    any_resource: Annotated[
+        bool, typer.Option("--any-resource", help="Ask even if the ARN does not fit the action.")
+    ] = False,
+    via: Follow = Via.DIRECT,
+    assume: Assume = None,
+    rule_out: RuleOut = None,
+    techniques: Techniques = None,
+    format: Shape = Format.TEXT,  # noqa: A002 - the option
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """List everybody who can do ACTION on RESOURCE, or check who may be in that list.
+
+    Exit status: 0; with --only 0 nobody else can, 1 somebody else can, 3 that is not known; 2 usage or input.
+    """
+
+    def run() -> int:
+        from iamsim.cli.who import WhoOptions, who_can_command
+
+        options = WhoOptions(
+            snapshot=snapshot or [],
+            context=context or [],
+            context_file=context_file,
+            when=when,
+            resource_account=resource_account,
+            strict=strict,
+            missing=missing,
+            any_resource=any_resource,
+            via=via,
+            only=only or [],
+            excepted=excepted or [],
+            unknown=unknown,
+            assume=assume or [],
+            rule_out=rule_out or [],
+            techniques=techniques,
+            format=format,
+            loud=_loud(quiet=quiet, verbose=verbose),
+        )
+        return who_can_command(action, resource, options)
+
+    raise typer.Exit(guarded(run))
+
+
 @app.command(epilog="Example: iamsim graph -s snapshot/ --to role/Admin -o admin.dot")
 def graph(
     *,

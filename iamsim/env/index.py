@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from iamsim.model.policy import Match, Policy, Statement
 
 _HEAD = re.compile(r"[^*?$\x80-\U0010ffff]*")
-"""What a pattern begins with, up to a wildcard, a variable, or a letter whose case is not plain."""
+"""What a pattern begins with, up to a wildcard or a letter whose case is not plain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +216,8 @@ def _heads(statement: Statement) -> tuple[str, ...] | None:
         if isinstance(p, Malformed):
             return None
         head = _HEAD.match(p.text)
-        if head is None or not head[0]:
+        # with a variable the outcome may be unknown whatever the rest of the pattern
+        if head is None or not head[0] or "${" in p.text:
             return None
         out[head[0].lower()] = None
     return tuple(out)
