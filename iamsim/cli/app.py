@@ -10,6 +10,7 @@ import typer
 from iamsim.cli.graph import GraphFormat, Only
 from iamsim.cli.options import Engine, Expect, Format, Missing, OnUnknown, Via
 from iamsim.cli.output import Loud, Status, guarded
+from iamsim.cli.who import WhatFormat
 
 app = typer.Typer(
     name="iamsim",
@@ -314,6 +315,53 @@ def who_can(
             loud=_loud(quiet=quiet, verbose=verbose),
         )
         return who_can_command(action, resource, options)
+
+    raise typer.Exit(guarded(run))
+
+
+@app.command(
+    "what-can",
+    epilog="Examples: iamsim what-can user/alice; iamsim what-can role/ci 'arn:aws:s3:::b/*' --format policy",
+)
+def what_can(
+    principal: Annotated[str, typer.Argument(metavar="PRINCIPAL", help="As of `can`; one caller.")],
+    resource: Annotated[str | None, typer.Argument(metavar="[RESOURCE]", help="ARN, also with wildcards.")] = None,
+    *,
+    snapshot: Snapshot = None,
+    context: Context = None,
+    context_file: Annotated[str | None, typer.Option(metavar="FILE", help="JSON object of condition keys.")] = None,
+    when: When = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Keys neither given nor derivable are absent.")] = False,
+    missing: Missed = Missing.ASSUME,
+    session_policy: Annotated[str | None, typer.Option(metavar="FILE", help="Session policy that was passed.")] = None,
+    bound: Annotated[
+        str, typer.Option(metavar="BOUND", help="Of a policy: upper (all that it can) or lower.")
+    ] = "upper",
+    format: Annotated[WhatFormat, typer.Option(help="Table, JSON, or policy document.")] = WhatFormat.TEXT,  # noqa: A002
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """List what PRINCIPAL can do itself: actions by service with their resources and conditions.
+
+    Exit status: 0 whatever is listed, 2 usage or input.
+    """
+
+    def run() -> int:
+        from iamsim.cli.who import WhatOptions, what_can_command
+
+        options = WhatOptions(
+            snapshot=snapshot or [],
+            context=context or [],
+            context_file=context_file,
+            when=when,
+            strict=strict,
+            missing=missing,
+            session_policy=session_policy,
+            bound=bound,
+            format=format,
+            loud=_loud(quiet=quiet, verbose=verbose),
+        )
+        return what_can_command(principal, resource, options)
 
     raise typer.Exit(guarded(run))
 

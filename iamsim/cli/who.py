@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from iamsim.cli.options import Format, Missing, OnUnknown, Via, given_keys, snapshots
+from iamsim.cli.options import Format, Missing, OnUnknown, Via, given_keys, json_file, snapshots
 from iamsim.cli.output import Loud, Status, environment, remarks, technique_remarks, unread, unread_notes, working
 from iamsim.errors import InputError, QueryError
+from iamsim.findings import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from iamsim.env.types import Environment
+    from iamsim.query.what_can import What
     from iamsim.query.who_can import Who
+
+
+class WhatFormat(StrEnum):
+    """The form of what a caller can do."""
+
+    TEXT = "text"
+    JSON = "json"
+    POLICY = "policy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +95,9 @@ def _who_can(action: str, resource: str, options: WhoOptions) -> int:
     claimed, skipped = excused(env, options.only), excused(env, options.excepted)
     reached = [0]
     asked = ask_who(env, action, resource, progress=lambda n: reached.__setitem__(0, n), **arguments)
+    if asked.warnings and options.only:
+        warning = asked.warnings[0]
+        raise QueryError(f"{warning.message}, so that a claim about it would be empty", warning.help or "")
     remarks(asked.warnings, options.loud)
     told = Told(only=bool(options.only), verbose=options.loud is Loud.VERBOSE)
     listed: list[dict[str, Any]] = []
@@ -151,3 +165,89 @@ def _status(told: Any, options: WhoOptions) -> Status:
             return Status.NOT_EXPECTED
         case None:
             return Status.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhatOptions:
+    """What `iamsim what-can` was given beside principal and resource."""
+
+    snapshot: list[str]
+    context: list[str]
+    context_file: str | None
+    when: str | None
+    strict: bool
+    missing: Missing
+    session_policy: str | None
+    bound: str
+    format: WhatFormat
+    loud: Loud
+
+
+def what_can_command(principal: str, resource: str | None, options: WhatOptions) -> int:
+    """Lists what the caller can do, or writes it as a policy; 2 iff some input could not be read whole, else 0."""
+    form = Format.JSON if options.format is WhatFormat.JSON else Format.TEXT
+    return or_json(form, lambda: _what_can(principal, resource, options))
+
+
+def _what_can(principal: str, resource: str | None, options: WhatOptions) -> int:
+    from iamsim.query.what_can import what_can
+    from iamsim.query.what_policy import BOUNDS, merged
+
+    if options.bound not in BOUNDS:
+        raise QueryError(f"`{printable(options.bound)}` is no bound", "--bound takes upper or lower")
+    arguments: dict[str, Any] = {
+        "context": given_keys(options.context, options.context_file),
+        "when": options.when,
+        "strict": options.strict,
+        "missing": options.missing.value,
+    }
+    if options.session_policy is not None:
+        arguments["session_policy"] = json_file(options.session_policy, "one policy document")
+    env = environment(snapshots(options.snapshot), options.loud)
+    found = merged(what_can(env, principal, resource, **arguments))
+    rows = _print_rows(found, options) if options.format is WhatFormat.TEXT else _collected(found, options)
+    _finish_what(env, principal, resource, rows, options)
+    return Status.INPUT if unread(env) else Status.AS_EXPECTED
+
+
+def _collected(found: Iterator[What], options: WhatOptions) -> list[What]:
+    with working("looking for permissions", options.loud):
+        return list(found)
+
+
+def _print_rows(found: Iterator[What], options: WhatOptions) -> list[What]:
+    from iamsim.report.text import print_lines
+    from iamsim.report.what import Listed, what_lines
+
+    listed = Listed(verbose=options.loud is Loud.VERBOSE)
+    rows: list[What] = []
+    while True:
+        with working("looking for permissions", options.loud):
+            row = next(found, None)
+        if row is None:
+            return rows
+        rows.append(row)
+        print_lines(list(what_lines(row, listed)))
+        sys.stdout.flush()
+
+
+def _finish_what(
+    env: Environment, principal: str, resource: str | None, rows: list[What], options: WhatOptions
+) -> None:
+    if options.format is WhatFormat.POLICY:
+        import json
+
+        from iamsim.query.what_policy import policy_of
+
+        sys.stdout.write(json.dumps(policy_of(rows, options.bound), indent=2) + "\n")
+    elif options.format is WhatFormat.JSON:
+        from iamsim.aws.actions import data_date
+        from iamsim.report.json import json_line
+        from iamsim.report.what import what_json
+
+        sys.stdout.write(json_line(what_json(principal, resource, rows, unread_notes(env), data_date())) + "\n")
+    elif not rows:
+        from iamsim.report.text import print_lines
+        from iamsim.report.what import nothing_lines
+
+        print_lines(nothing_lines(principal, resource))

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from iamsim.aws.keys import key_row
 from iamsim.aws.limits import BINDS, Grant, Limit, Scope
 from iamsim.aws.services import TRUST_ACTIONS
 from iamsim.env.context import lookup_of
@@ -19,32 +18,24 @@ from iamsim.env.hits import principal_classes, side, slice_policy
 from iamsim.env.index import document_key, index_of, speaking
 from iamsim.env.resource_policy import holder_of
 from iamsim.env.types import MissingPolicy
-from iamsim.ir.evaluate import evaluate
 from iamsim.ir.reduce import reduce
 from iamsim.ir.term import (
     FALSE,
     TRUE,
-    Compare,
     Const,
-    Each,
-    InNetwork,
     Label,
     LabelKind,
-    Like,
-    Parses,
-    Present,
-    Some,
+    Opaque,
     all_of,
     strip,
-    subterms,
     variables,
 )
 from iamsim.judge.callers import caller_of
 from iamsim.judge.check import check_of
 from iamsim.judge.judge import decided, facts_of, operation_of
+from iamsim.judge.reads import is_fine, of_session, reads_of, values_of
 from iamsim.model.arn import parse_arn
 from iamsim.model.caller import Caller, CallerKind
-from iamsim.model.pattern import Pattern
 from iamsim.model.policy import Effect, Malformed
 
 if TYPE_CHECKING:
@@ -53,33 +44,18 @@ if TYPE_CHECKING:
     from iamsim.env.facts import Facts
     from iamsim.env.index import Index
     from iamsim.env.types import Environment
+    from iamsim.ir.decide import Side
     from iamsim.ir.term import Term
     from iamsim.judge.candidates import Target
     from iamsim.judge.judge import Ask, Found
+    from iamsim.judge.reads import Reads
     from iamsim.model.policy import Policy, PrincipalEntry
 
-_ARN, _NAME, _ID, _TAG = "aws:principalarn", "aws:username", "aws:userid", "aws:principaltag/"
-_SESSION_KEYS = ("aws:tokenissuetime", "aws:sourceidentity", "aws:federatedprovider")
-_SESSION_ROWS = ("oidc-session", "saml-session", "oidc-token", "oidc-unknown-claim", "saml-assertion", "instance",
-                 "function", "service-session")  # fmt: skip
-_ATOMS = (Present, Like, Compare, InNetwork, Parses, Each, Some)
 _LABEL = Label(LabelKind.LAYER, "document")
 
 Kind = tuple[object, ...]
 Signature = tuple[frozenset["Term"], frozenset["Term"], "Term"]
-
-
-@dataclass(frozen=True, slots=True)
-class Reads:
-    """What a document reads of the caller itself when asked about an action.
-
-    `fine` are the keys whose values differ within an account; `arns` the atoms that look at the caller's ARN, None if it is
-    used otherwise. `session`: it reads how a session came about.
-    """
-
-    fine: tuple[str, ...]
-    arns: tuple[Term, ...] | None
-    session: bool
+Rows = tuple[tuple[Label, "Term"], ...]
 
 
 @dataclass(slots=True)
@@ -99,6 +75,7 @@ class Scene:
     accounts: frozenset[str] = frozenset()
     shared: dict[str, tuple[tuple[Policy, ...], bool]] = field(default_factory=dict)
     made: dict[object, Signature] = field(default_factory=dict)
+    rows: dict[object, Rows] = field(default_factory=dict)
     reached: dict[object, tuple[bool, bool]] = field(default_factory=dict)
     solved: dict[object, tuple[Mapping[str, tuple[str, ...]] | None, tuple[str, ...]]] = field(default_factory=dict)
 
@@ -119,7 +96,7 @@ def scene_of(ask: Ask, action: str, target: Target) -> Scene:
     documents = (index.documents[d] for d in speaks)
     read = variables(all_of((ask.when, target.domain)))
     scene.session = any(_reads(scene, p).session for p in documents if not isinstance(p, MissingPolicy))
-    scene.session = scene.session or any(_of_session(v) for v in read)
+    scene.session = scene.session or any(of_session(v) for v in read)
     return scene
 
 
@@ -338,7 +315,7 @@ def _key(scene: Scene, kind: Kind, i: int, *, granted: bool) -> object | None:
         frozenset(deny),
         frozenset(u for u in lost if u is not FALSE),
         boundary,
-        tuple(_signature(scene, kind, i, p, whole=True) for p in shared),
+        tuple(_by_statement(scene, kind, i, p) for p in shared),
         _when(scene, i),
         ways,
     )
@@ -377,63 +354,46 @@ def _bearing(scene: Scene, facts: Facts, account: str) -> tuple[tuple[Policy, ..
 def _when(scene: Scene, i: int) -> object:
     """The question's own condition as it is for the caller."""
     condition = all_of((scene.ask.when, scene.target.domain))
-    if condition is TRUE or not any(_is_fine(v) for v in variables(condition)):
+    if condition is TRUE or not any(is_fine(v) for v in variables(condition)):
         return None
     return strip(reduce(condition, lookup_of(_facts(scene, i))))
 
 
-def _signature(
-    scene: Scene, kind: Kind, i: int, policy: Policy | MissingPolicy, *, whole: bool = False
-) -> Signature | tuple[object, ...]:
-    """The terms of the statements of a document that may match: those that allow, those that deny, and what is unknown.
-
-    `whole`: statement by statement, for policies whose statements also name principals.
-    """
+def _signature(scene: Scene, kind: Kind, i: int, policy: Policy | MissingPolicy) -> Signature:
+    """The terms of the statements of a document that may match: those that allow, those that deny, and what is unknown."""
     if isinstance(policy, MissingPolicy):
-        facts = _facts(scene, i)
-        return frozenset(), frozenset(), side(facts, lookup_of(facts), _LABEL, (policy,)).unknown
+        return frozenset(), frozenset(), Opaque(f"missing:{policy.arn}")
     caller = caller_of(scene.ask.env, scene.index.principals[i])
-    reads = _reads(scene, policy)
-    values = _values(reads, caller)
-    ways = (caller.open_source_identity, caller.open_provider, caller.open_services) if reads.session else None
-    key = (document_key(policy), policy.kind, kind, values, ways, whole)
+    key = _alike(scene, kind, caller, policy)
     found = scene.made.get(key)
     if found is None:
-        facts = facts_of(scene.ask, caller, scene.action, scene.target)
-        made = side(facts, lookup_of(facts), _LABEL, (policy,))
-        if whole:
-            rows = tuple((h.label, strip(h.term)) for h in (*made.allow, *made.deny))
-            found = (frozenset(rows), frozenset(), made.unknown)  # type: ignore[arg-type]
-        else:
-            allows = frozenset(strip(h.term) for h in made.allow)
-            found = (allows, frozenset(strip(h.term) for h in made.deny), made.unknown)
-        scene.made[key] = found
+        made = _side(scene, caller, policy)
+        allows = frozenset(strip(h.term) for h in made.allow)
+        found = scene.made[key] = (allows, frozenset(strip(h.term) for h in made.deny), made.unknown)
     return found
 
 
-def _values(reads: Reads, caller: Caller) -> tuple[object, ...]:
-    """What the keys that a document reads hold for the caller, as far as it matters."""
-    return tuple(_value(reads, caller, v) for v in reads.fine)
+def _by_statement(scene: Scene, kind: Kind, i: int, policy: Policy) -> Rows:
+    """As `_signature`, statement by statement, for policies whose statements also name principals."""
+    caller = caller_of(scene.ask.env, scene.index.principals[i])
+    key = _alike(scene, kind, caller, policy)
+    found = scene.rows.get(key)
+    if found is None:
+        made = _side(scene, caller, policy)
+        found = scene.rows[key] = tuple((h.label, strip(h.term)) for h in (*made.allow, *made.deny))
+    return found
 
 
-def _value(reads: Reads, caller: Caller, var: str) -> object:
-    if var == _ARN:
-        return caller.arn if reads.arns is None else tuple(evaluate(t, {_ARN: (caller.arn or "",)}) for t in reads.arns)
-    if var == _NAME:
-        return caller.name if caller.kind is CallerKind.USER else None
-    if var == _ID:
-        return caller.unique_id or caller.arn
-    name = var.partition("/")[2]
-    value = next((v for k, v in caller.tags if k.lower() == name), None)
-    return value, caller.tags_known, caller.open_tags, name in caller.open_keys
+def _alike(scene: Scene, kind: Kind, caller: Caller, policy: Policy) -> object:
+    """What the statements of a document come to for a caller depends on this alone."""
+    reads = _reads(scene, policy)
+    ways = (caller.open_source_identity, caller.open_provider, caller.open_services) if reads.session else None
+    return (document_key(policy), policy.kind, kind, values_of(reads, caller), ways)
 
 
-def _is_fine(var: str) -> bool:
-    return var in (_ARN, _NAME, _ID) or var.startswith(_TAG)
-
-
-def _of_session(var: str) -> bool:
-    return var in _SESSION_KEYS or key_row(var, None).present in _SESSION_ROWS if ":" in var else False
+def _side(scene: Scene, caller: Caller, policy: Policy) -> Side:
+    facts = facts_of(scene.ask, caller, scene.action, scene.target)
+    return side(facts, lookup_of(facts), _LABEL, (policy,))
 
 
 def _reads(scene: Scene, policy: Policy) -> Reads:
@@ -443,24 +403,5 @@ def _reads(scene: Scene, policy: Policy) -> Reads:
     found: tuple[Reads, Policy] | None = memo.get(key)
     if found is None:
         # the policy is kept, so that its id stays its own
-        found = memo[key] = (_read(scene.sample, policy), policy)
+        found = memo[key] = (reads_of(scene.sample, policy), policy)
     return found[0]
-
-
-def _read(facts: Facts, policy: Policy) -> Reads:
-    if policy.malformed is not None:
-        return Reads((), (), False)
-    names: set[str] = set()
-    atoms: dict[Term, None] = {}
-    plain = True
-    for row in slice_policy(facts, policy):
-        patterns = row.statement.resource.patterns if row.statement.resource is not None else ()
-        inside = {v.key for p in patterns if isinstance(p, Pattern) for v in p.variables}
-        plain = plain and _ARN not in inside
-        names |= inside | variables(all_of((row.action, row.conditions)))
-        for t in subterms(row.conditions):
-            if isinstance(t, _ATOMS) and _ARN in variables(t):
-                atoms[t] = None
-                plain = plain and variables(t) == {_ARN}
-    fine = tuple(sorted(v for v in names if _is_fine(v)))
-    return Reads(fine, tuple(atoms) if plain else None, any(_of_session(v) for v in names))

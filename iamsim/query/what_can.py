@@ -26,15 +26,17 @@ from iamsim.judge.judge import background_of, decided, facts_of, operation_of
 from iamsim.judge.problem import flat, keys_read, policies_of
 from iamsim.model.arn import parse_arn
 from iamsim.model.caller import CallerKind
-from iamsim.model.pattern import Literal, Pattern, Star, tokenize
+from iamsim.model.pattern import tokenize
 from iamsim.model.policy import Effect
 from iamsim.query.prepare import Options, asked_of
-from iamsim.query.what_classes import actions_of, alike, free_actions
+from iamsim.query.what_classes import alike, free_actions
+from iamsim.query.what_patterns import patterns_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from iamsim.env.types import Environment, Resource
+    from iamsim.ir.bindings import Lookup
     from iamsim.judge.judge import Ask, Found
     from iamsim.model.caller import Caller
     from iamsim.model.policy import Policy
@@ -104,9 +106,10 @@ def what_can(
         )
     caller = callers[0]
     ask = asked_of(env, principal, "*", resource or "*", given)
-    own = policies_of(operation_of(ask, facts_of(ask, caller, "sts:getcalleridentity", _nothing(caller))).check)
+    check = operation_of(ask, facts_of(ask, caller, "sts:getcalleridentity", _nothing(caller))).check
+    own = policies_of(check)
     _refuse_unknown(caller, own)
-    return _rows(ask, caller, resource, own, progress)
+    return _rows(ask, caller, resource, own, check.lookup, progress)
 
 
 def _nothing(caller: Caller) -> Target:
@@ -120,7 +123,12 @@ def _refuse_unknown(caller: Caller, own: dict[str, Any]) -> None:
 
 
 def _rows(
-    ask: Ask, caller: Caller, resource: str | None, own: dict[str, Any], progress: Progress | None
+    ask: Ask,
+    caller: Caller,
+    resource: str | None,
+    own: dict[str, Any],
+    looked: Lookup,
+    progress: Progress | None,
 ) -> Iterator[What]:
     env = ask.env
     held = _held(env)
@@ -130,7 +138,7 @@ def _rows(
     bits |= free_actions(caller)
     bits |= granted_actions(p for p in reached.values() if p is not None and not isinstance(p, MissingPolicy))
     common = [*flat(own), *_elsewhere(env)]
-    patterns = ((universe().all, resource),) if resource is not None else _patterns(ask, caller, own, root=root)
+    patterns = ((universe().all, resource),) if resource is not None else patterns_of(caller, own, looked, root=root)
     subject = _Subject(ask, caller, patterns, frozenset(reached))
     done = 0
     for actions in alike(bits, [*common, *held.values()], caller, _read(env, common)):
@@ -181,46 +189,6 @@ def _reaches(ask: Ask, caller: Caller, policy: Policy | MissingPolicy | None) ->
 
 
 # --- which resources are asked about
-
-
-def _patterns(ask: Ask, caller: Caller, own: dict[str, Any], *, root: bool) -> tuple[tuple[int, str], ...]:
-    """The resource patterns of the Allow statements of identity policies, each with the actions that it stands with."""
-    every = universe().all
-    found: dict[str, int] = {"*": every if root else free_actions(caller)}
-    lookup = operation_of(ask, facts_of(ask, caller, "sts:getcalleridentity", _nothing(caller))).check.lookup
-    for policy in own["identity"]:
-        if isinstance(policy, MissingPolicy) or policy.malformed is not None:
-            found["*"] = every
-            continue
-        for s in policy.statements:
-            if s.effect is Effect.DENY:
-                continue
-            plain = s.resource is not None and not s.resource.negated and s.malformed is None
-            for p in s.resource.patterns if plain and s.resource is not None else ("*",):
-                text = _text(p, lookup) if isinstance(p, Pattern) else "*"
-                found[text] = found.get(text, 0) | actions_of(s)
-    return tuple((bits, text) for text, bits in sorted(found.items()) if bits)
-
-
-def _text(pattern: Pattern, lookup: Any) -> str:
-    """A pattern of the query: variables become what they hold for the caller, or `*`; so does what is no ARN."""
-    from iamsim.ir.bindings import Known
-
-    parts = []
-    for part in pattern.parts:
-        match part:
-            case Literal(text):
-                parts.append(text if "*" not in text and "?" not in text else "*")
-            case Star():
-                parts.append("*")
-            case _ if type(part).__name__ == "AnyChar":
-                parts.append("?")
-            case _:
-                bound = lookup(part.key)  # type: ignore[union-attr]
-                value = bound.values[0] if isinstance(bound, Known) and bound.values else "*"
-                parts.append(value if "?" not in value else "*")
-    text = "".join(parts)
-    return text if parse_arn(text) is not None else "*"
 
 
 def _of_class(subject: _Subject, actions: tuple[str, ...], resource: str | None) -> Iterator[What]:
@@ -323,6 +291,12 @@ def _meet(pattern: str, text: str) -> bool:
     return pattern == "*" or globs_meet(pattern, text)
 
 
+def _fields_meet(pattern: str, text: str) -> bool:
+    """As `_meet`, of two ARNs whose wildcards stay within their fields."""
+    pairs = zip(pattern.split(":", 5), text.split(":", 5), strict=False)
+    return pattern == "*" or all(globs_meet(a, b) for a, b in pairs)
+
+
 def _parts(bucket: str, patterns: list[str], *, whole: bool) -> Iterator[str]:
     """What is asked about of the things in a bucket: patterns that lie in it, and all of it if some pattern is wider."""
     text = f"{bucket}/*"
@@ -347,7 +321,7 @@ def _refused(action: str, pattern: str, whole: _Outcome) -> list[tuple[str, str]
             continue
         account = "aws" if row.id == "refuse-aws-managed-policy" else "*"
         text = f"arn:*:{row.service}:*:{account}:{row.resource}"
-        if _meet(pattern, text) and whole.verdict != UNKNOWN:
+        if _fields_meet(pattern, text) and whole.verdict != UNKNOWN:
             out.append((text, UNKNOWN if row.unknown else NO))
     return out
 

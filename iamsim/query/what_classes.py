@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from iamsim.aws.actions import action_info, resource_arn_patterns
@@ -105,20 +106,26 @@ def actions_of(statement: Statement) -> int:
 def _traits(action: str, caller: Caller, keys: tuple[str, ...]) -> object:
     """What AWS's tables say of an action, as far as it can make a difference for a request of the caller."""
     low = action.lower()
+    row = call_row(low, caller.kind, caller.credentials, caller.mfa)
+    rows = tuple((r.present, r.got, r.listing) for r in (key_row(k, low) for k in keys))
+    return (_fixed_traits(action), None if row is None else row.id, rows)
+
+
+@lru_cache(maxsize=32768)
+def _fixed_traits(action: str) -> object:
+    """What holds of an action whoever calls it."""
+    low = action.lower()
     service = low.partition(":")[0]
     info = action_info(action)
-    row = call_row(low, caller.kind, caller.credentials, caller.mfa)
     return (
         service,
         low if low in _OWN or low.startswith(_OWN_PREFIXES) else None,
         None if info is None else info.wildcard_only,
         resource_arn_patterns(action),
-        None if row is None else row.id,
         tuple(r.id for r in REFUSALS if r.service == service and any(fnmatchcase(low, a) for a in r.actions)),
         low in KMS_CROSS_ACCOUNT,
         low in S3_POLICY_ACTIONS,
         low.startswith(ORGANIZATION_WIDE),
         tuple(i for i, r in enumerate(RESOURCE_POLICIES) if r.service == service and low.startswith(r.actions or "")),
         region_of("*", low),
-        tuple((r.present, r.got, r.listing) for r in (key_row(k, low) for k in keys)),
     )

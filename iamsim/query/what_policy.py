@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from iamsim.aws.actions import expand
 from iamsim.aws.universe import universe
 from iamsim.errors import QueryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from iamsim.query.what_can import What
 
@@ -20,10 +22,11 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+|.")
 def policy_of(rows: Iterable[What], bound: str = "upper") -> dict[str, Any]:
     """The rows as an identity policy, an upper or a lower bound of what the caller can do; it has no conditions.
 
-    `upper`: every request that `can` answers with yes or unknown is allowed by the document, so that nothing beyond it is
-    possible. `lower`: everything that the document allows, `can` answers with yes, whatever the condition keys are; rows with
-    a condition are left out. Both speak of known actions on resources of the caller's account and on loaded resources.
-    Raises QueryError for another `bound`.
+    `upper`: every request that `can` answers with yes is allowed by the document, so that nothing beyond it is known to be
+    possible; what is unknown because of the caller's own policies is in it as well, not what policies of resources that no
+    input holds may grant. `lower`: everything that the document allows, `can` answers with yes, whatever the condition keys
+    are; rows with a condition are left out. Both speak of known actions on resources of the caller's account, `upper` also
+    of loaded ones. Raises QueryError for another `bound`.
     """
     if bound not in BOUNDS:
         raise QueryError(f"`{bound}` is no bound", "--bound takes upper or lower")
@@ -32,10 +35,11 @@ def policy_of(rows: Iterable[What], bound: str = "upper") -> dict[str, Any]:
     for row in rows:
         if bound == "lower" and row.verdict != "yes":
             continue
-        allow.setdefault(row.resource, set()).update(row.actions)
+        actions = [a for p in row.actions for a in expand(p)]
+        allow.setdefault(row.resource, set()).update(actions)
         for text, verdict in row.but:
             if verdict == "no" or (bound == "lower" and verdict != "yes"):
-                deny.setdefault(text, set()).update(row.actions)
+                deny.setdefault(text, set()).update(actions)
     short = bound == "upper"
     statements = [*_statements("Allow", allow, short=short), *_statements("Deny", deny, short=False)]
     return {"Version": "2012-10-17", "Statement": statements}
@@ -88,3 +92,24 @@ def _prefixes(names: list[str], known: list[str]) -> list[str]:
             head = ""
         out.append(f"{head}*" if head else name)
     return out
+
+
+def merged(rows: Iterable[What]) -> Iterator[What]:
+    """The rows service by service, those that say the same of one pattern as one, their actions as `compressed` gives them."""
+    service = ""
+    held: dict[tuple[object, ...], list[What]] = {}
+    for row in rows:
+        own = row.actions[0].partition(":")[0]
+        if own != service:
+            yield from _flushed(held)
+            service, held = own, {}
+        held.setdefault((row.resource, row.verdict, row.condition, row.reasons, row.but), []).append(row)
+    yield from _flushed(held)
+
+
+def _flushed(held: dict[tuple[object, ...], list[What]]) -> Iterator[What]:
+    found = []
+    for alike in held.values():
+        actions = compressed(sorted({a for row in alike for a in row.actions}))
+        found.append(replace(alike[0], actions=actions))
+    yield from sorted(found, key=lambda row: (row.actions, row.resource))

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from iamsim.findings import printable
 from iamsim.ir.term import FALSE, TRUE
 from iamsim.judge.answer import Verdict
+from iamsim.report.conditions import condition_text
 from iamsim.report.json import SCHEMA, diagnostic_json
 from iamsim.report.lines import Line, Span, Style, line, plain_text
 from iamsim.report.reasons import explain
-from iamsim.report.term_text import term_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _TEXT = 2000
 _CONDITION = 600
-_LONG = 1_000_000
 _INDENT = 9
 _SHOWN = 10
 _STYLES = {Verdict.YES: Style.YES, Verdict.UNKNOWN: Style.UNKNOWN}
@@ -84,7 +83,7 @@ def condition_of(row: Who) -> str:
     """The condition under which a caller certainly can, as text; empty if there is none or it is not certain."""
     if row.verdict is not Verdict.YES or row.condition in (TRUE, FALSE):
         return ""
-    return term_text(row.condition, _LONG)
+    return condition_text(row.condition)
 
 
 def _name(row: Who) -> str:
