@@ -177,14 +177,21 @@ def _rows(
                 progress(done)
         if progress is not None:
             progress(done)
-    from iamsim.query.who_else import others
+    yield from _beside(meant, next(iter(accounts), None), action, resource, options)
 
+
+def _beside(
+    meant: _Meanings, account: str | None, action: str, resource: str, options: Options
+) -> Iterator[Who]:
+    """The rows of callers that are no loaded users and roles."""
+    from iamsim.query.who_else import any_account, others
+
+    for _ in meant.of(account):
+        pass  # a list of users and roles that are all decided may have left out some meaning
     for name, kind in others(meant.ask, tuple(meant.made.values()), options.resource_account):
         row = _further(meant.ask.env, name, kind, action, resource, options)
         if row is not None:
             yield row
-    from iamsim.query.who_else import any_account
-
     beyond = any_account(meant.ask, tuple(meant.made.values()))
     if beyond is not None:
         yield beyond
