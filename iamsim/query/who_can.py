@@ -180,9 +180,7 @@ def _rows(
     yield from _beside(meant, next(iter(accounts), None), action, resource, options)
 
 
-def _beside(
-    meant: _Meanings, account: str | None, action: str, resource: str, options: Options
-) -> Iterator[Who]:
+def _beside(meant: _Meanings, account: str | None, action: str, resource: str, options: Options) -> Iterator[Who]:
     """The rows of callers that are no loaded users and roles."""
     from iamsim.query.who_else import any_account, others
 

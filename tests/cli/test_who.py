@@ -64,7 +64,9 @@ def test_errors_as_json(cli):
 
 
 def test_two_runs_print_the_same(cli):
-    assert cli("who-can", *TERMINATE, "-s", ACME, "--via", "roles") == cli("who-can", *TERMINATE, "-s", ACME, "--via", "roles")
+    assert cli("who-can", *TERMINATE, "-s", ACME, "--via", "roles") == cli(
+        "who-can", *TERMINATE, "-s", ACME, "--via", "roles"
+    )
 
 
 def test_what_can_as_text(cli):

@@ -19,5 +19,9 @@ def test_negations_go_inside():
 
 @given(terms())
 def test_the_meaning_stays(term):
-    for values in ({}, {"aws:useragent": ("a",), "s3:prefix": ("red",)}, {"aws:username": ("u",), "aws:sourceip": ("10.1.2.3",)}):
+    for values in (
+        {},
+        {"aws:useragent": ("a",), "s3:prefix": ("red",)},
+        {"aws:username": ("u",), "aws:sourceip": ("10.1.2.3",)},
+    ):
         assert evaluate(_brief(_inside(term, negated=False)), values) == evaluate(term, values)
