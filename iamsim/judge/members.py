@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from iamsim.aws.limits import BINDS, Grant, Limit, Scope
 from iamsim.aws.services import TRUST_ACTIONS
 from iamsim.env.context import lookup_of
-from iamsim.env.facts import entities, place, principal_at
+from iamsim.env.facts import entities, place
 from iamsim.env.hits import principal_classes, side, slice_policy
 from iamsim.env.index import document_key, index_of, speaking
 from iamsim.env.resource_policy import holder_of
 from iamsim.env.types import MissingPolicy
+from iamsim.ir.lower import resource_term
 from iamsim.ir.reduce import reduce
 from iamsim.ir.term import (
     FALSE,
@@ -33,23 +34,22 @@ from iamsim.ir.term import (
 from iamsim.judge.callers import caller_of
 from iamsim.judge.check import check_of
 from iamsim.judge.judge import decided, facts_of, operation_of
+from iamsim.judge.named import account_in, endpoint_policies, entries_of, governing, named_by
 from iamsim.judge.reads import is_fine, of_session, reads_of, values_of
-from iamsim.model.arn import parse_arn
 from iamsim.model.caller import Caller, CallerKind
-from iamsim.model.policy import Effect, Malformed
+from iamsim.model.policy import Effect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from iamsim.env.facts import Facts
     from iamsim.env.index import Index
-    from iamsim.env.types import Environment
     from iamsim.ir.decide import Side
     from iamsim.ir.term import Term
     from iamsim.judge.candidates import Target
     from iamsim.judge.judge import Ask, Found
     from iamsim.judge.reads import Reads
-    from iamsim.model.policy import Policy, PrincipalEntry
+    from iamsim.model.policy import Policy
 
 _LABEL = Label(LabelKind.LAYER, "document")
 
@@ -90,9 +90,9 @@ def scene_of(ask: Ask, action: str, target: Target) -> Scene:
     facts = facts_of(ask, some, action, target)
     policy = governing(facts)
     scene = Scene(ask, index, action, target, speaks, frozenset(holding), frozenset(), facts, policy, session=False)
-    entries = tuple(_entries(scene, facts))
-    scene.named = frozenset(_named(index, env, entries))
-    scene.accounts = frozenset(a for e in entries for a in [_account_of(e)] if a)
+    entries = tuple(entries_of(ask, policy, facts))
+    scene.named = frozenset(named_by(index, env, entries))
+    scene.accounts = frozenset(a for e in entries for a in [account_in(e)] if a)
     documents = (index.documents[d] for d in speaks)
     read = variables(all_of((ask.when, target.domain)))
     scene.session = any(_reads(scene, p).session for p in documents if not isinstance(p, MissingPolicy))
@@ -133,20 +133,6 @@ def _decided(scene: Scene, i: int) -> Found:
         found = decided(ask, asked)
         outcome = scene.solved[key] = (found.assignment, found.reasons)
     return replace(asked, assignment=outcome[0], reasons=outcome[1])
-
-
-def governing(facts: Facts) -> Policy | None:
-    """The resource or trust policy that governs the resource of a check, if it is known and can be read."""
-    if facts.resource == "*":
-        return None
-    trusts = facts.resource is not None and (facts.action or "").startswith(TRUST_ACTIONS)
-    role = principal_at(facts.env, facts.resource or "") if trusts else None
-    if role is not None:
-        policy = role.trust
-    else:
-        holder = holder_of(facts)
-        policy = holder.policy if holder is not None else None
-    return None if isinstance(policy, MissingPolicy) else policy
 
 
 def _facts(scene: Scene, i: int) -> Facts:
@@ -222,8 +208,12 @@ def _granted(scene: Scene, facts: Facts) -> set[Grant]:
     if policy is None or policy.malformed is not None:
         return set()
     out: set[Grant] = set()
+    service = scene.action.partition(":")[0]
     for row in slice_policy(facts, policy):
+        element = row.statement.resource
         if row.statement.effect is Effect.DENY:
+            continue
+        if element is not None and resource_term(element, policy.kind, facts.resource, service) is FALSE:
             continue
         classes = principal_classes(facts, row.statement, entities(facts.env), trust=_is_trust(scene))
         found = ((Grant.DIRECT, classes.direct), (Grant.VIA, classes.via), (Grant.ACCOUNT, classes.account))
@@ -233,52 +223,6 @@ def _granted(scene: Scene, facts: Facts) -> set[Grant]:
 
 def _is_trust(scene: Scene) -> bool:
     return scene.action.startswith(TRUST_ACTIONS)
-
-
-def _entries(scene: Scene, facts: Facts) -> Iterator[PrincipalEntry]:
-    """All principals that policies of the resource and of endpoints name in statements on the action."""
-    from iamsim.model.policy import PrincipalEntry
-
-    for policy in (*([scene.governing] if scene.governing is not None else []), *_endpoints(scene)):
-        for row in slice_policy(facts, policy):
-            for entry in row.statement.principal.entries if row.statement.principal is not None else ():
-                if not isinstance(entry, Malformed):
-                    yield entry
-    holder = holder_of(facts)
-    for grant in (holder.kms_grants or ()) if holder is not None else ():
-        yield PrincipalEntry("AWS", grant.grantee)
-
-
-def _account_of(entry: PrincipalEntry) -> str:
-    arn = parse_arn(entry.value)
-    return entry.value if arn is None else arn.account
-
-
-def _endpoints(scene: Scene) -> Iterator[Policy]:
-    yield from (p for _, p in scene.ask.documents.endpoints)
-    for endpoint in scene.ask.env.endpoints.values():
-        if endpoint.policy is not None and not isinstance(endpoint.policy, MissingPolicy):
-            yield endpoint.policy
-
-
-def _named(index: Index, env: Environment, entries: Iterable[PrincipalEntry]) -> Iterator[int]:
-    """The principals that entries name themselves: by ARN, by session, or by unique id."""
-    for entry in entries:
-        if entry.type != "AWS":
-            continue
-        arn = parse_arn(entry.value)
-        if arn is None:
-            base = entry.value.partition(":")[0]
-            known = entities(env).get(base)
-            for found in (index.ids.get(base), index.numbers.get(known) if known is not None else None):
-                if found is not None:
-                    yield found
-        elif arn.service == "iam":
-            at = index.numbers.get(str(arn))
-            if at is not None:
-                yield at
-        elif arn.resource.startswith("assumed-role/"):
-            yield from index.roles.get((arn.account, arn.resource.split("/")[1]), ())
 
 
 # --- what makes two principals alike
@@ -335,7 +279,7 @@ def _shared(scene: Scene, account: str, i: int) -> tuple[tuple[Policy, ...], boo
 def _bearing(scene: Scene, facts: Facts, account: str) -> tuple[tuple[Policy, ...], bool]:
     env = scene.ask.env
     many: list[Policy] = [scene.governing] if scene.governing is not None else []
-    many += _endpoints(scene)
+    many += endpoint_policies(scene.ask)
     many += scene.ask.documents.session or ()
     for at in dict.fromkeys((account, facts.owner)):
         placed = place(env, at) if at is not None else None
@@ -387,8 +331,11 @@ def _by_statement(scene: Scene, kind: Kind, i: int, policy: Policy) -> Rows:
 def _alike(scene: Scene, kind: Kind, caller: Caller, policy: Policy) -> object:
     """What the statements of a document come to for a caller depends on this alone."""
     reads = _reads(scene, policy)
+    if reads.nothing:
+        return (document_key(policy), policy.kind)
     ways = (caller.open_source_identity, caller.open_provider, caller.open_services) if reads.session else None
-    return (document_key(policy), policy.kind, kind, values_of(reads, caller), ways)
+    tables = scene.ask.env.memo.setdefault("arn-tables", {})
+    return (document_key(policy), policy.kind, kind, values_of(reads, caller, tables), ways)
 
 
 def _side(scene: Scene, caller: Caller, policy: Policy) -> Side:

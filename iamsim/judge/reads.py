@@ -30,22 +30,32 @@ class Reads:
     """What a document reads of the caller itself when asked about an action.
 
     `fine` are the keys whose values differ within an account; `arns` the atoms that look at the caller's ARN, None if it is
-    used otherwise. `session`: it reads how a session came about.
+    used otherwise. `session`: it reads how a session came about. `nothing`: it reads no key at all, not even of the request.
     """
 
     fine: tuple[str, ...]
     arns: tuple[Term, ...] | None
     session: bool
+    nothing: bool
 
 
-def values_of(reads: Reads, caller: Caller) -> tuple[object, ...]:
-    """What the keys that a document reads hold for the caller, as far as it matters."""
-    return tuple(_value(reads, caller, v) for v in reads.fine)
+def values_of(reads: Reads, caller: Caller, tables: dict[object, dict[str, object]]) -> tuple[object, ...]:
+    """What the keys that a document reads hold for the caller, as far as it matters.
+
+    `tables` keeps what atoms say of an ARN.
+    """
+    return tuple(_value(reads, caller, v, tables) for v in reads.fine)
 
 
-def _value(reads: Reads, caller: Caller, var: str) -> object:
+def _value(reads: Reads, caller: Caller, var: str, tables: dict[object, dict[str, object]]) -> object:
     if var == _ARN:
-        return caller.arn if reads.arns is None else tuple(evaluate(t, {_ARN: (caller.arn or "",)}) for t in reads.arns)
+        arn = caller.arn or ""
+        if reads.arns is None:
+            return arn
+        table = tables.setdefault(reads.arns, {})
+        if arn not in table:
+            table[arn] = tuple(evaluate(t, {_ARN: (arn,)}) for t in reads.arns)
+        return table[arn]
     if var == _NAME:
         return caller.name if caller.kind is CallerKind.USER else None
     if var == _ID:
@@ -68,7 +78,7 @@ def of_session(var: str) -> bool:
 def reads_of(facts: Facts, policy: Policy) -> Reads:
     """What the statements of a policy on the action of `facts` read of the caller."""
     if policy.malformed is not None:
-        return Reads((), (), False)
+        return Reads((), (), session=False, nothing=True)
     names: set[str] = set()
     atoms: dict[Term, None] = {}
     plain = True
@@ -82,4 +92,5 @@ def reads_of(facts: Facts, policy: Policy) -> Reads:
                 atoms[t] = None
                 plain = plain and variables(t) == {_ARN}
     fine = tuple(sorted(v for v in names if is_fine(v)))
-    return Reads(fine, tuple(atoms) if plain else None, any(of_session(v) for v in names))
+    session = any(of_session(v) for v in names)
+    return Reads(fine, tuple(atoms) if plain else None, session=session, nothing=not names)

@@ -204,16 +204,19 @@ def _decided(meant: _Meanings, scenes: Iterator[Scene], members: list[int]) -> d
         if not left:
             break
         for found, alike in groups(scene, left):
+            first = index.principals[alike[0]]
+            model = _row(first.arn, first.kind.value, first.account, found)
             for i in alike:
-                principal = index.principals[i]
-                out[i] = _row(principal.arn, principal.kind.value, principal.account, found, out.get(i))
+                p = index.principals[i]
+                made = replace(model, principal=p.arn, kind=p.kind.value, account=p.account)
+                out[i] = made if found.yes or i not in out else _with_more(out[i], made)
         left = [i for i in left if i not in out or out[i].verdict is not Verdict.YES]
     return out
 
 
-def _row(name: str, kind: str, account: str, found: Found, before: Who | None) -> Who:
+def _row(name: str, kind: str, account: str, found: Found) -> Who:
     facts = found.check.facts
-    made = Who(
+    return Who(
         principal=name,
         kind=kind,
         account=account,
@@ -224,8 +227,10 @@ def _row(name: str, kind: str, account: str, found: Found, before: Who | None) -
         reasons=found.reasons,
         assumptions=found.check.assumptions,
     )
-    if before is None or found.yes:
-        return made
+
+
+def _with_more(before: Who, made: Who) -> Who:
+    """An unknown with the reasons of another meaning of the question."""
     return replace(
         before,
         reasons=tuple(sorted({*before.reasons, *made.reasons})),
