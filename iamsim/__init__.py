@@ -1,6 +1,7 @@
 """iamsim: an offline simulator for AWS IAM. `load` reads a snapshot, `can` answers "can X ever do Y on Z".
 
-`paths` lists all minimal ways, `escalations` says what a principal can become.
+`paths` lists all minimal ways, `escalations` says what a principal can become, `who_can` lists callers, `what_can`
+permissions.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from iamsim.query.can import can
     from iamsim.query.escalations import Escalation, Escalations, all_escalations, escalations
     from iamsim.query.paths import Path, paths
+    from iamsim.query.what_can import What, what_can
+    from iamsim.query.what_policy import policy_of
+    from iamsim.query.who_can import Who, who_can
 
 __version__ = "0.1.0"
 __all__ = [
@@ -28,11 +32,16 @@ __all__ = [
     "Path",
     "QueryError",
     "Verdict",
+    "What",
+    "Who",
     "all_escalations",
     "can",
     "escalations",
     "load",
     "paths",
+    "policy_of",
+    "what_can",
+    "who_can",
 ]
 
 _HOMES = {
@@ -51,6 +60,11 @@ _HOMES = {
     "Escalations": "iamsim.query.escalations",
     "all_escalations": "iamsim.query.escalations",
     "escalations": "iamsim.query.escalations",
+    "What": "iamsim.query.what_can",
+    "what_can": "iamsim.query.what_can",
+    "policy_of": "iamsim.query.what_policy",
+    "Who": "iamsim.query.who_can",
+    "who_can": "iamsim.query.who_can",
 }
 
 

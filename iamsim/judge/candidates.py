@@ -176,3 +176,35 @@ def _in_account(account: str) -> Term:
         parts += [Star(field=True), Literal(":")]
     parts += [Star(field=True), Literal(f":{account}:"), Star()]
     return Like(RESOURCE, join(account, parts))
+
+
+def _unnamed(env: Environment, services: frozenset[str]) -> Term:
+    """That a resource of some services (of any, if there are none) is none that an input names; made once."""
+    key = ("unnamed", services)
+    found: Term | None = env.memo.get(key)
+    if found is None:
+        every = not services or "*" in services
+        own = (a for a in env.resources if every or a.count(":") < 5 or a.split(":")[2] in services)
+        named = any_of(t for a in own for t in _itself_and_inside(normal_arn(a)))
+        found = env.memo[key] = not_(named)
+    return found
+
+
+def rest_of(env: Environment, action: str, text: str, account: str) -> Target | None:
+    """The resources that `text` means, that no input names, and that belong to the account of the ARN or, where it tells
+    none, to `account`; None if there are none.
+
+    The roles of a loaded account are all known, so that there are no others to assume.
+    """
+    if text != "*" and (parse_arn(text) is None or fits(action, normal_arn(text)) is False):
+        return None
+    field = text.split(":", 5)[4] if text != "*" else "*"
+    owner = field if field.isdigit() else account
+    if action.lower().startswith(TRUST_ACTIONS) and owner in env.accounts:
+        return None
+    asked = Pattern("*", (Star(),)) if text == "*" else arn_pattern(tokenize(text, variables=False))[0]
+    shapes = [shape_of(p) for p in resource_arn_patterns(action)]
+    named = _unnamed(env, frozenset(t.split(":")[2] for t in resource_arn_patterns(action)))
+    where = TRUE if field == owner else any_of((_in_account(owner), _in_account("")))
+    fitting = any_of(Like(RESOURCE, s) for s in shapes) if shapes else TRUE
+    return Target(None, owner, all_of((Like(RESOURCE, asked), fitting, where, named)))

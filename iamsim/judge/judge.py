@@ -118,7 +118,11 @@ def _further(facts: Facts, extra: Extra, number: int) -> Facts:
 
 def decide_check(ask: Ask, facts: Facts, domain: Term = TRUE) -> Found:
     """The outcome of one operation under the question's condition."""
-    asked = operation_of(ask, facts, domain)
+    return decided(ask, operation_of(ask, facts, domain))
+
+
+def decided(ask: Ask, asked: Found) -> Found:
+    """The outcome of an operation that `operation_of` made."""
     term = asked.term
     settled = settle(term, background_of(asked), ask.limits, ask.engine)
     if isinstance(settled.sure, Sat):

@@ -68,28 +68,17 @@ class Prepared:
 
 def prepare(env: Environment, principal: str, action: str, resource: str, options: Options) -> Prepared:
     """The checks that a question comes to. Raises QueryError if it cannot be asked, InputError for a bad document."""
-    given = _given(options.context)
-    question = _question(principal, action, resource, options, given)
-    ask = Ask(
-        env=env,
-        given=given,
-        when=_when(options.when),
-        ever=not options.strict,
-        missing=options.missing,
-        documents=_documents(options.session_policy, options.endpoint_policy),
-        also=tuple(_also(env, pair, options) for pair in options.also),
-        limits=options.limits or Limits(),
-        engine=options.engine,
-    )
+    question = _question(principal, action, resource, options, _given(options.context))
+    ask = asked_of(env, principal, action, resource, options)
     callers = read_callers(env, principal)
-    actions, warnings = _actions(action)
+    actions, warnings = read_actions(action)
     runs: list[Run] = []
     notes: dict[str, None] = {}
     unfit: QueryError | None = None
     for caller in callers:
         for name in possible_actions(env, caller, actions):
             try:
-                found = _targets(ask, name, resource, caller, options)
+                found = targets_of(ask, name, resource, caller.account, options)
             except QueryError as error:
                 unfit = error
                 continue
@@ -100,10 +89,27 @@ def prepare(env: Environment, principal: str, action: str, resource: str, option
     return Prepared(ask, question, tuple(runs), tuple(notes), warnings, options)
 
 
+def asked_of(env: Environment, principal: str, action: str, resource: str, options: Options) -> Ask:
+    """What all checks of a question share. Raises as `prepare`."""
+    given = _given(options.context)
+    _question(principal, action, resource, options, given)
+    return Ask(
+        env=env,
+        given=given,
+        when=_when(options.when),
+        ever=not options.strict,
+        missing=options.missing,
+        documents=_documents(options.session_policy, options.endpoint_policy),
+        also=tuple(_also(env, pair, options) for pair in options.also),
+        limits=options.limits or Limits(),
+        engine=options.engine,
+    )
+
+
 def _also(env: Environment, pair: tuple[str, str], options: Options) -> Extra:
     """A further check of the operation, on one resource."""
     action, resource = pair
-    names, _ = _actions(action)
+    names, _ = read_actions(action)
     if len(names) != 1 or (resource != "*" and ("*" in resource or "?" in resource)):
         raise QueryError(f"`{action}` on `{resource}` is no single check", "name one action and one resource in each")
     found = targets(
@@ -112,12 +118,13 @@ def _also(env: Environment, pair: tuple[str, str], options: Options) -> Extra:
     return Extra(names[0].lower(), found[0].resource or resource, found[0].owner)
 
 
-def _targets(ask: Ask, name: str, resource: str, caller: Caller, options: Options) -> tuple[Target, ...]:
+def targets_of(ask: Ask, name: str, resource: str, account: str | None, options: Options) -> tuple[Target, ...]:
+    """The meanings of the resource for an action and a caller of `account`; raises as `targets`."""
     return targets(
         ask.env,
         name,
         resource,
-        caller.account,
+        account,
         any_resource=options.any_resource,
         owner=options.resource_account,
         closed=ask.missing == "closed",
@@ -199,7 +206,7 @@ def _policy(value: Any, kind: PolicyKind, name: str) -> Policy:
     return policy
 
 
-def _actions(text: str) -> tuple[tuple[str, ...], tuple[Diagnostic, ...]]:
+def read_actions(text: str) -> tuple[tuple[str, ...], tuple[Diagnostic, ...]]:
     """The actions that the question means, and a warning if the data does not know the action."""
     service, colon, name = text.partition(":")
     if text != "*" and (not colon or not service or not name or any(c.isspace() for c in text)):

@@ -35,7 +35,7 @@ def answer_json(answer: Answer, id: Any = None, *, more_notes: tuple[str, ...] =
         "reasons": list(answer.reasons),
         "assumptions": list(answer.assumptions),
         "notes": [*answer.notes, *more_notes],
-        "warnings": [_diagnostic(d) for d in answer.warnings],
+        "warnings": [diagnostic_json(d) for d in answer.warnings],
         "data_date": answer.data_date,
     }
 
@@ -44,7 +44,7 @@ def error_json(error: Exception, id: Any = None) -> dict[str, Any]:  # noqa: A00
     """The error object that stands in place of an answer; `kind` is `input`, `query` or `internal`."""
     match error:
         case InputError():
-            kind, remedy, found = "input", error.help, [_diagnostic(d) for d in error.diagnostics]
+            kind, remedy, found = "input", error.help, [diagnostic_json(d) for d in error.diagnostics]
         case QueryError():
             kind, remedy, found = "query", error.help, []
         case _:
@@ -163,7 +163,8 @@ def _item(cited: Cited) -> dict[str, Any]:
     return {"text": place.pop("text"), "role": cited.role, **place, "details": list(cited.details)}
 
 
-def _diagnostic(diagnostic: Diagnostic) -> dict[str, Any]:
+def diagnostic_json(diagnostic: Diagnostic) -> dict[str, Any]:
+    """A diagnostic as a JSON value."""
     return {
         "id": diagnostic.id,
         "severity": diagnostic.severity.value,

@@ -1,0 +1,298 @@
+"""The question "who can do ACTION on RESOURCE": all callers for which `can` says yes or unknown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from iamsim.env.granted import granted_actions, has_action
+from iamsim.env.index import index_of
+from iamsim.errors import QueryError
+from iamsim.ir.term import TRUE, Term, strip
+from iamsim.judge.answer import Verdict
+from iamsim.judge.callers import read_callers
+from iamsim.judge.members import groups, scene_of
+from iamsim.query.can import can
+from iamsim.query.prepare import Options, asked_of, read_actions, targets_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from iamsim.diagnostics import Diagnostic
+    from iamsim.env.types import Environment
+    from iamsim.judge.answer import Answer
+    from iamsim.judge.candidates import Target
+    from iamsim.judge.judge import Ask, Found
+    from iamsim.judge.members import Scene
+
+    Progress = Callable[[int], None]
+
+_FEW = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """A caller that can have the request allowed (YES), or of which that is not known (UNKNOWN).
+
+    `principal` is a caller as `can` takes it: an ARN, a service, `anonymous`, `oidc://…`; it is `*` for accounts that no input
+    holds. `kind` is user, role, root, account, service, token, anonymous or outside. `condition` is what the request has to
+    satisfy, TRUE if nothing. `steps` are the principals that a path goes through, empty for a direct yes. Of a question with
+    wildcards `action` and `resource` are those that are allowed, the resource `*` where it is some resource.
+    """
+
+    principal: str
+    kind: str
+    account: str | None
+    verdict: Verdict
+    action: str
+    resource: str
+    condition: Term = TRUE
+    steps: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WhoAsked:
+    """A question as it was understood, its warnings, and its rows, which are decided while they are read."""
+
+    action: str
+    resource: str
+    via: str
+    warnings: tuple[Diagnostic, ...]
+    rows: Iterator[Who]
+
+
+def who_can(
+    env: Environment, action: str, resource: str, *, progress: Progress | None = None, **options: Any
+) -> Iterator[Who]:
+    """The callers that can ever do `action` on `resource`, and those of which it is not known, as they are decided.
+
+    A loaded user or role (as some session of it) is listed iff `can` with the same `options` says yes or unknown for it;
+    `via` is `direct` by default. Besides, as far as policies of the resource reach them: root users, services, other
+    accounts, holders of tokens, anonymous callers. Order: users and roles by account and ARN, then the others by kind and
+    name. `progress` is called with the number of users and roles that are decided. Raises QueryError, at once, for a question
+    that cannot be asked.
+    """
+    return ask_who(env, action, resource, progress=progress, **options).rows
+
+
+def ask_who(
+    env: Environment, action: str, resource: str, *, progress: Progress | None = None, **options: Any
+) -> WhoAsked:
+    """As `who_can`, with what has to be said of the question itself."""
+    given = Options(**{"via": "direct", **options})
+    if given.also:
+        raise QueryError("who-can takes one check", "ask `can` about each caller with --also")
+    ask = asked_of(env, "*", action, resource, given)
+    actions, warnings = read_actions(action)
+    actions = _spoken(env, actions)
+    index = index_of(env)
+    accounts: dict[str | None, list[int]] = {a: [] for a in sorted(env.accounts)}
+    for i, principal in enumerate(index.principals):
+        accounts.setdefault(principal.account, []).append(i)
+    meant = _Meanings(ask, actions, resource, given)
+    first = next(iter(sorted(a for a in accounts if a is not None)), None)
+    meant.of(first)
+    rows = _rows(meant, {a: accounts[a] for a in sorted(accounts, key=str)}, action, resource, given, progress)
+    return WhoAsked(action, resource, given.via, warnings, rows)
+
+
+def _spoken(env: Environment, actions: tuple[str, ...]) -> tuple[str, ...]:
+    """The actions of `actions` of which some Allow of the environment speaks, at least one; few are returned as they are."""
+    if len(actions) <= _FEW:
+        return actions
+    index = index_of(env)
+    policies = [*index.documents, *(r.policy for r in env.resources.values()), *(p.trust for p in index.principals)]
+    bits = granted_actions(policies)
+    return tuple(a for a in actions if has_action(bits, a.lower())) or actions[:1]
+
+
+class _Meanings:
+    """What the question means for the callers of an account: scenes, each made once."""
+
+    def __init__(self, ask: Ask, actions: tuple[str, ...], resource: str, options: Options) -> None:
+        self.ask = ask
+        self.actions = actions
+        self.resource = resource
+        self.options = options
+        self.made: dict[object, Scene] = {}
+        fixed = "*" not in resource and "?" not in resource
+        self.same: tuple[tuple[str, Target], ...] | None = None
+        self.fixed = fixed
+
+    def of(self, account: str | None) -> Iterator[Scene]:
+        """The scenes for callers of `account`. Raises QueryError, at once, if no action fits the resource."""
+        found = self.same
+        if found is None:
+            found = self._targets(account)
+            if self.fixed and all(t.resource != "*" for _, t in found):
+                self.same = found
+        return (self._scene(name, target) for name, target in found)
+
+    def _targets(self, account: str | None) -> tuple[tuple[str, Target], ...]:
+        out: list[tuple[str, Target]] = []
+        unfit: QueryError | None = None
+        for name in self.actions:
+            try:
+                out += ((name, t) for t in targets_of(self.ask, name, self.resource, account, self.options))
+            except QueryError as error:
+                unfit = error
+        if not out and unfit is not None:
+            raise unfit
+        return tuple(out)
+
+    def _scene(self, name: str, target: Target) -> Scene:
+        key = (name, target.resource, target.domain, None if target.holder is None else target.holder.arn)
+        found = self.made.get(key)
+        if found is None:
+            found = self.made[key] = scene_of(self.ask, name.lower(), target)
+        elif found.target != target:
+            found = self.made[key] = replace(found, target=target)
+        return found
+
+
+def _rows(
+    meant: _Meanings,
+    accounts: dict[str | None, list[int]],
+    action: str,
+    resource: str,
+    options: Options,
+    progress: Progress | None,
+) -> Iterator[Who]:
+    index = index_of(meant.ask.env)
+    done = 0
+    for account, members in accounts.items():
+        scenes = meant.of(account)
+        found = _decided(meant, scenes, members)
+        for i in members:
+            row = found.get(i)
+            if options.via != "direct" and (row is None or row.verdict is not Verdict.YES):
+                arn = index.principals[i].arn
+                row = _further(meant.ask.env, arn, index.principals[i].kind.value, action, resource, options)
+            if row is not None:
+                yield row
+            done += 1
+            if progress is not None and options.via != "direct":
+                progress(done)
+        if progress is not None:
+            progress(done)
+    yield from _beside(meant, next(iter(accounts), None), action, resource, options)
+
+
+def _beside(meant: _Meanings, account: str | None, action: str, resource: str, options: Options) -> Iterator[Who]:
+    """The rows of callers that are no loaded users and roles."""
+    from iamsim.query.who_else import any_account, others
+
+    for _ in meant.of(account):
+        pass  # a list of users and roles that are all decided may have left out some meaning
+    for name, kind in others(meant.ask, tuple(meant.made.values()), options.resource_account):
+        row = _further(meant.ask.env, name, kind, action, resource, options)
+        if row is not None:
+            yield row
+    beyond = any_account(meant.ask, tuple(meant.made.values()))
+    if beyond is not None:
+        yield beyond
+
+
+def _decided(meant: _Meanings, scenes: Iterator[Scene], members: list[int]) -> dict[int, Who]:
+    """The rows of the principals that are no NO by themselves."""
+    index = index_of(meant.ask.env)
+    out: dict[int, Who] = {}
+    left = list(members)
+    for scene in scenes:
+        if not left:
+            break
+        for found, alike in groups(scene, left):
+            first = index.principals[alike[0]]
+            model = _row(first.arn, first.kind.value, first.account, found)
+            for i in alike:
+                p = index.principals[i]
+                made = replace(model, principal=p.arn, kind=p.kind.value, account=p.account)
+                out[i] = made if found.yes or i not in out else _with_more(out[i], made)
+        left = [i for i in left if i not in out or out[i].verdict is not Verdict.YES]
+    return out
+
+
+def _row(name: str, kind: str, account: str, found: Found) -> Who:
+    facts = found.check.facts
+    return Who(
+        principal=name,
+        kind=kind,
+        account=account,
+        verdict=Verdict.YES if found.yes else Verdict.UNKNOWN,
+        action=_spelled(facts.action or "*"),
+        resource=facts.resource or (f"{facts.holder.arn}/*" if facts.holder is not None else "*"),
+        condition=strip(found.term),
+        reasons=found.reasons,
+        assumptions=found.check.assumptions,
+    )
+
+
+def _with_more(before: Who, made: Who) -> Who:
+    """An unknown with the reasons of another meaning of the question."""
+    return replace(
+        before,
+        reasons=tuple(sorted({*before.reasons, *made.reasons})),
+        assumptions=tuple(sorted({*before.assumptions, *made.assumptions})),
+    )
+
+
+def _spelled(action: str) -> str:
+    from iamsim.aws.actions import action_info
+
+    info = action_info(action)
+    return info.name if info is not None else action
+
+
+def _further(env: Environment, name: str, kind: str, action: str, resource: str, options: Options) -> Who | None:
+    """The row of a caller by the answer of `can`, if that is no NO; None also for what is no caller."""
+    try:
+        callers = read_callers(env, name)
+    except QueryError:
+        return None
+    answer = can(env, name, action, resource, **options_of(options))
+    if answer.verdict is Verdict.NO:
+        return None
+    return _of_answer(answer, name, kind, callers[0].account)
+
+
+def _of_answer(answer: Answer, name: str, kind: str, account: str | None) -> Who:
+    witness = answer.witness
+    return Who(
+        principal=name,
+        kind=kind,
+        account=account,
+        verdict=answer.verdict,
+        action=answer.question.action if witness is None else witness.request.action,
+        resource=answer.question.resource if witness is None else witness.request.resource,
+        condition=answer.residual if answer.residual is not None else TRUE,
+        steps=tuple(hop.target for hop in answer.path),
+        reasons=answer.reasons,
+        assumptions=answer.assumptions,
+    )
+
+
+def options_of(options: Options) -> dict[str, Any]:
+    """The options as keyword arguments of `can`."""
+    return {name: getattr(options, name) for name in Options.__slots__}
+
+
+def excused(env: Environment, names: Sequence[str]) -> Callable[[Who], bool]:
+    """Whether a row is one of the callers that `names` mean, as `can` reads them; patterns mean all that fit.
+
+    `root` means every root user, `ACCOUNT:root` that of one account, `nobody` nobody. Raises QueryError for a name that fits
+    nothing or, without wildcards, more than one principal.
+    """
+    meant: set[str] = set()
+    for name in names:
+        text = name.strip()
+        if text == "nobody":
+            continue
+        if text == "root":
+            meant.add("root")
+        elif text.startswith(("oidc://", "saml://")):
+            meant.add(text)
+        else:
+            meant |= {c.arn or str(c).removeprefix("service ") for c in read_callers(env, text)}
+    return lambda row: row.principal in meant or (row.kind == "root" and "root" in meant)
