@@ -75,7 +75,7 @@ def _redundant(entry: Held, dead: set[int]) -> Iterator[Found]:
         because = _because(policy, statement, others)
         if because is None:
             continue
-        left.remove(statement)
+        left = [s for s in left if s is not statement]
         names = [f"statement {s.sid}" if s.sid else f"statement {s.index + 1}" for s in because]
         verb = "denies" if statement.effect is Effect.DENY else "allows"
         does = "denied" if statement.effect is Effect.DENY else "allowed, or denied,"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from iamsim.aws.actions import action_info, expand, resource_arn_patterns
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from iamsim.model.policy import Statement
 
 _MANAGES = "Permissions management"
+_WRITES = re.compile(r":(?:Put|Attach|Add|Create|Set|Update)\w*(?:Policy|Permission|Grant|Acl)")
 _TRIED = 6
 """Actions that are tried for one holder before it is taken to be limited by something else."""
 
@@ -73,10 +75,9 @@ def _all_resources(statement: Statement) -> bool:
 
 
 def _managing(text: str) -> tuple[str, ...]:
-    """The actions that match and manage permissions, by the reference's access level."""
-    return tuple(
-        a for a in expand(text) if (i := action_info(a)) and i.access_level == _MANAGES and not i.permission_only
-    )
+    """The actions that match and write permissions: by the reference's access level, which is wide, and by their names."""
+    named = [a for a in expand(text) if _WRITES.search(a)]
+    return tuple(a for a in named if (i := action_info(a)) and _MANAGES in i.access_level and not i.permission_only)
 
 
 def _not_spared(statement: Statement) -> tuple[str, ...]:

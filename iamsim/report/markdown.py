@@ -30,13 +30,14 @@ if TYPE_CHECKING:
 LONGEST = 60_000
 """Characters of a comment; a pull request takes 65,536."""
 
-_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-!|~&@:])")
+# signs anywhere, lists and headings at the start, and what becomes a link, a mention or a picture by itself
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>!|~&@#$]|:(?=\S)|^\s*[-+=]|(?<=\d)[.)](?=\s)|(?<=\bwww)\.", re.IGNORECASE)
 _TEXT = 1000
 
 
 def plain(text: str) -> str:
     """`text` on one line, of which Markdown makes nothing: neither markup nor links, mentions or HTML."""
-    return _MARKUP.sub(lambda m: f"&#{ord(m[1])};", printable(text, _TEXT))
+    return _MARKUP.sub(lambda m: "".join(f"&#{ord(c)};" for c in m[0]), printable(text, _TEXT))
 
 
 def code(text: str) -> str:
