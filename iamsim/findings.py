@@ -218,7 +218,7 @@ _ROWS = (
     Finding("allow-everything", W, "every action on every resource", "name the actions and resources that are needed"),
     Finding(
         "allow-permissions",
-        W,
+        I,
         "a wildcard that takes in the management of permissions",
         "name the actions that are needed, or narrow the resources",
     ),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.aws.actions import action_info, expand, resource_arn_patterns
 from iamsim.check.model import Found
-from iamsim.check.policies import Held, held, patterns, place_of, title, unique
+from iamsim.check.policies import Held, held, patterns, place_of, title
 from iamsim.errors import QueryError
 from iamsim.findings import printable
 from iamsim.judge.answer import Verdict
@@ -55,11 +55,11 @@ def _statement(env: Environment, entry: Held, statement: Statement) -> Iterator[
     else:
         wild = [p.text for _, p in patterns(action) if "*" in p.text or "?" in p.text]
         named = {p.text.lower() for _, p in patterns(action)}
-        managing = unique(a for t in wild for a in _managing(t) if a.lower() not in named)
+        managing = sorted({a for t in wild for a in _managing(t) if a.lower() not in named}, key=_telling)
         if managing:
             texts = _few([printable(t) for t in wild if _managing(t)])
             yield from _shown(
-                env, entry, statement, "allow-permissions", f"{texts} takes in {_few(managing)}", managing
+                env, entry, statement, "allow-permissions", f"allows {_few(managing)} by {texts}", managing
             )
 
 
@@ -78,6 +78,11 @@ def _managing(text: str) -> tuple[str, ...]:
     """The actions that match and write permissions: by the reference's access level, which is wide, and by their names."""
     named = [a for a in expand(text) if _WRITES.search(a)]
     return tuple(a for a in named if (i := action_info(a)) and _MANAGES in i.access_level and not i.permission_only)
+
+
+def _telling(action: str) -> tuple[bool, bool, str]:
+    """The order in which actions are told: what most people know first."""
+    return action.partition(":")[0] not in ("iam", "kms", "lambda", "s3"), "Policy" not in action, action
 
 
 def _not_spared(statement: Statement) -> tuple[str, ...]:
