@@ -39,7 +39,9 @@ _TEXT = 4000
 def report_sarif(
     report: Report, fail_on: FailOn = FailOn.ERROR, unknown: str | None = None, *, version: str = ""
 ) -> dict[str, Any]:
-    """The report of iamsim `version` as a SARIF log with one run. Rules that hold are no results; what is not known is of the kind `open`.
+    """The report of iamsim `version` as a SARIF log with one run.
+
+    Rules that hold are no results; what is not known is of the kind `open`.
 
     Source: OASIS, "Static Analysis Results Interchange Format (SARIF) Version 2.1.0".
     """

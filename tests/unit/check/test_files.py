@@ -19,7 +19,12 @@ def test_a_rule_has_its_attributes():
         "  reason 'the; reason' waived until 2027-03-31 for \"INC-1 # x\"\n"
     )
     (rule,) = read_rules(text, "dir/x.iamq").rules
-    assert (rule.id, rule.severity.value, rule.expect, rule.reason) == ("a-reads-nothing", "warning", "no", "the; reason")
+    assert (rule.id, rule.severity.value, rule.expect, rule.reason) == (
+        "a-reads-nothing",
+        "warning",
+        "no",
+        "the; reason",
+    )
     assert rule.waiver == Waiver("2027-03-31", "INC-1 # x")
     assert (rule.line, rule.column) == (2, 1)
     assert rule.text == "can user/a do s3:GetObject on arn:aws:s3:::b/k via direct"
@@ -37,7 +42,7 @@ def test_names_stand_for_their_members():
     text = (
         "let people = user/a, 111122223333:user/b\n"
         "let all = $people, account 444455556666, service lambda.amazonaws.com\n"
-        "let things = arn:aws:s3:::b/k, \"arn:aws:s3:::b/a,b\"\n"
+        'let things = arn:aws:s3:::b/k, "arn:aws:s3:::b/a,b"\n'
         "can $all do s3:GetObject on $things except $people, role/x expect no\n"
     )
     (rule,) = read_rules(text, "x").rules
@@ -66,7 +71,7 @@ BROKEN = [
     ("suppress trust-acount on role/a for x", 5, 10, "`trust-acount` is no finding", "did you mean `trust-account`?"),
     ("suppress trust-account on role/a", 5, 33, "the text ends too early: expected `for` or `until`", ""),
     ("can user/a do s3:GetObject on * when aws:SourceIp in 10.0.0.0/33 expect no", 5, 54, "`10.0.0.0/33` is no CIDR block", ""),
-    ("can user/a do s3:GetObject on \"unclosed expect no", 5, 31, "", "the quoted text is not closed in its line"),
+    ('can user/a do s3:GetObject on "unclosed expect no', 5, 31, '', 'the quoted text is not closed in its line'),
 ]  # fmt: skip
 
 
@@ -91,7 +96,7 @@ def test_several_broken_entries_are_all_told():
 
 
 def test_quotes_and_comments_do_not_end_an_entry():
-    text = f"can\n{GOOD} reason 'a;b' id a # ; can\n{GOOD} reason \"c;\\\"d\" id b\n"
+    text = f'can\n{GOOD} reason \'a;b\' id a # ; can\n{GOOD} reason "c;\\"d" id b\n'
     found = read_rules(text, "x.iamq")
     assert [(r.id, r.reason) for r in found.rules] == [("a", "a;b"), ("b", 'c;"d')]
     assert len(found.problems) == 1

@@ -111,28 +111,28 @@ def spoken(found):
     return " ".join((found.message, *found.proof))
 
 
-@pytest.mark.parametrize(("id", "bad", "near", "says"), CASES, ids=[f"{i}-{c[0]}" for i, c in enumerate(CASES)])
-def test_a_finding_fires_and_a_near_miss_does_not(id, bad, near, says, tmp_path):
+@pytest.mark.parametrize(("name", "bad", "near", "says"), CASES, ids=[f"{i}-{c[0]}" for i, c in enumerate(CASES)])
+def test_a_finding_fires_and_a_near_miss_does_not(name, bad, near, says, tmp_path):
     (tmp_path / "bad").mkdir()
     (tmp_path / "near").mkdir()
-    found = [f for f in findings(environment(tmp_path / "bad", **bad)) if f.id == id]
+    found = [f for f in findings(environment(tmp_path / "bad", **bad)) if f.id == name]
     assert len(found) == 1
     assert says in spoken(found[0])
-    assert found[0].proof or found[0].witness or id.startswith("policy-")
+    assert found[0].proof or found[0].witness or name.startswith("policy-")
     assert found[0].origin.source.endswith(".json")
-    assert [f.message for f in findings(environment(tmp_path / "near", **near)) if f.id == id] == []
+    assert [f.message for f in findings(environment(tmp_path / "near", **near)) if f.id == name] == []
 
 
 def test_every_finding_of_a_check_has_a_case_and_a_section():
     made = set(re.findall(r'"([a-z]+-[a-z-]+|quota)"', "".join(
         p.read_text(encoding="utf-8") for p in sorted((ROOT / "iamsim/check").glob("*.py"))
     )))  # fmt: skip
-    ids = {id for id in FINDINGS if id in made}
+    ids = {row for row in FINDINGS if row in made}
     assert {c[0] for c in CASES} >= ids
     page = (ROOT / "docs/findings.md").read_text(encoding="utf-8")
     sections = set(re.findall(r"^### ([a-z-]+)$", page, re.MULTILINE))
     assert sections == ids
-    assert [id for id in FINDINGS if f"`{id}`" not in page and id not in sections] == []
+    assert [row for row in FINDINGS if f"`{row}`" not in page and row not in sections] == []
 
 
 def test_witnesses_are_requests_that_the_snapshot_allows(tmp_path):
