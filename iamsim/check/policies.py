@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from iamsim.aws.universe import bits_of, universe
 from iamsim.env.hits import label_of
 from iamsim.env.types import MissingPolicy
+from iamsim.model.pattern import plain
 from iamsim.model.policy import Malformed, PolicyKind
 
 if TYPE_CHECKING:
@@ -113,3 +116,18 @@ def element(name: str, match: Match, index: int, statement: Statement) -> tuple[
 def unique(items: Iterable[str]) -> tuple[str, ...]:
     """The items in order, each once."""
     return tuple(dict.fromkeys(items))
+
+
+@lru_cache(maxsize=65536)
+def action_bits(match: Match | None) -> int:
+    """The set of known actions that an action element names, with one bit more for all that are not known."""
+    every = universe()
+    unknown = 1 << len(every.names)
+    if match is None:
+        return every.all | unknown
+    bits = 0
+    for _, pattern in patterns(match):
+        text = pattern.text.lower()
+        bits |= every.all if text in ("*", "*:*") else bits_of(text)
+        bits |= 0 if pattern == plain(pattern.text) else unknown
+    return (every.all & ~bits) | unknown if match.negated else bits

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.check.model import Found
 from iamsim.check.outsiders import account_of, whole_account
-from iamsim.check.policies import patterns, unique
+from iamsim.check.policies import action_bits, patterns, unique
 from iamsim.diagnostics import Origin
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.errors import QueryError
@@ -125,7 +125,7 @@ def _duplicates(roles: list[Principal]) -> Iterator[Found]:
     groups: dict[object, list[Principal]] = {}
     for role in roles:
         if isinstance(role.trust, Policy) and role.trust.malformed is None and _whole(role) is not None:
-            groups.setdefault((role.account, role.trust.statements, role.tags), []).append(role)
+            groups.setdefault((role.account, role.trust.statements, role.tags, _signature(role)), []).append(role)
     for group in groups.values():
         first: list[Principal] = []
         for role in group:
@@ -153,6 +153,17 @@ def _whole(principal: Principal, groups: tuple[Policy | MissingPolicy, ...] = ()
 def _joined(statements: list[Statement], version: str) -> Policy:
     numbered = tuple(replace(s, index=i) for i, s in enumerate(statements))
     return Policy(kind=PolicyKind.IDENTITY, name="all", arn=None, version=version, statements=numbered)
+
+
+def _signature(role: Principal) -> tuple[int, int]:
+    """The known actions that its policies allow, and those that they deny, somewhere: equal for roles that do the same, but
+    for statements that match nothing.
+    """
+    whole = _whole(role)
+    bits = {Effect.ALLOW: 0, Effect.DENY: 0, Effect.BOTH: 0}
+    for statement in whole.statements if whole is not None else ():
+        bits[statement.effect] |= action_bits(statement.action)
+    return bits[Effect.ALLOW], bits[Effect.DENY]
 
 
 def _same(a: Principal, b: Principal) -> bool:

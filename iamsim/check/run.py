@@ -35,7 +35,7 @@ def check(
     found: Iterable[Found] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Report:
-    """The rules of `files` and the findings of `env` (`found`: these instead) as of the day `today`.
+    """The rules of `files` and the findings of `env` as of the day `today`; `found`: these instead, `()` if none were looked for.
 
     A rule whose question cannot be asked of this snapshot is a problem, as is one that cannot be read.
     """
@@ -55,12 +55,13 @@ def check(
             outcomes.append(decide(env, rule, today))
         except QueryError as error:
             problems.append(_problem(rule, str(error), error.help))
-    counted, idle = count(findings(env) if found is None else found, (s for f in listed for s in f.suppressions), today)
+    all_found = findings(env) if found is None else tuple(found)
+    counted, idle = count(all_found, (s for f in listed for s in f.suppressions), today)
     return Report(
         outcomes=tuple(outcomes),
         findings=counted,
         problems=tuple(sorted(problems, key=lambda p: (p.source, p.line, p.column))),
-        idle=idle,
+        idle=idle if all_found or found is None else (),
         today=today.isoformat(),
         data_date=data_date(),
     )

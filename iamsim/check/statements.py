@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from iamsim.aws.universe import bits_of, universe
 from iamsim.check.model import Found
-from iamsim.check.policies import Held, held, patterns, place_of, title
+from iamsim.check.policies import Held, action_bits, held, patterns, place_of, title
 from iamsim.ir.lower import arn_pattern
 from iamsim.ir.term import all_of
 from iamsim.judge.answer import Verdict
-from iamsim.model.pattern import Pattern, plain, tokenize
+from iamsim.model.pattern import Pattern, tokenize
 from iamsim.model.policy import Effect, Malformed, Match, PolicyKind, Statement
 from iamsim.query.compare import narrower, narrower_in_future
 from iamsim.query.satisfy import clash, model_of, parts_of
@@ -109,11 +107,11 @@ def _because(policy: Policy, statement: Statement, others: list[Statement]) -> l
     """The fewest of `others` (none can be left out) that leave nothing to `statement`; None if they leave something."""
     deny = statement.effect is Effect.DENY
     others = [s for s in others if not deny or s.effect is Effect.DENY]
-    others = [s for s in others if _bits(s.action) & _bits(statement.action)]
+    others = [s for s in others if action_bits(s.action) & action_bits(statement.action)]
     covered = 0
     for s in others:
-        covered |= _bits(s.action)
-    if not others or _bits(statement.action) & ~covered or not _implied(policy, statement, others):
+        covered |= action_bits(s.action)
+    if not others or action_bits(statement.action) & ~covered or not _implied(policy, statement, others):
         return None
     needed = list(others)
     for s in others:
@@ -145,18 +143,3 @@ _EVERYTHING = Statement(
     resource=Match(False, (Pattern("*", tokenize("*").parts),)),
     conditions=(),
 )
-
-
-@lru_cache(maxsize=65536)
-def _bits(match: Match | None) -> int:
-    """The set of known actions that an action element names, with one bit more for all that are not known."""
-    every = universe()
-    unknown = 1 << len(every.names)
-    if match is None:
-        return every.all | unknown
-    bits = 0
-    for _, pattern in patterns(match):
-        text = pattern.text.lower()
-        bits |= every.all if text in ("*", "*:*") else bits_of(text)
-        bits |= 0 if pattern == plain(pattern.text) else unknown
-    return (every.all & ~bits) | unknown if match.negated else bits

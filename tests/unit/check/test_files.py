@@ -71,7 +71,7 @@ BROKEN = [
     ("suppress trust-acount on role/a for x", 5, 10, "`trust-acount` is no finding", "did you mean `trust-account`?"),
     ("suppress trust-account on role/a", 5, 33, "the text ends too early: expected `for` or `until`", ""),
     ("can user/a do s3:GetObject on * when aws:SourceIp in 10.0.0.0/33 expect no", 5, 54, "`10.0.0.0/33` is no CIDR block", ""),
-    ('can user/a do s3:GetObject on "unclosed expect no', 5, 31, '', 'the quoted text is not closed in its line'),
+    ('can user/a do s3:GetObject on "unclosed expect no', 5, 31, "", "the quoted text is not closed in its line"),
 ]  # fmt: skip
 
 
