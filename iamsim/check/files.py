@@ -11,7 +11,7 @@ from iamsim.check.model import Problem, Rule, RuleFile, Suppression
 from iamsim.diagnostics import Severity
 from iamsim.env.files import bytes_of, text_of
 from iamsim.errors import InputError
-from iamsim.findings import FINDINGS, printable
+from iamsim.findings import FINDINGS
 from iamsim.model.grammar import SyntaxProblem, nearest, parse, snippet
 from iamsim.model.pattern import match, tokenize
 from iamsim.query.condition import Refused
@@ -213,8 +213,3 @@ def _names(subject: str) -> tuple[str, ...]:
     kind, _, path = fields[5].partition("/")
     short = f"{kind}/{path.rpartition('/')[2]}"
     return (subject, f"{fields[4]}:{fields[5]}", f"{fields[4]}:{short}", fields[5], short)
-
-
-def described(problem: Problem) -> str:
-    """The problem with its place, on one line."""
-    return f"{printable(problem.source)}:{problem.line}:{problem.column}: {problem.message}"

@@ -59,7 +59,7 @@ def _actions(entry: Held, statement: Statement) -> Iterator[Found]:
         yield Found(
             id="action-unknown",
             message=f"{title(entry.policy, statement)}: {what}",
-            origin=place_of(entry, statement, *element("Action", statement.action, index, statement)),
+            origin=place_of(entry, statement, *element("Action", statement.action, index)),
             subjects=entry.subjects,
             proof=(f"none of the {len(expand('*'))} actions of the data of {data_date()} matches it",),
             help=f"did you mean `{near}`?" if near else "",
@@ -177,10 +177,11 @@ def _resources(entry: Held, statement: Statement) -> Iterator[Found]:
         yield Found(
             id="resource-unfit",
             message=f"{title(entry.policy, statement)}: `{printable(pattern.text)}` works on none of its resources",
-            origin=place_of(entry, statement, *element("Action", statement.action, index, statement)),
+            origin=place_of(entry, statement, *element("Action", statement.action, index)),
             subjects=entry.subjects,
             proof=(
-                f"it works on {', '.join(takes[:3])}" if takes else "it works on `*` only, having no resource type",
+                f"by the reference of {data_date()} it works on "
+                + (", ".join(takes[:3]) if takes else "`*` only, having no resource type"),
                 f"the statement names {', '.join(printable(t) for t in texts[:3])}"
                 + (f" and {len(texts) - 3} more" if len(texts) > 3 else ""),
             ),

@@ -48,6 +48,10 @@ def held(env: Environment) -> tuple[Held, ...]:
             row = rows.setdefault((str(policy.origin), policy.kind), (policy, {}, {}))
             row[1].setdefault(policy.arn or subject)
             row[2].update({p.arn: p for p in holders})
+        for origin, kind in list(rows):
+            # a managed policy that is a boundary is one policy, read twice
+            if kind is PolicyKind.BOUNDARY and (origin, PolicyKind.IDENTITY) in rows:
+                del rows[origin, kind]
         found = env.memo["held"] = tuple(
             Held(p, tuple(subjects), tuple(holders.values())) for _, (p, subjects, holders) in sorted(rows.items())
         )
@@ -106,9 +110,8 @@ def patterns(match: Match | None) -> tuple[tuple[int, Pattern], ...]:
     return tuple((i, p) for i, p in enumerate(match.patterns) if not isinstance(p, Malformed))
 
 
-def element(name: str, match: Match, index: int, statement: Statement) -> tuple[object, ...]:
+def element(name: str, match: Match, index: int) -> tuple[object, ...]:
     """The path below a statement to entry `index` of its element `name` (`Action`, `Resource`)."""
-    del statement
     whole = f"Not{name}" if match.negated else name
     return (whole, index) if len(match.patterns) > 1 else (whole,)
 

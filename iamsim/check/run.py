@@ -108,26 +108,35 @@ def answers(env: Environment, question: Question) -> Iterator[Said]:
     """The answers to a question with a verdict: one, or for `who can` and with `except` one for each caller it means."""
     match question.verb:
         case Verb.REACH:
-            for who in _callers(env, question):
-                yield _reach(env, question, who)
+            for where, who in _callers(env, question):
+                yield _reach(where, question, who)
         case Verb.WHO_CAN:
             yield from _who_can(env, question)
         case _:
-            for who in _callers(env, question):
-                yield _can(env, question, who)
+            for where, who in _callers(env, question):
+                yield _can(where, question, who)
 
 
-def _callers(env: Environment, question: Question) -> tuple[str, ...]:
-    """The callers that the question is about: as written, or one by one where some of them do not count."""
-    if not question.except_:
-        return (question.caller,)
-    spared = _spared(env, question.except_)
-    named = [c.arn or question.caller for c in read_callers(env, _plain(question.caller))]
-    return tuple(n for n in named if n not in spared)
+def _callers(env: Environment, question: Question) -> tuple[tuple[Environment, str], ...]:
+    """The callers that the question is about, each with the environment that has it: as written, or one by one.
 
-
-def _plain(text: str) -> str:
-    return text.removeprefix("account ") + ":*/*" if text.startswith("account ") else text
+    They are taken one by one for an account, for `outsiders`, and where some of them do not count.
+    """
+    text = question.caller
+    spared = _spared(env, question.except_) if question.except_ else frozenset()
+    if text == "outsiders":
+        wider = with_strangers(env)
+        return tuple((wider.env, arn) for arn in wider.by_account.values() if arn not in spared)
+    if text.startswith("account "):
+        account = text.removeprefix("account ")
+        named = [p.arn for p in env.principals.values() if p.account == account]
+        if not named:
+            raise QueryError(f"no user or role of `{text}` is loaded", "load its account details")
+    elif question.except_:
+        named = [c.arn or text for c in read_callers(env, text)]
+    else:
+        named = [text]
+    return tuple((env, n) for n in named if n not in spared)
 
 
 def _spared(env: Environment, texts: Iterable[str]) -> frozenset[str]:

@@ -59,13 +59,15 @@ def _dead(entry: Held, statement: Statement) -> Found | None:
 
 # --- redundancy
 
+_DOES = {Effect.ALLOW: "allowed", Effect.DENY: "denied"}
+
 
 def _redundant(entry: Held, dead: set[int]) -> Iterator[Found]:
     """Statements without which the policy says the same, the last first; those that were found do not count for the rest."""
     policy = entry.policy
     if policy.kind not in _COMPARED:
         return
-    usable = [s for s in policy.statements if s.index not in dead and _usable(policy, s)]
+    usable = [s for s in policy.statements if s.index not in dead and _usable(s)]
     left = list(usable)
     found: list[Found] = []
     for statement in reversed(usable):
@@ -76,20 +78,21 @@ def _redundant(entry: Held, dead: set[int]) -> Iterator[Found]:
         left = [s for s in left if s is not statement]
         names = [f"statement {s.sid}" if s.sid else f"statement {s.index + 1}" for s in because]
         verb = "denies" if statement.effect is Effect.DENY else "allows"
-        does = "denied" if statement.effect is Effect.DENY else "allowed, or denied,"
+        effects = [e for e, word in _DOES.items() if e in {s.effect for s in because}]
+        does = " or ".join(_DOES[e] for e in effects)
         found.append(
             Found(
                 id="statement-redundant",
                 message=f"{title(policy, statement)} makes no difference",
                 origin=place_of(entry, statement),
                 subjects=entry.subjects,
-                proof=(f"proved: every request that it {verb} is {does} by {' and '.join(names)} already",),
+                proof=(f"proved: every request that it {verb} is {does} already by {' and '.join(names)}",),
             )
         )
     yield from reversed(found)
 
 
-def _usable(policy: Policy, statement: Statement) -> bool:
+def _usable(statement: Statement) -> bool:
     """True iff the comparison, which reads policies as identity policies, says the same of this statement."""
     if statement.malformed is not None or statement.inert or statement.effect is Effect.BOTH:
         return False
@@ -100,7 +103,7 @@ def _usable(policy: Policy, statement: Statement) -> bool:
     if any(isinstance(p, Malformed) for p in parts) or any(c.malformed for c in statement.conditions):
         return False
     short = [p for _, p in patterns(statement.resource) if arn_pattern(p)[1] is not None]
-    return policy.kind is PolicyKind.IDENTITY or not short
+    return not short
 
 
 def _because(policy: Policy, statement: Statement, others: list[Statement]) -> list[Statement] | None:

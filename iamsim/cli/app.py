@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from iamsim.cli.check import CheckFormat, FailOn
+from iamsim.check.counting import FailOn
+from iamsim.cli.check import CheckFormat
 from iamsim.cli.graph import GraphFormat, Only
 from iamsim.cli.options import Engine, Expect, Format, Missing, OnUnknown, Via
 from iamsim.cli.output import Loud, Status, guarded

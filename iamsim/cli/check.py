@@ -10,13 +10,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from iamsim.check.counting import FailOn, Result, result_of
 from iamsim.cli.options import OnUnknown, snapshots
 from iamsim.cli.output import Loud, Status, environment, unread, unread_notes, working
 from iamsim.errors import InputError, QueryError
 from iamsim.findings import printable
 
 if TYPE_CHECKING:
-    from iamsim.check import counting
     from iamsim.check.model import Report, RuleFile
 
 
@@ -28,15 +28,6 @@ class CheckFormat(StrEnum):
     SARIF = "sarif"
     JUNIT = "junit"
     MARKDOWN = "markdown"
-
-
-class FailOn(StrEnum):
-    """The lowest severity that makes the exit status 1."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    INFO = "info"
-    NEVER = "never"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,21 +75,12 @@ def _check(options: CheckOptions) -> Status:
 
 
 def _status(report: Report, options: CheckOptions) -> Status:
-    from iamsim.check import counting
-
-    result = counting.result_of(report, _counted(options), _unknown(options))
     return {
-        counting.Result.PASSED: Status.AS_EXPECTED,
-        counting.Result.FAILED: Status.NOT_EXPECTED,
-        counting.Result.UNKNOWN: Status.UNKNOWN,
-        counting.Result.UNREADABLE: Status.INPUT,
-    }[result]
-
-
-def _counted(options: CheckOptions) -> counting.FailOn:
-    from iamsim.check import counting
-
-    return counting.FailOn(options.fail_on.value)
+        Result.PASSED: Status.AS_EXPECTED,
+        Result.FAILED: Status.NOT_EXPECTED,
+        Result.UNKNOWN: Status.UNKNOWN,
+        Result.UNREADABLE: Status.INPUT,
+    }[result_of(report, options.fail_on, _unknown(options))]
 
 
 def _unknown(options: CheckOptions) -> str | None:
@@ -150,7 +132,7 @@ def _write(report: Report, form: CheckFormat, file: str | None, options: CheckOp
         from iamsim.report.text import print_lines
 
         verbose = options.loud is Loud.VERBOSE
-        print_lines(report_lines(report, _counted(options), _unknown(options), verbose=verbose))
+        print_lines(report_lines(report, options.fail_on, _unknown(options), verbose=verbose))
         return
     text = _text(report, form, options)
     if file is None:
@@ -166,7 +148,7 @@ def _write(report: Report, form: CheckFormat, file: str | None, options: CheckOp
 
 
 def _text(report: Report, form: CheckFormat, options: CheckOptions) -> str:
-    counted, unknown = _counted(options), _unknown(options)
+    counted, unknown = options.fail_on, _unknown(options)
     match form:
         case CheckFormat.JSON:
             from iamsim.report.checked import report_json
