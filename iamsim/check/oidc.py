@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from iamsim.aws.issuers import issuer_of
+from iamsim.aws.services import BUILT_IN_PROVIDERS
 from iamsim.check.model import Found
 from iamsim.check.policies import Held, held, place_of, title
 from iamsim.errors import QueryError
@@ -49,13 +50,17 @@ _OWNERS = {
 
 @dataclass(frozen=True, slots=True)
 class _Trust:
-    """A statement that trusts the provider `host` (its keys begin with it) of a role."""
+    """A statement of a role that trusts `provider`, as the policy spells its host and path; keys begin with them."""
 
     env: Environment
     entry: Held
     role: Principal
     statement: Statement
-    host: str
+    provider: str
+
+    @property
+    def host(self) -> str:
+        return self.provider.lower()
 
     @property
     def name(self) -> str:
@@ -83,22 +88,22 @@ def find(env: Environment) -> Iterator[Found]:
         if entry.policy.kind is not PolicyKind.TRUST or role is None:
             continue
         for statement in entry.policy.statements:
-            for host in _hosts(statement):
-                trust = _Trust(env, entry, role, statement, host)
+            for provider in _providers(statement):
+                trust = _Trust(env, entry, role, statement, provider)
                 yield from _subject(trust)
                 yield from _audience(trust)
                 yield from _for_all(trust)
 
 
-def _hosts(statement: Statement) -> list[str]:
+def _providers(statement: Statement) -> list[str]:
     if statement.effect is not Effect.ALLOW or statement.malformed is not None or statement.principal is None:
         return []
     found = []
     for entry in statement.principal.entries:
         if not isinstance(entry, Malformed) and entry.type == "Federated":
-            low = entry.value.lower()
-            if ":oidc-provider/" in low:
-                found.append(low.partition(":oidc-provider/")[2])
+            _, mark, provider = entry.value.partition(":oidc-provider/")
+            if mark or entry.value in BUILT_IN_PROVIDERS:
+                found.append(provider or entry.value)
     return list(dict.fromkeys(found))
 
 
@@ -118,7 +123,7 @@ def _found(trust: _Trust, id: str, what: str, proof: tuple[str, ...], witness: W
 def _gets(trust: _Trust, query: str, when: str | None = None) -> tuple[Verdict, Witness | None] | None:
     """Whether a token of the provider with these parameters gets the role by this very statement; None if none is such."""
     try:
-        who = f"oidc://{quote(trust.host, safe='/')}?{query}" if query else f"oidc://{quote(trust.host, safe='/')}"
+        who = f"oidc://{quote(trust.provider, safe='/')}" + (f"?{query}" if query else "")
         answer = can(trust.env, who, _ASSUME, trust.role.arn, via="direct", when=when)
     except QueryError:
         return None
@@ -132,8 +137,8 @@ def _gets(trust: _Trust, query: str, when: str | None = None) -> tuple[Verdict, 
 
 
 def _subject(trust: _Trust) -> Iterator[Found]:
-    if trust.others:
-        return  # another claim may say whom the statement means
+    if trust.others or trust.provider in BUILT_IN_PROVIDERS:
+        return  # another claim says whom the statement means; of the providers that AWS knows, `aud`
     issuer = issuer_of(trust.host)
     name = issuer.name if issuer is not None else ""
     foreign = _gets(trust, _FOREIGN.get(name, f"sub={_STRANGER}"))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from iamsim.model.policy import Statement
 
 _ASSUME = "sts:AssumeRole"
+_ANY_ID = "iamsim-stranger"
 
 
 def find(env: Environment) -> Iterator[Found]:
@@ -70,11 +71,13 @@ def _account(
     origin = place_of(entry, statement, "Principal")
     stranger = wider.by_account.get(account)
     if stranger is not None and third_party(env, account):
-        without = _let_in(wider, stranger, role, name, {"sts:ExternalId": None})
+        tried = (None, _ANY_ID)
+        shown = ((i, _let_in(wider, stranger, role, name, {"sts:ExternalId": i})) for i in tried)
+        given, without = next(((i, w) for i, w in shown if w is not None), (None, None))
         if without is not None:
             proof = (
                 f"no input holds account {account}: it is taken to be a third party's",
-                "the request has no `sts:ExternalId`",
+                f"any `sts:ExternalId` will do: `{given}`" if given else "the request has no `sts:ExternalId`",
             )
             yield Found(
                 id="trust-external-id",
@@ -121,7 +124,7 @@ def _some_principal(env: Environment, account: str, role: Principal, name: str) 
 
 
 def _let_in(
-    wider: Wider, stranger: str, role: Principal, name: str, context: dict[str, None] | None = None
+    wider: Wider, stranger: str, role: Principal, name: str, context: dict[str, str | None] | None = None
 ) -> Witness | None:
     """The request by which the stranger obtains the role thanks to the statement `name`; None if it may not."""
     answer = can(wider.env, stranger, _ASSUME, role.arn, via="direct", context=context)

@@ -52,6 +52,18 @@ def with_trust(*statements, **more):
     return {"users": [user("me")], "roles": [role("r", trust=statements)], **more}
 
 
+EKS = "oidc.eks.eu-west-1.amazonaws.com/id/0123ABCD"
+
+
+def cluster(equal):
+    provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{EKS}"
+    return lets({"Federated": provider}, "sts:AssumeRoleWithWebIdentity", Condition={"StringEquals": equal})
+
+
+def cognito(condition):
+    return lets({"Federated": "cognito-identity.amazonaws.com"}, "sts:AssumeRoleWithWebIdentity", Condition=condition)
+
+
 def chained(condition):
     """A role that trusts another role, under a condition."""
     first = {"AWS": f"arn:aws:iam::{ACCOUNT}:role/a"}
@@ -83,8 +95,11 @@ CASES = [
     ("trust-account", with_trust(lets({"AWS": OTHER}), others=[details(users=[user("o", policy(allow("sts:AssumeRole")), account=OTHER)])]), with_trust(lets({"AWS": OTHER}), others=[details(users=[user("o", account=OTHER)])]), f"all of account {OTHER}"),
     ("trust-account", with_trust(lets({"AWS": OTHER}), others=[details(users=[user("o", policy(allow("sts:AssumeRole")), account=OTHER)])]), with_trust(lets({"AWS": ACCOUNT})), "sts:AssumeRole"),
     ("trust-external-id", with_trust(lets(VENDOR)), with_trust(lets(VENDOR, **when("StringEquals", "sts:ExternalId", "x4711"))), "no external id"),
-    ("trust-external-id", with_trust(lets(VENDOR, **when("StringEqualsIfExists", "sts:ExternalId", "x4711"))), with_trust(lets(VENDOR, **when("Null", "sts:ExternalId", "false"))), "999988887777"),
+    ("trust-external-id", with_trust(lets(VENDOR, **when("StringEqualsIfExists", "sts:ExternalId", "x4711"))), with_trust(lets(VENDOR, **when("StringLike", "sts:ExternalId", "x?711"))), "999988887777"),
+    ("trust-external-id", with_trust(lets(VENDOR, **when("StringLike", "sts:ExternalId", "*"))), with_trust(lets(VENDOR, **when("StringLike", "sts:ExternalId", "acme-*"))), "will do"),
+    ("oidc-no-audience", with_trust(cognito({})), with_trust(cognito({"StringEquals": {"cognito-identity.amazonaws.com:aud": "eu-west-1:12345678-1234-1234-1234-123456789012"}})), "every audience"),
     ("oidc-any-subject", with_trust(github(AUD)), with_trust(exact("repo:o/r:ref:refs/heads/main")), "every subject"),
+    ("oidc-any-subject", with_trust(cluster({f"{EKS.lower()}:aud": "sts.amazonaws.com"})), with_trust(cluster({f"{EKS}:sub": "system:serviceaccount:dns:external"})), "every subject"),
     ("oidc-no-audience", with_trust(github({"StringEquals": {SUB: "repo:o/r:ref:refs/heads/main"}})), with_trust(exact("repo:o/r:ref:refs/heads/main")), "every audience"),
     ("oidc-foreign-subject", with_trust(subject("StringLike", "repo:acme*")), with_trust(subject("StringLike", "repo:acme/*")), "others than `acme`"),
     ("oidc-foreign-subject", with_trust(subject("StringLike", "repo:acme/*", "repo:acme2*")), with_trust(subject("StringLike", "repo:acme/*", "repo:acme2/*")), "others than `acme`, `acme2`"),
