@@ -24,6 +24,11 @@ class Finding:
     title: str
     help: str
 
+    @property
+    def page(self) -> str:
+        """Where the documentation tells more, as a link from the root of the repository."""
+        return f"docs/findings.md#{self.id}"
+
 
 _ROWS = (
     # files
@@ -198,6 +203,91 @@ _ROWS = (
         "a name that nothing else of the technique mentions",
         "name a target of its calls or preconditions",
     ),
+    # found by `iamsim check`: names
+    Finding("action-unknown", W, "an action that AWS does not have", "correct the name; it matches nothing"),
+    Finding("key-unknown", W, "a condition key that is not known", "correct the name of the key"),
+    Finding(
+        "key-never", W, "a condition key that the action never has", "put the action into a statement without this key"
+    ),
+    Finding(
+        "resource-unfit",
+        W,
+        "an action that works on none of the statement's resources",
+        "name a resource that the action works on, or `*` if it has none",
+    ),
+    # statements
+    Finding("statement-dead", W, "a statement that can never match", "correct its conditions, or remove it"),
+    Finding("statement-redundant", I, "a statement that makes no difference", "remove it"),
+    # wide grants
+    Finding("allow-everything", W, "every action on every resource", "name the actions and resources that are needed"),
+    Finding(
+        "allow-permissions",
+        I,
+        "a wildcard that takes in the management of permissions",
+        "name the actions that are needed, or narrow the resources",
+    ),
+    Finding(
+        "allow-not-action",
+        W,
+        "`NotAction` with `Allow`",
+        "name the actions that are needed: what AWS adds is allowed from the day it exists",
+    ),
+    # trust
+    Finding("trust-everyone", E, "a role that every AWS account may assume", "name the principals that need it"),
+    Finding("trust-account", W, "a role that trusts the whole of another account", "name the roles that need it"),
+    Finding(
+        "trust-external-id",
+        W,
+        "a third party that needs no external id",
+        "add `StringEquals` on `sts:ExternalId` with an id that the third party chose for you",
+    ),
+    Finding(
+        "oidc-any-subject",
+        E,
+        "web identities without a condition on `sub`",
+        "add a condition on the claim `sub` that names whom you mean",
+    ),
+    Finding(
+        "oidc-foreign-subject",
+        E,
+        "a pattern of `sub` that also takes tokens of others",
+        "write the name of the owner whole, and the separator behind it",
+    ),
+    Finding(
+        "oidc-no-audience", W, "web identities without a condition on `aud`", "add `StringEquals` on the claim `aud`"
+    ),
+    Finding(
+        "oidc-for-all-values",
+        W,
+        "`ForAllValues` on a claim, which also holds where it is absent",
+        "write the operator without `ForAllValues`",
+    ),
+    Finding(
+        "oidc-pull-request",
+        W,
+        "a wildcard that also takes tokens of pull requests",
+        "name the branch or the environment in `sub`",
+    ),
+    Finding(
+        "oidc-immutable-subject",
+        W,
+        "a condition on `sub` that immutable subjects do not fulfil",
+        "add the form with ids, `repo:OWNER@ID/REPO@ID:…`, beside the present one",
+    ),
+    # roles, boundaries, users
+    Finding("role-unassumable", I, "a role that nobody can assume", "remove the role, or mend its trust policy"),
+    Finding("role-duplicate", I, "two roles with the same trust and the same rights", "keep one of them"),
+    Finding("boundary-unused", I, "a boundary that limits nobody", "set it, or remove the policy"),
+    Finding(
+        "boundary-idle", I, "a boundary that takes nothing away", "nothing needs to be done: it limits what comes later"
+    ),
+    Finding(
+        "user-keys",
+        I,
+        "a user that holds what a role it may assume has as well",
+        "take the permissions from the user: long-term credentials then open nothing but the role",
+    ),
+    Finding("quota", W, "more than AWS's quota", "split it, or ask AWS for a higher quota where that is possible"),
 )
 
 FINDINGS: Mapping[str, Finding] = MappingProxyType({row.id: row for row in _ROWS})

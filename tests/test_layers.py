@@ -29,7 +29,8 @@ LAYERS = {
 }
 LAYERS["graph"] = {*LAYERS["judge"], "judge"}
 LAYERS["query"] = {*LAYERS["graph"], "graph"}
-LAYERS["report"] = {*LAYERS["query"], "query"}
+LAYERS["check"] = {*LAYERS["query"], "query"}
+LAYERS["report"] = {*LAYERS["check"], "check"}
 LAYERS["(package)"] = {*LAYERS["report"], "report"}
 LAYERS["cli"] = LAYERS["notebook"] = LAYERS["pytest_plugin"] = {*LAYERS["(package)"], "(package)"}
 LAYERS["__main__"] = {"cli"}

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from iamsim.check.counting import FailOn
+from iamsim.cli.check import CheckFormat
 from iamsim.cli.graph import GraphFormat, Only
 from iamsim.cli.options import Engine, Expect, Format, Missing, OnUnknown, Via, use_cache, use_no_cache
 from iamsim.cli.output import Loud, Status, guarded
@@ -427,6 +429,53 @@ def graph(
             loud=_loud(quiet=quiet, verbose=verbose),
         )
         return graph_command(options)
+
+    raise typer.Exit(guarded(run))
+
+
+@app.command(
+    epilog="Examples: iamsim check invariants.iamq -s snapshot/; "
+    "iamsim check rules/ -s snapshot/ --report sarif=iamsim.sarif --report junit=iamsim.xml --format markdown"
+)
+def check(
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE]...", help="Files of rules, or folders that hold *.iamq.")
+    ] = None,
+    *,
+    snapshot: Snapshot = None,
+    findings: Annotated[bool, typer.Option("--findings/--no-findings", help="Look for what needs no rule.")] = True,
+    fail_on: Annotated[FailOn, typer.Option(help="The lowest severity that makes the exit status 1.")] = FailOn.ERROR,
+    unknown: Annotated[OnUnknown | None, typer.Option(help="Exit 0 or 1 instead of 3 for an unknown.")] = None,
+    today: Annotated[
+        str | None, typer.Option(metavar="DATE", help="The day on which waivers are in force, as 2030-01-31.")
+    ] = None,
+    format: Annotated[CheckFormat, typer.Option(help="Form of the output.")] = CheckFormat.TEXT,  # noqa: A002
+    report: Annotated[
+        list[str] | None, typer.Option(metavar="FORMAT=FILE", help="Write a further report (repeatable).")
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Check rules that must hold, and look for flaws that need no rule.
+
+    Exit status: 0 nothing counts, 1 something does, 2 usage, input or an unreadable rule, 3 unknown.
+    """
+
+    def run() -> int:
+        from iamsim.cli.check import CheckOptions, check_command
+
+        options = CheckOptions(
+            files=files or [],
+            snapshot=snapshot or [],
+            findings=findings,
+            fail_on=fail_on,
+            unknown=unknown,
+            today=today,
+            format=format,
+            reports=report or [],
+            loud=_loud(quiet=quiet, verbose=verbose),
+        )
+        return check_command(options)
 
     raise typer.Exit(guarded(run))
 

@@ -35,6 +35,7 @@ WORDS = {
     "COUNT": "a whole number",
     "EXAMPLE": "a number of an example",
     "WORD": "a word",
+    "NAME": "a name",
     "STRING": "a quoted text",
     "NUMBER": "a number",
     "SEPARATOR": "the next question",

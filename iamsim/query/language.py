@@ -5,20 +5,16 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 
 from iamsim.errors import QueryError
 from iamsim.ir.term import TRUE, Term, all_of, not_
 from iamsim.model.grammar import Leaf, Node, SyntaxProblem, nearest, parse, position, snippet
 from iamsim.query.condition import Refused, read_condition, text_of
+from iamsim.query.names import CALLER_FORM, NAMED, RESOURCE_FORM, check_names, expand, read_let
 
 Given = tuple[tuple[str, tuple[str, ...] | None], ...]
-CALLER_FORM = re.compile(
-    r"\*|root|anyone|anonymous|outsiders|[0-9]{12}:(?:root(?:\?.+)?|(?:user|role|group)/.+)|(?:user|role|group)/.+|root\?.+"
-    r"|arn:.+|(?:oidc|saml)://.+|A[A-Z]{3}[A-Z0-9]{4,}|account [0-9]{12}|service [a-z0-9][a-z0-9.-]*"
-    r"|[a-z0-9.-]+\.(?:amazonaws\.com|amazon\.com|aws\.internal)(?:\.cn)?"
-)
-RESOURCE_FORM = re.compile(r"\*|arn:.+|(?:[0-9]{12}:)?(?:user|role|group|policy)/.+|root", re.DOTALL)
 BARE = re.compile(r"""[^\s;",'()#\[\]=<>!][^\s;",()\[\]=<>!]*""")
 BARE_RESOURCE = re.compile(r"""[^\s;",'()#][^\s;"]*""")
 
@@ -35,13 +31,25 @@ class Verb(StrEnum):
     WHY = "why"
 
 
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """Until the end of the day `until` (`YYYY-MM-DD`) an answer that is not as expected does not count, for `reason`."""
+
+    until: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"until {self.until} for {json.dumps(self.reason, ensure_ascii=False)}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """One question. `caller`, `action`, `resource` are as written, empty where the verb has none.
 
     For `reach` and `paths` to a caller, `resource` is that caller and `action` is empty. `given` maps keys to values,
     None for known to be absent. `when` is TRUE if nothing was said; `unless` is in it, negated. `via` is `direct`,
-    `roles`, `escalation` or a service principal. `span` is line and column.
+    `roles`, `escalation` or a service principal. `span` is line and column. A question of an invariant may have `id`,
+    `severity` (`error`, `warning`, `info`), `reason` and `waiver`.
     """
 
     verb: Verb
@@ -59,6 +67,10 @@ class Question:
     within: int | None = None
     examples: tuple[str, ...] = ()
     except_: tuple[str, ...] = ()
+    id: str | None = None
+    severity: str | None = None
+    reason: str | None = None
+    waiver: Waiver | None = None
     span: tuple[int, int] = field(default=(1, 1), compare=False)
 
 
@@ -68,16 +80,32 @@ def parse_question(text: str, source: str = "<query>") -> Question:
     Further lines of the question are indented.
     """
     root = _parsed(text, "single", source)
-    return _guarded(text, source, root.all("question")[0])
+    return _guarded(text, source, root.all("question")[0], {})[0]
 
 
 def parse_file(text: str, source: str = "<query>") -> tuple[Question, ...]:
     """The questions of `text`, in order: one per line or between `;`. Indented lines continue a question.
 
-    `#` before a word opens a comment. QueryError names the first question that cannot be read.
+    `#` before a word opens a comment. A question about sets (`let`) stands for one about each member. QueryError names the
+    first question that cannot be read.
     """
     root = _parsed(text, "file", source)
-    return tuple(_guarded(text, source, node) for node in root.all("question"))
+    names: dict[str, tuple[str, ...]] = {}
+    return tuple(q for node in root.nodes() for q in read_entry(text, source, node, names))
+
+
+def read_entry(text: str, source: str, node: Node, names: dict[str, tuple[str, ...]]) -> tuple[Question, ...]:
+    """The questions that an entry of a file means; a `let` is added to `names`. QueryError if it means nothing."""
+    return _guarded(text, source, node, names) if node.name in ("let", "question") else ()
+
+
+def questions_of(node: Node, names: dict[str, tuple[str, ...]]) -> tuple[Question, ...]:
+    """As `read_entry`, but Refused if the entry means nothing."""
+    if node.name == "let":
+        read_let(node, names, _caller)
+        return ()
+    check_names(node, names)
+    return expand(_question(node), names)
 
 
 def parse_condition(text: str) -> Term:
@@ -95,11 +123,11 @@ def parse_condition(text: str) -> Term:
 def _parsed(text: str, start: str, source: str) -> Node:
     found = parse("query", text, start=start, source=source)
     if isinstance(found, SyntaxProblem):
-        raise QueryError(found.message, "\n".join(p for p in (found.snippet, _mistake(found, start)) if p))
+        raise QueryError(found.message, "\n".join(p for p in (found.snippet, remedy_of(found, start)) if p))
     return found
 
 
-def _mistake(problem: SyntaxProblem, start: str) -> str:
+def remedy_of(problem: SyntaxProblem, start: str) -> str:
     """The remedy of a frequent mistake, told by what was expected where; else the parser's own."""
     word, wanted = problem.found, problem.keywords
     if wanted == ("do", "reach") and (":" in word or word == "on"):
@@ -117,9 +145,9 @@ def _mistake(problem: SyntaxProblem, start: str) -> str:
     return problem.help
 
 
-def _guarded(text: str, source: str, node: Node) -> Question:
+def _guarded(text: str, source: str, node: Node, names: dict[str, tuple[str, ...]]) -> tuple[Question, ...]:
     try:
-        return _question(node)
+        return questions_of(node, names)
     except Refused as refused:
         raise _error(text, source, refused) from None
     except RecursionError:
@@ -171,7 +199,9 @@ def _body(node: Node) -> dict[str, object]:
 
 
 def _clause(node: Node) -> dict[str, object]:
-    """clause: with | when | unless | via | ever | missing | any_resource | expect | because | within | except"""
+    """clause: with | when | unless | via | ever | missing | any_resource | expect | because | within | except
+    | id | severity | reason | waived
+    """
     words = [leaf.text for leaf in node.leaves()]
     match node.name:
         case "examples":
@@ -192,8 +222,26 @@ def _clause(node: Node) -> dict[str, object]:
             return {"because": text_of(node.leaves()[0])}
         case "within":
             return {"within": int(words[0][:9])}
+        case "id" | "reason":
+            return {node.name: text_of(node.leaves()[0])}
+        case "severity":
+            return {"severity": words[0]}
+        case "waived":
+            until, why = node.leaves()
+            return {"waiver": Waiver(read_day(until), text_of(why))}
         case _:
             return {"except_": tuple(_caller(c) for c in node.all("caller"))}
+
+
+def read_day(leaf: Leaf) -> str:
+    """The day (`YYYY-MM-DD`) that the token names; Refused if it is none."""
+    text = text_of(leaf)
+    try:
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            return date.fromisoformat(text).isoformat()
+    except ValueError:
+        pass
+    raise Refused(f"`{text}` is no day", leaf.line, leaf.column, found=leaf.text, help="write it as `2030-01-31`")
 
 
 def _only(node: Node) -> Node:
@@ -235,7 +283,7 @@ def _caller(node: Node) -> str:
     if isinstance(child, Node):
         return f"{child.name} {child.leaves()[0].text}"
     text = text_of(child)
-    if CALLER_FORM.fullmatch(text):
+    if CALLER_FORM.fullmatch(text) or NAMED.fullmatch(text):
         return text
     hint = "write an ARN, `user/NAME`, `role/NAME`, `service NAME`, `oidc://…`, `anonymous` or `anyone`"
     if re.fullmatch(r"[\w+=.@-]+", text):
@@ -259,7 +307,7 @@ def _resource(node: Node) -> str:
     """resource: RESOURCE | STRING"""
     leaf = node.leaves()[0]
     text = text_of(leaf)
-    if RESOURCE_FORM.fullmatch(text):
+    if RESOURCE_FORM.fullmatch(text) or NAMED.fullmatch(text):
         return text
     bucket = re.fullmatch(r"(?:s3://)?([a-z0-9*?][a-z0-9.*?-]*(?:/.*)?)", text)
     hint = f"did you mean `arn:aws:s3:::{bucket[1]}`?" if bucket else "write an ARN, `role/NAME`, `user/NAME` or `*`"
@@ -291,6 +339,13 @@ def print_question(question: Question) -> str:
         out.append(f"expect {q.expect}")
     if q.because is not None:
         out.append(f"because {_print_word(q.because)}")
+    out += [
+        f"{k} {_print_word(v)}"
+        for k, v in (("id", q.id), ("severity", q.severity), ("reason", q.reason))
+        if v is not None
+    ]
+    if q.waiver is not None:
+        out.append(f"waived {q.waiver}")
     return " ".join(out)
 
 

@@ -32,7 +32,7 @@ from iamsim.ir.term import (
 )
 from iamsim.model.pattern import plain, tokenize
 from iamsim.query.condition import print_condition
-from iamsim.query.language import Question, Verb, parse_condition, parse_file, parse_question, print_question
+from iamsim.query.language import Question, Verb, Waiver, parse_condition, parse_file, parse_question, print_question
 
 TEXT = st.text(max_size=6) | st.sampled_from(
     ["a b", 'say "x"', "'", "#", "a;b", "\\", "\n", "10.0.0.0/8", "ärger", "${", "${*}", "$"]
@@ -126,6 +126,10 @@ def questions(draw):
         within=draw(st.none() | st.integers(0, 99)),
         examples=draw(st.sampled_from([(), ("12",), ("58a", "58b")])),
         except_=draw(st.lists(CALLERS, max_size=2).map(tuple)),
+        id=draw(st.none() | st.sampled_from(["a-b", "a b", "1", 'q"'])),
+        severity=draw(st.sampled_from([None, "error", "warning", "info"])),
+        reason=draw(st.none() | TEXT),
+        waiver=draw(st.none() | st.builds(Waiver, st.dates().map(str), TEXT)),
     )
 
 
