@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from iamsim.cli.compare import CompareFormat, ExpectRelation
 from iamsim.cli.graph import GraphFormat, Only
 from iamsim.cli.options import Engine, Expect, Format, Missing, OnUnknown, Via
 from iamsim.cli.output import Loud, Status, guarded
@@ -291,6 +292,48 @@ def graph(
             loud=_loud(quiet=quiet, verbose=verbose),
         )
         return graph_command(options)
+
+    raise typer.Exit(guarded(run))
+
+
+@app.command(
+    epilog="Examples: iamsim compare new.json old.json --expect narrower-or-equal; iamsim compare SecurityAudit ReadOnlyAccess; "
+    "iamsim compare --managed --format dot"
+)
+def compare(
+    policies: Annotated[
+        list[str] | None, typer.Argument(metavar="A B", help="Files, or AWS managed policies by name or ARN.")
+    ] = None,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="The order of any number of policies.")] = False,
+    managed: Annotated[bool, typer.Option("--managed", help="The order of all AWS managed policies as well.")] = False,
+    expect: Annotated[ExpectRelation | None, typer.Option(help="What A must be to B for the exit status 0.")] = None,
+    future: Annotated[bool, typer.Option("--future", help="Expect it of actions that AWS may add, too.")] = False,
+    any_resource: Annotated[
+        bool, typer.Option("--any-resource", help="Count requests whose ARN does not fit the action.")
+    ] = False,
+    format: Annotated[CompareFormat, typer.Option(help="Form of the answer.")] = CompareFormat.TEXT,  # noqa: A002
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Say whether policy A allows as much as, less than, or more than policy B, with requests that show it.
+
+    Exit status: 0 as expected, 1 not as expected, 2 usage or input, 3 unknown.
+    """
+
+    def run() -> int:
+        from iamsim.cli.compare import CompareOptions, compare_command
+
+        options = CompareOptions(
+            every=every,
+            managed=managed,
+            expect=expect,
+            future=future,
+            any_resource=any_resource,
+            format=format,
+            loud=_loud(quiet=quiet, verbose=verbose),
+        )
+        return compare_command(policies or [], options)
 
     raise typer.Exit(guarded(run))
 
