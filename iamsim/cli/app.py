@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from iamsim.cli.compare import CompareFormat, ExpectRelation
+from iamsim.cli.diff import DiffFormat, ExpectChange
 from iamsim.cli.graph import GraphFormat, Only
 from iamsim.cli.options import Engine, Expect, Format, Missing, OnUnknown, Via
 from iamsim.cli.output import Loud, Status, guarded
@@ -334,6 +335,42 @@ def compare(
             loud=_loud(quiet=quiet, verbose=verbose),
         )
         return compare_command(policies or [], options)
+
+    raise typer.Exit(guarded(run))
+
+
+@app.command(epilog="Example: iamsim diff before/ after/ --format markdown --expect no-gain")
+def diff(
+    before: Annotated[str, typer.Argument(metavar="BEFORE", help="Snapshot: a file or a directory.")],
+    after: Annotated[str, typer.Argument(metavar="AFTER", help="Snapshot to compare it with.")],
+    *,
+    principals: Annotated[
+        str | None, typer.Option("--principals", metavar="PATTERN", help="Only principals whose ARN is like this.")
+    ] = None,
+    actions: Annotated[str | None, typer.Option("--actions", metavar="PATTERN", help="Only actions like this.")] = None,
+    missing: Missed = Missing.ASSUME,
+    expect: Annotated[ExpectChange | None, typer.Option(help="What the exit status 0 asks for.")] = None,
+    format: Annotated[DiffFormat, typer.Option(help="Form of the answer.")] = DiffFormat.TEXT,  # noqa: A002
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Say what became possible, and what ceased to be, between two snapshots, with requests that show it.
+
+    Exit status: 0 as expected, 1 not as expected, 2 usage or input, 3 unknown.
+    """
+
+    def run() -> int:
+        from iamsim.cli.diff import DiffOptions, diff_command
+
+        options = DiffOptions(
+            principals=principals,
+            actions=actions,
+            missing=missing,
+            expect=expect,
+            format=format,
+            loud=_loud(quiet=quiet, verbose=verbose),
+        )
+        return diff_command(before, after, options)
 
     raise typer.Exit(guarded(run))
 

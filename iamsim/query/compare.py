@@ -350,7 +350,7 @@ def _model(difference: Term, patterns: tuple[str, ...], limits: Limits) -> Sat |
         return None
     if shaped is TRUE:
         return Sat({}, "fold")
-    found = solve(_with_shapes(_shared(shaped)), hint_of, limits)
+    found = solve(_with_shapes(shared_unknowns(shaped)), hint_of, limits)
     if isinstance(found, Unknown):
         return found.reason
     if not isinstance(found, Sat):
@@ -366,7 +366,7 @@ def _like_one(patterns: tuple[str, ...]) -> Term:
     return any_of(Like(RESOURCE, shape_of(p)) for p in patterns) if patterns else TRUE
 
 
-def _shared(term: Term) -> Term:
+def shared_unknowns(term: Term) -> Term:
     """`term` with each unknown as one free variable per reason."""
     if not has_opaque(term):
         return term
@@ -374,17 +374,17 @@ def _shared(term: Term) -> Term:
         case Opaque(reason):
             return Present(f"unknown|{reason}")
         case And(args):
-            return all_of(_shared(t) for t in args)
+            return all_of(shared_unknowns(t) for t in args)
         case Or(args):
-            return any_of(_shared(t) for t in args)
+            return any_of(shared_unknowns(t) for t in args)
         case Not(arg):
-            return not_(_shared(arg))
+            return not_(shared_unknowns(arg))
         case Named(label, arg):
-            return named(label, _shared(arg))
+            return named(label, shared_unknowns(arg))
         case Each(var, arg):
-            return Each(var, _shared(arg))
+            return Each(var, shared_unknowns(arg))
         case Some(var, arg):
-            return Some(var, _shared(arg))
+            return Some(var, shared_unknowns(arg))
         case _:
             return term
 
