@@ -5,7 +5,6 @@ A superset, found by comparing documents; nothing else needs to be decided to kn
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -188,10 +187,8 @@ def _identity(env: Environment, principal: Principal) -> list[Attached]:
 
 def _difference(old: Iterable[Attached], new: Iterable[Attached]) -> int:
     """The actions of which statements speak that only one side has; all of them if that cannot be said."""
-    one, other = Counter(_said(old)), Counter(_said(new))
     bits = 0
-    for said in (one - other) + (other - one):
-        statement = said[0]
+    for statement, _ in set(_said(old)) ^ set(_said(new)):
         bits |= universe().all if not _is_statement(statement) else statement_bits(statement)
     return bits
 
