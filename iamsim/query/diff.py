@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["Diff", "Row", "diff"]
 
 DEFAULT_LIMITS = Limits()
+DISAGREEMENT = "unsupported:a request on which the two evaluators of iamsim disagree (please report it)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def diff(
     and certainly not before, all keys that neither side derives being equal. Rows with `reasons` may be differences; those
     on unnamed resources of accounts outside are left out. A principal that is in one environment only can do nothing in
     the other. `principals` and `actions` are patterns that narrow what is looked at (of ARNs, and of actions). Each
-    witness is confirmed by the independent evaluator on both sides.
+    witness is confirmed by the independent evaluator on both sides; where it disagrees, the row is not known and says so.
     """
     sides = Sides(before, after, _both(before, after), missing, limits)
     change = touched(before, after)
@@ -240,7 +241,12 @@ def _hit(
     found, why = _solved(difference, background, sides.limits)
     if found is None and (not why or (target.owner is None and target.resource is None)):
         return None  # what policies of accounts outside decide is no difference
-    witness = None if found is None else _confirmed(check, past, was, found)
+    witness = None
+    if found is not None:
+        try:
+            witness = _confirmed(check, past, was, found)
+        except InternalError:
+            why = (DISAGREEMENT,)  # of one request among thousands: told in its row, never as certain
     resources = _where(sides, difference, background, target, check)
     return Hit(gained, party.name, names, resources, witness, why, assumed)
 
