@@ -1,4 +1,4 @@
-"""Is everything that policy A allows allowed by B? 300 seeded pairs of the bundled AWS managed policies."""
+"""Is everything that policy A allows allowed by B? 300 seeded pairs of the AWS managed policies, and the order of all."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from iamsim.diagnostics import Origin
 from iamsim.model.policy import PolicyKind
 from iamsim.model.read_policy import read_policy
 from iamsim.query.compare import narrower
+from iamsim.query.documents import all_managed
+from iamsim.query.lattice import lattice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     from iamsim.model.policy import Policy
 
 SEED = 20250101
-P95 = 20.0
+P95 = 10.0
+WHOLE = 60.0
 Pair = tuple[Any, Any]
 
 
@@ -80,7 +83,7 @@ def policy(document: Mapping[str, Any]) -> Policy:
 
 
 def rows() -> list[Row]:
-    """p95 against its bound, with p50, maximum and the number of pairs that were not decided.
+    """p95 in processor time against its bound, with p50, maximum and the number of pairs that were not decided.
 
     Each document is read and split into classes of actions once, before the pairs are compared; that is a row of its own.
     """
@@ -96,9 +99,9 @@ def rows() -> list[Row]:
     spent: list[float] = []
     found = dict.fromkeys(Verdict, 0)
     for a, b in compiled:
-        start = time.perf_counter()
+        start = time.process_time()
         verdict = narrower(a, b).verdict
-        spent.append(1e3 * (time.perf_counter() - start))
+        spent.append(1e3 * (time.process_time() - start))
         found[verdict] += 1
     spent.sort()
     p50, p95 = spent[len(spent) // 2], spent[int(len(spent) * 0.95)]
@@ -109,4 +112,16 @@ def rows() -> list[Row]:
     return [
         Row(name="policy, prepared", value=compiling, floor=P95, unit="ms", bound=None, remark=made),
         Row(name=name, value=p95, floor=P95, unit="ms", bound=1.0, remark=remark, failed=undecided > 0),
+        whole(),
     ]
+
+
+def whole() -> Row:
+    """The order of all bundled documents, reading them included, in processor time of the one process."""
+    start = time.process_time()
+    found = lattice(all_managed())
+    spent = time.process_time() - start
+    policies, steps = sum(map(len, found.classes)), sum(map(len, found.above))
+    remark = f"{found.pairs} pairs, {len(found.classes)} classes, {steps} steps, {len(found.undecided)} undecided"
+    name = f"policy lattice, {policies} documents"
+    return Row(name=name, value=spent, floor=WHOLE, unit="s", bound=1.0, remark=remark)

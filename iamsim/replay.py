@@ -1428,3 +1428,16 @@ def check(problem: dict[str, Any]) -> dict[str, Any]:
             return {"decision": "explicitDeny" if deny == T else "implicitDeny", "reasons": []}
         case _:
             return {"decision": "unknown", "reasons": sorted(allowed.why)}
+
+
+def says(problem: dict[str, Any]) -> dict[str, Any]:
+    """What the identity policies of a check say by themselves of its request, in the terms of `check`.
+
+    No rule of a service, no other layer and no owner has a say.
+    """
+    sides = _documents(problem["policies"]["identity"], _world(problem), "identity")
+    allowed = _all([sides.allow(), _not(sides.deny)])
+    if allowed.value == "U":
+        return {"decision": "unknown", "reasons": sorted(allowed.why)}
+    denied = "explicitDeny" if sides.deny == T else "implicitDeny"
+    return {"decision": "allowed" if allowed == T else denied, "reasons": []}

@@ -299,7 +299,11 @@ def resource_types_for(arn: str) -> tuple[str, ...]:
 def resource_arn_patterns(action: str) -> tuple[str, ...]:
     """The ARN templates of the action's resource types with `*` for each variable; empty for wildcard-only and unknown actions."""
     info = action_info(action)
-    return () if info is None else tuple(dict.fromkeys(p for use in info.resource_types for p in use.arn_patterns))
+    if info is None:
+        return ()
+    also = _ALSO.get(info.name.lower(), ())
+    more = (shapes.starred(t) for name in also for t in _templates(info.service).get(name, ()))
+    return tuple(dict.fromkeys([*(p for use in info.resource_types for p in use.arn_patterns), *more]))
 
 
 # --- condition keys

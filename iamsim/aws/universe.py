@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from iamsim.aws.actions import action_info, expand
+from iamsim.aws.actions import action_info, expand, resource_arn_patterns
 from iamsim.model.pattern import match, tokenize
 
 if TYPE_CHECKING:
@@ -63,3 +63,15 @@ def bits_of(pattern: str) -> int:
         if match(tokens, every.lower[i]):
             bits |= 1 << i
     return bits
+
+
+@lru_cache(maxsize=1)
+def shape_groups() -> tuple[tuple[int, tuple[str, ...]], ...]:
+    """The known actions that have resource types by the ARN templates of these, as bit sets."""
+    groups: dict[tuple[str, ...], int] = {}
+    every = universe()
+    for i, name in enumerate(every.names):
+        if not every.wildcard_only >> i & 1:
+            patterns = tuple(sorted(resource_arn_patterns(name)))
+            groups[patterns] = groups.get(patterns, 0) | 1 << i
+    return tuple((bits, patterns) for patterns, bits in groups.items())

@@ -1,4 +1,4 @@
-"""The application: commands and their options for typer, and the entry point."""
+"""The application: its commands for typer, and the entry point."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from typing import Annotated
 
 import typer
 
-from iamsim.check.counting import FailOn
-from iamsim.cli.check import CheckFormat
-from iamsim.cli.graph import GraphFormat, Only
-from iamsim.cli.options import Engine, Expect, Format, Missing, OnUnknown, Via, use_cache, use_no_cache
-from iamsim.cli.output import Loud, Status, guarded
-from iamsim.cli.who import WhatFormat
+from iamsim.cli.commands_callers import batch, can, escalations, graph, paths
+from iamsim.cli.commands_lists import what_can, who_can
+from iamsim.cli.commands_policies import check, compare, diff
+from iamsim.cli.output import Status, guarded
 
 app = typer.Typer(
     name="iamsim",
@@ -23,42 +21,6 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Snapshot = Annotated[
-    list[str] | None,
-    typer.Option(
-        "-s", "--snapshot", metavar="PATH", help="File or directory to read (repeatable; else IAMSIM_SNAPSHOT)."
-    ),
-]
-Cache = Annotated[
-    str | None,
-    typer.Option(
-        "--cache",
-        metavar="DIR",
-        callback=use_cache,
-        help="Directory of compiled snapshots (else IAMSIM_CACHE, else the user's).",
-    ),
-]
-NoCache = Annotated[
-    bool, typer.Option("--no-cache", callback=use_no_cache, help="Neither use nor keep a compiled snapshot.")
-]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing about the snapshot.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say everything about snapshot and answer.")]
-
-Context = Annotated[
-    list[str] | None,
-    typer.Option(metavar="KEY=VALUE", help="Value of a condition key (repeatable; KEY=null: known to be absent)."),
-]
-When = Annotated[str | None, typer.Option(metavar="TEXT", help="Condition on the keys that are free.")]
-Follow = Annotated[Via, typer.Option(help="Follow nothing, role assumption, or every technique.")]
-Assume = Annotated[
-    list[str] | None,
-    typer.Option(metavar="FACT", help="Take a fact of the catalogue to hold, as FACT or FACT:user/NAME (repeatable)."),
-]
-RuleOut = Annotated[list[str] | None, typer.Option(metavar="FACT", help="Take a fact not to hold (repeatable).")]
-Techniques = Annotated[str | None, typer.Option(metavar="FILE", help="YAML or JSON file of further techniques.")]
-Missed = Annotated[Missing, typer.Option(help="What is assumed of facts that the snapshot lacks.")]
-Shape = Annotated[Format, typer.Option(help="Form of the answer.")]
 
 
 def _version(value: bool) -> None:
@@ -83,405 +45,35 @@ def _root(
     """
 
 
-@app.command(epilog="Example: iamsim can user/carol s3:GetObject 'arn:aws:s3:::vault/*' -s snapshot/ --expect no")
-def can(
-    principal: Annotated[
-        str,
-        typer.Argument(metavar="PRINCIPAL", help="ARN, user/NAME, role/NAME, anonymous, a service, oidc://…, saml://…"),
-    ],
-    action: Annotated[str, typer.Argument(metavar="ACTION", help="service:Action, wildcards for some such action")],
-    resource: Annotated[str, typer.Argument(metavar="RESOURCE", help="ARN or *, wildcards for some such resource")],
-    *,
-    snapshot: Snapshot = None,
-    context: Context = None,
-    context_file: Annotated[str | None, typer.Option(metavar="FILE", help="JSON object of condition keys.")] = None,
-    when: When = None,
-    session_policy: Annotated[str | None, typer.Option(metavar="FILE", help="Session policy that was passed.")] = None,
-    endpoint_policy: Annotated[str | None, typer.Option(metavar="FILE", help="Policy of the VPC endpoint.")] = None,
-    resource_account: Annotated[str | None, typer.Option(metavar="ID", help="Account that owns the resource.")] = None,
-    also: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ACTION=RESOURCE", help="Further check of the same operation (repeatable)."),
-    ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Keys neither given nor derivable are absent.")] = False,
-    missing: Missed = Missing.ASSUME,
-    any_resource: Annotated[
-        bool, typer.Option("--any-resource", help="Ask even if the ARN does not fit the action.")
-    ] = False,
-    expect: Annotated[Expect, typer.Option(help="The verdict that makes the exit status 0.")] = Expect.YES,
-    unknown: Annotated[OnUnknown | None, typer.Option(help="Exit 0 or 1 instead of 3 for an unknown.")] = None,
-    via: Follow = Via.ESCALATION,
-    assume: Assume = None,
-    rule_out: RuleOut = None,
-    techniques: Techniques = None,
-    engine: Annotated[Engine, typer.Option(help="Force a back-end.")] = Engine.AUTO,
-    smtlib: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write the formula (-: to output, and stop).")
-    ] = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Say why not: who is refused, the ceilings that hold, and near misses.")
-    ] = False,
-    format: Shape = Format.TEXT,  # noqa: A002 - the option
-    cache: Cache = None,  # noqa: ARG001 - its callback notes it
-    no_cache: NoCache = False,  # noqa: ARG001 - its callback notes it
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
-    """Say whether PRINCIPAL can do ACTION on RESOURCE, and what shows it."""
-
-    def run() -> int:
-        from iamsim.cli.commands import CanOptions, can_command
-
-        options = CanOptions(
-            snapshot=snapshot or [],
-            context=context or [],
-            context_file=context_file,
-            when=when,
-            session_policy=session_policy,
-            endpoint_policy=endpoint_policy,
-            resource_account=resource_account,
-            also=also or [],
-            strict=strict,
-            missing=missing,
-            any_resource=any_resource,
-            expect=expect,
-            unknown=unknown,
-            via=via,
-            assume=assume or [],
-            rule_out=rule_out or [],
-            techniques=techniques,
-            engine=engine,
-            smtlib=smtlib,
-            explain=explain,
-            format=format,
-            loud=_loud(quiet=quiet, verbose=verbose),
-        )
-        return can_command(principal, action, resource, options)
-
-    raise typer.Exit(guarded(run))
-
-
-@app.command(epilog='A line: {"principal": "user/carol", "action": "s3:GetObject", "resource": "arn:aws:s3:::vault/k"}')
-def batch(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="One JSON question per line; - for standard input.")],
-    *,
-    snapshot: Snapshot = None,
-    cache: Cache = None,  # noqa: ARG001 - its callback notes it
-    no_cache: NoCache = False,  # noqa: ARG001 - its callback notes it
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
-    """Answer one JSON question per line, in order, one JSON answer per line."""
-
-    def run() -> int:
-        from iamsim.cli.batch import batch as answer_all
-
-        return answer_all(file, snapshot or [], _loud(quiet=quiet, verbose=verbose))
-
-    raise typer.Exit(guarded(run))
-
-
-@app.command(
+app.command(epilog="Example: iamsim can user/carol s3:GetObject 'arn:aws:s3:::vault/*' -s snapshot/ --expect no")(can)
+app.command(epilog='A line: {"principal": "user/carol", "action": "s3:GetObject", "resource": "arn:aws:s3:::vault/k"}')(
+    batch
+)
+app.command(
     epilog="Examples: iamsim paths user/carol 555566667777:role/EC2DeleteRole; "
     "iamsim paths user/carol --action s3:GetObject --resource 'arn:aws:s3:::vault/*' --limit 3"
+)(paths)
+app.command(epilog="Examples: iamsim escalations user/carol; iamsim escalations --all; iamsim escalations 'user/*'")(
+    escalations
 )
-def paths(
-    source: Annotated[str, typer.Argument(metavar="FROM", help="Who starts; as PRINCIPAL of `can`.")],
-    target: Annotated[str | None, typer.Argument(metavar="[TO]", help="The principal to control.")] = None,
-    *,
-    snapshot: Snapshot = None,
-    action: Annotated[str | None, typer.Option(metavar="ACTION", help="The action to be allowed.")] = None,
-    resource: Annotated[str | None, typer.Option(metavar="RESOURCE", help="The resource of the action.")] = None,
-    limit: Annotated[int, typer.Option(metavar="N", help="How many ways to list.")] = 10,
-    context: Context = None,
-    when: When = None,
-    missing: Missed = Missing.ASSUME,
-    via: Follow = Via.ESCALATION,
-    assume: Assume = None,
-    rule_out: RuleOut = None,
-    techniques: Techniques = None,
-    format: Shape = Format.TEXT,  # noqa: A002 - the option
-    cache: Cache = None,  # noqa: ARG001 - its callback notes it
-    no_cache: NoCache = False,  # noqa: ARG001 - its callback notes it
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
-    """List the minimal ways from FROM to control of TO, or to a request, cheapest first.
-
-    Exit status: 0 there is a way, 1 there is none, 2 usage or input, 3 that is not known.
-    """
-
-    def run() -> int:
-        from iamsim.cli.ways import PathsOptions, paths_command
-
-        options = PathsOptions(
-            snapshot=snapshot or [],
-            action=action,
-            resource=resource,
-            limit=limit,
-            context=context or [],
-            when=when,
-            missing=missing,
-            via=via,
-            assume=assume or [],
-            rule_out=rule_out or [],
-            techniques=techniques,
-            format=format,
-            loud=_loud(quiet=quiet, verbose=verbose),
-        )
-        return paths_command(source, target, options)
-
-    raise typer.Exit(guarded(run))
-
-
-@app.command(epilog="Examples: iamsim escalations user/carol; iamsim escalations --all; iamsim escalations 'user/*'")
-def escalations(
-    source: Annotated[
-        str | None, typer.Argument(metavar="[FROM]", help="Who starts; a pattern or * for a table of several.")
-    ] = None,
-    *,
-    snapshot: Snapshot = None,
-    every: Annotated[bool, typer.Option("--all", help="All users and roles.")] = False,
-    missing: Missed = Missing.ASSUME,
-    assume: Assume = None,
-    rule_out: RuleOut = None,
-    techniques: Techniques = None,
-    format: Shape = Format.TEXT,  # noqa: A002 - the option
-    cache: Cache = None,  # noqa: ARG001 - its callback notes it
-    no_cache: NoCache = False,  # noqa: ARG001 - its callback notes it
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
-    """List what FROM can become, administrators first, and the changes that it can make.
-
-    Exit status: 0 whatever is listed, 2 usage or input.
-    """
-
-    def run() -> int:
-        from iamsim.cli.ways import EscalationsOptions, escalations_command
-
-        options = EscalationsOptions(
-            snapshot=snapshot or [],
-            every=every,
-            missing=missing,
-            assume=assume or [],
-            rule_out=rule_out or [],
-            techniques=techniques,
-            format=format,
-            loud=_loud(quiet=quiet, verbose=verbose),
-        )
-        return escalations_command(source, options)
-
-    raise typer.Exit(guarded(run))
-
-
-@app.command(
+app.command(epilog="Example: iamsim graph -s snapshot/ --to role/Admin -o admin.dot")(graph)
+app.command(
     "who-can",
     epilog="Example: iamsim who-can s3:DeleteObject 'arn:aws:s3:::backups/*' -s snapshot/ --only role/breakglass --except root",
-)
-def who_can(
-    action: Annotated[str, typer.Argument(metavar="ACTION", help="As of `can`.")],
-    resource: Annotated[str, typer.Argument(metavar="RESOURCE", help="As of `can`.")],
-    *,
-    snapshot: Snapshot = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(metavar="CALLER", help="Claim that nobody else can (repeatable; `nobody`: that nobody can)."),
-    ] = None,
-    excepted: Annotated[
-        list[str] | None, typer.Option("--except", metavar="CALLER", help="Leave out (repeatable; `root`: root users).")
-    ] = None,
-    unknown: Annotated[OnUnknown | None, typer.Option(help="Exit 0 or 1 instead of 3 for an unknown claim.")] = None,
-    context: Context = None,
-    context_file: Annotated[str | None, typer.Option(metavar="FILE", help="JSON object of condition keys.")] = None,
-    when: When = None,
-    resource_account: Annotated[str | None, typer.Option(metavar="ID", help="Account that owns the resource.")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Keys neither given nor derivable are absent.")] = False,
-    missing: Missed = Missing.ASSUME,
-    any_resource: Annotated[
-        bool, typer.Option("--any-resource", help="Ask even if the ARN does not fit the action.")
-    ] = False,
-    via: Follow = Via.DIRECT,
-    assume: Assume = None,
-    rule_out: RuleOut = None,
-    techniques: Techniques = None,
-    format: Shape = Format.TEXT,  # noqa: A002 - the option
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
-    """List everybody who can do ACTION on RESOURCE, or check who may be in that list.
-
-    Exit status: 0; with --only 0 nobody else can, 1 somebody else can, 3 that is not known; 2 usage or input.
-    """
-
-    def run() -> int:
-        from iamsim.cli.who import WhoOptions, who_can_command
-
-        options = WhoOptions(
-            snapshot=snapshot or [],
-            context=context or [],
-            context_file=context_file,
-            when=when,
-            resource_account=resource_account,
-            strict=strict,
-            missing=missing,
-            any_resource=any_resource,
-            via=via,
-            only=only or [],
-            excepted=excepted or [],
-            unknown=unknown,
-            assume=assume or [],
-            rule_out=rule_out or [],
-            techniques=techniques,
-            format=format,
-            loud=_loud(quiet=quiet, verbose=verbose),
-        )
-        return who_can_command(action, resource, options)
-
-    raise typer.Exit(guarded(run))
-
-
-@app.command(
+)(who_can)
+app.command(
     "what-can",
     epilog="Examples: iamsim what-can user/alice; iamsim what-can role/ci 'arn:aws:s3:::b/*' --format policy",
-)
-def what_can(
-    principal: Annotated[str, typer.Argument(metavar="PRINCIPAL", help="As of `can`; one caller.")],
-    resource: Annotated[str | None, typer.Argument(metavar="[RESOURCE]", help="ARN, also with wildcards.")] = None,
-    *,
-    snapshot: Snapshot = None,
-    context: Context = None,
-    context_file: Annotated[str | None, typer.Option(metavar="FILE", help="JSON object of condition keys.")] = None,
-    when: When = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Keys neither given nor derivable are absent.")] = False,
-    missing: Missed = Missing.ASSUME,
-    session_policy: Annotated[str | None, typer.Option(metavar="FILE", help="Session policy that was passed.")] = None,
-    bound: Annotated[
-        str, typer.Option(metavar="BOUND", help="Of a policy: upper (all that it can) or lower.")
-    ] = "upper",
-    format: Annotated[WhatFormat, typer.Option(help="Table, JSON, or policy document.")] = WhatFormat.TEXT,  # noqa: A002
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
-    """List what PRINCIPAL can do itself: actions by service with their resources and conditions.
-
-    Exit status: 0 whatever is listed, 2 usage or input.
-    """
-
-    def run() -> int:
-        from iamsim.cli.who import WhatOptions, what_can_command
-
-        options = WhatOptions(
-            snapshot=snapshot or [],
-            context=context or [],
-            context_file=context_file,
-            when=when,
-            strict=strict,
-            missing=missing,
-            session_policy=session_policy,
-            bound=bound,
-            format=format,
-            loud=_loud(quiet=quiet, verbose=verbose),
-        )
-        return what_can_command(principal, resource, options)
-
-    raise typer.Exit(guarded(run))
-
-
-@app.command(epilog="Example: iamsim graph -s snapshot/ --to role/Admin -o admin.dot")
-def graph(
-    *,
-    snapshot: Snapshot = None,
-    format: Annotated[  # noqa: A002 - the option
-        GraphFormat | None, typer.Option(help="Form of the graph (else by the suffix of FILE, else mermaid).")
-    ] = None,
-    output: Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write it.")] = None,
-    source: Annotated[
-        list[str] | None, typer.Option("--from", metavar="PRINCIPAL", help="Only what it may become (repeatable).")
-    ] = None,
-    target: Annotated[
-        list[str] | None, typer.Option("--to", metavar="PRINCIPAL", help="Only who may become it (repeatable).")
-    ] = None,
-    account: Annotated[str | None, typer.Option(metavar="ID", help="Only edges that touch this account.")] = None,
-    only: Annotated[Only, typer.Option(help="Role hops, or all techniques.")] = Only.ALL,
-    missing: Missed = Missing.ASSUME,
-    limit: Annotated[int, typer.Option(metavar="N", help="Edges that a Mermaid picture may have.")] = 150,
-    cache: Cache = None,  # noqa: ARG001 - its callback notes it
-    no_cache: NoCache = False,  # noqa: ARG001 - its callback notes it
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
-    """Write who may obtain whose session as a graph: GraphML, DOT, Mermaid, JSON, or BloodHound OpenGraph."""
-
-    def run() -> int:
-        from iamsim.cli.graph import GraphOptions, graph_command
-
-        options = GraphOptions(
-            snapshot=snapshot or [],
-            format=format,
-            output=output,
-            sources=source or [],
-            targets=target or [],
-            account=account,
-            only=only,
-            missing=missing,
-            limit=limit,
-            loud=_loud(quiet=quiet, verbose=verbose),
-        )
-        return graph_command(options)
-
-    raise typer.Exit(guarded(run))
-
-
-@app.command(
+)(what_can)
+app.command(
     epilog="Examples: iamsim check invariants.iamq -s snapshot/; "
     "iamsim check rules/ -s snapshot/ --report sarif=iamsim.sarif --report junit=iamsim.xml --format markdown"
-)
-def check(
-    files: Annotated[
-        list[str] | None, typer.Argument(metavar="[FILE]...", help="Files of rules, or folders that hold *.iamq.")
-    ] = None,
-    *,
-    snapshot: Snapshot = None,
-    findings: Annotated[bool, typer.Option("--findings/--no-findings", help="Look for what needs no rule.")] = True,
-    fail_on: Annotated[FailOn, typer.Option(help="The lowest severity that makes the exit status 1.")] = FailOn.ERROR,
-    unknown: Annotated[OnUnknown | None, typer.Option(help="Exit 0 or 1 instead of 3 for an unknown.")] = None,
-    today: Annotated[
-        str | None, typer.Option(metavar="DATE", help="The day on which waivers are in force, as 2030-01-31.")
-    ] = None,
-    format: Annotated[CheckFormat, typer.Option(help="Form of the output.")] = CheckFormat.TEXT,  # noqa: A002
-    report: Annotated[
-        list[str] | None, typer.Option(metavar="FORMAT=FILE", help="Write a further report (repeatable).")
-    ] = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
-    """Check rules that must hold, and look for flaws that need no rule.
-
-    Exit status: 0 nothing counts, 1 something does, 2 usage, input or an unreadable rule, 3 unknown.
-    """
-
-    def run() -> int:
-        from iamsim.cli.check import CheckOptions, check_command
-
-        options = CheckOptions(
-            files=files or [],
-            snapshot=snapshot or [],
-            findings=findings,
-            fail_on=fail_on,
-            unknown=unknown,
-            today=today,
-            format=format,
-            reports=report or [],
-            loud=_loud(quiet=quiet, verbose=verbose),
-        )
-        return check_command(options)
-
-    raise typer.Exit(guarded(run))
-
-
-def _loud(*, quiet: bool, verbose: bool) -> Loud:
-    return Loud.QUIET if quiet else Loud.VERBOSE if verbose else Loud.NORMAL
+)(check)
+app.command(
+    epilog="Examples: iamsim compare new.json old.json --expect narrower-or-equal; iamsim compare SecurityAudit ReadOnlyAccess; "
+    "iamsim compare --managed --format dot"
+)(compare)
+app.command(epilog="Example: iamsim diff before/ after/ --format markdown --expect no-gain")(diff)
 
 
 def main() -> int:

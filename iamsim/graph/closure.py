@@ -340,7 +340,7 @@ def _rule(search: Search, node: Node, *, sure: bool, local: bool) -> Closure:
     found: Closure | None = search.env.memo.get(key)
     if found is None and not local:
         inner = _rule(search, node, sure=sure, local=True)
-        done = {
+        done: dict[object, object] = {
             k: v for k, v in inner.done.items() if isinstance(k, tuple) and k[0] in ("admitted", "moves", "offered")
         }
         below = replace(inner, local=None, done=done)

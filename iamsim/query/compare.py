@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from iamsim.aws.actions import action_info
-from iamsim.aws.universe import Universe, bits_of, universe
-from iamsim.ir.bounds import must
-from iamsim.ir.lower import action_term, conditions_term, resource_term
+from iamsim.aws.universe import Universe, bits_of, shape_groups, universe
+from iamsim.ir.bounds import must, reasons
+from iamsim.ir.evaluate import evaluate
+from iamsim.ir.lower import RESOURCE, action_term, conditions_term, resource_term
 from iamsim.ir.term import (
     FALSE,
     TRUE,
+    And,
+    Each,
     Like,
+    Named,
+    Not,
     Opaque,
+    Or,
     Present,
+    Some,
     Term,
     all_of,
     any_of,
@@ -28,17 +35,18 @@ from iamsim.ir.term import (
 )
 from iamsim.judge.answer import Verdict
 from iamsim.judge.axioms import hint_of, shapes
+from iamsim.judge.candidates import shape_of
 from iamsim.model.pattern import AnyChar, Literal, Pattern, Star, plain
 from iamsim.model.policy import Effect, PolicyKind
 from iamsim.smt.types import Limits, Sat, Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from iamsim.model.pattern import Part
     from iamsim.model.policy import Condition, Match, Policy, Statement
 
-__all__ = ["Comparison", "narrower", "narrower_in_future"]
+__all__ = ["Comparison", "certainly_allows", "classes", "may_allow", "narrower", "narrower_in_future"]
 
 Mask = tuple[int, ...]
 
@@ -57,63 +65,133 @@ class Comparison:
     classes: int = 0
 
 
-def narrower(a: Policy, b: Policy, limits: Limits | None = None) -> Comparison:
+DEFAULT_LIMITS = Limits()
+
+
+def narrower(a: Policy, b: Policy, limits: Limits | None = None, *, any_resource: bool = False) -> Comparison:
     """YES iff every request with a known action that policy `a` allows is one that `b` allows; else NO with a witness.
 
-    Both are read as identity policies of a caller of whom nothing is known.
+    Both are read as identity policies of a caller of whom nothing is known. The resource of a request is of a type that
+    its action works on; with `any_resource` it may be any.
     """
     solved = 0
     doubt: str | None = None
-    seen: dict[tuple[Mask, Mask, str], str | None] = {}
-    for mask_a, bits_a in _classes(a):
+    for mask_a, bits_a in classes(a):
         if not _allows(a, mask_a):
             continue
-        for mask_b, bits_b in _classes(b):
+        for mask_b, bits_b in classes(b):
             common = bits_a & bits_b
             if not common or _covered(a, mask_a, b, mask_b):
                 continue
-            for service, name in _representatives(common):
-                key = (mask_a, mask_b, service)
-                if key in seen:
-                    continue
-                solved += 1
-                found = _differs(_term(a, mask_a, service), _term(b, mask_b, service), limits or Limits())
-                seen[key] = None
-                if isinstance(found, Sat):
-                    return Comparison(Verdict.NO, name, found.assignment, None, solved)
-                if found is not None:
-                    doubt = doubt or f"{name}: {found}"
+            found = _excess(a, mask_a, b, mask_b, common, limits or DEFAULT_LIMITS, any_resource=any_resource)
+            solved += 1
+            if found.verdict is Verdict.NO:
+                return replace(found, classes=solved)
+            doubt = doubt or found.reason
     if doubt is not None:
         return Comparison(Verdict.UNKNOWN, reason=doubt, classes=solved)
     return Comparison(Verdict.YES, classes=solved)
 
 
+_ANY_ARN = ("arn:*:*:*:*:*",)
+
+
+def _excess(
+    a: Policy, mask_a: Mask, b: Policy, mask_b: Mask, common: int, limits: Limits, *, any_resource: bool
+) -> Comparison:
+    """Whether A allows a request with one of the actions `common`, of which these statements speak, that B does not."""
+    doubt: str | None = None
+    for name, service, actions in _representatives(common):
+        difference = all_of((_term(a, mask_a, service), not_(_term(b, mask_b, service))))
+        if difference is FALSE:
+            continue
+        if service or any_resource:
+            found, shown = _model(difference, () if service else _ANY_ARN, limits), name
+        else:
+            found, shown = _shaped(difference, actions, limits)
+        if isinstance(found, Sat):
+            return Comparison(Verdict.NO, shown, found.assignment)
+        if found is not None:
+            doubt = doubt or found
+    return Comparison(Verdict.YES) if doubt is None else Comparison(Verdict.UNKNOWN, reason=doubt)
+
+
+def _shaped(difference: Term, common: int, limits: Limits) -> tuple[Sat | str | None, str]:
+    """A model of `difference` whose resource is of a type of one of the actions `common`, and that action."""
+    names = universe().names
+    doubt: tuple[Sat | str | None, str] = (None, "")
+    groups = ((names[(here & -here).bit_length() - 1], p) for bits, p in shape_groups() if (here := common & bits))
+    for number, (name, patterns) in enumerate(groups):
+        if number == 1 and _model(difference, (), limits) is None:
+            return None, name
+        found = _model(difference, patterns, limits)
+        if isinstance(found, Sat):
+            return found, name
+        if found is not None and doubt[0] is None:
+            doubt = found, name
+    return doubt
+
+
+def certainly_allows(policy: Policy, actions: int, limits: Limits = DEFAULT_LIMITS) -> int:
+    """Some of `actions` (a bit set) of which the policy certainly allows a request each, or 0 if it does so of none.
+
+    What a policy allows whatever the request is returned whole, else the actions of the first class that has a request.
+    """
+    out = 0
+    for mask, bits in classes(policy):
+        stated = [policy.statements[i] for i in mask]
+        if bits & actions and all(s.effect is Effect.ALLOW and s.malformed is None for s in stated):
+            out |= bits & actions if any(map(_unconditional, stated)) else 0
+    if out:
+        return out
+    for mask, bits in classes(policy):
+        if bits & actions and _allows(policy, mask):
+            for _, service, here in _representatives(bits & actions):
+                term = must(_term(policy, mask, service))
+                if service and isinstance(_model(term, (), limits), Sat):
+                    return here
+                found, name = (None, "") if service else _shaped(term, here, limits)
+                if isinstance(found, Sat):
+                    return bits_of(name.lower())
+    return 0
+
+
+def may_allow(policy: Policy) -> int:
+    """The known actions, as a bit set, of which some statement speaks that may allow."""
+    return sum(bits for mask, bits in classes(policy) if _allows(policy, mask))
+
+
 def narrower_in_future(a: Policy, b: Policy, limits: Limits | None = None) -> Comparison:
     """As `narrower`, for actions that the data does not know: the action is a free text, known names excluded."""
     term_a, term_b = _future(a), _future(b)
-    new = not_(any_of(Like("action", p, fold_case=True) for p in _named_actions(a, b)))
     shape = Like("action", Pattern("*:*", _service_and_name()), fold_case=True)
-    found = _differs(all_of((term_a, new, shape)), term_b, limits or Limits())
-    if isinstance(found, Sat):
-        return Comparison(Verdict.NO, "".join(found.assignment.get("action", ("",))), found.assignment, None, 1)
-    return Comparison(Verdict.YES if found is None else Verdict.UNKNOWN, reason=found, classes=1)
+    difference = all_of((term_a, shape, not_(term_b)))
+    found: Sat | str | None = None
+    for number in range(1, _KNOWN_NAMES):
+        found = _model(difference, (), limits or DEFAULT_LIMITS)
+        if not isinstance(found, Sat):
+            return Comparison(Verdict.YES if found is None else Verdict.UNKNOWN, reason=found, classes=number)
+        name = "".join(found.assignment.get("action", ("",)))
+        if action_info(name) is None:
+            return Comparison(Verdict.NO, name, found.assignment, None, number)
+        difference = all_of((difference, not_(Like("action", plain(name.lower()), fold_case=True))))
+    return Comparison(Verdict.UNKNOWN, reason="budget:names of known actions", classes=_KNOWN_NAMES)
+
+
+_KNOWN_NAMES = 64
+"""How many known actions are set aside, one at a time, before a new one is given up."""
 
 
 def _service_and_name() -> tuple[Part, ...]:
     return (AnyChar(field=True), Star(field=True), Literal(":"), AnyChar(field=True), Star(field=True))
 
 
-def _named_actions(*policies: Policy) -> list[Pattern]:
-    """The action names that the policies spell out and that are known today."""
-    names = {
-        p.text.lower()
-        for policy in policies
-        for s in policy.statements
-        if s.action is not None
-        for p in s.action.patterns
-        if isinstance(p, Pattern) and p.literal is not None and action_info(p.text) is not None
-    }
-    return [plain(n) for n in sorted(names)]
+def _of_new(match: Match) -> Match:
+    """The action element without the names that the data knows, which no new action has."""
+    patterns = (
+        p for p in match.patterns if not isinstance(p, Pattern) or p.literal is None or not bits_of(p.text.lower())
+    )
+    return replace(match, patterns=tuple(patterns))
 
 
 def _allows(policy: Policy, mask: Mask) -> bool:
@@ -151,7 +229,8 @@ def _unconditional(statement: Statement) -> bool:
     )
 
 
-def _classes(policy: Policy) -> tuple[tuple[Mask, int], ...]:
+def classes(policy: Policy) -> tuple[tuple[Mask, int], ...]:
+    """The known actions by the statements of the policy that speak of them: indices, and a bit set."""
     return _partition(_Key(policy))
 
 
@@ -193,20 +272,22 @@ def _action_bits(match: Match, every: Universe) -> int:
     return every.all & ~bits if match.negated else bits
 
 
-def _representatives(bits: int) -> list[tuple[str, str]]:
-    """One action for each way in which resources are read: with resource types, and per service without."""
+def _representatives(bits: int) -> Iterator[tuple[str, str, int]]:
+    """The ways in which resources are read: with resource types, and per service without.
+
+    Each is an action, the service if it has no resource types, and the actions that it stands for.
+    """
     every = universe()
-    out: dict[str, str] = {}
-    plain_bits = bits & ~every.wildcard_only
-    if plain_bits:
-        out[""] = every.names[(plain_bits & -plain_bits).bit_length() - 1]
+    typed = bits & ~every.wildcard_only
+    if typed:
+        yield every.names[(typed & -typed).bit_length() - 1], "", typed
     rest = bits & every.wildcard_only
-    for service, (low, mask) in every.services.items():
-        here = rest & mask
-        if here:
-            out[service] = every.names[(here & -here).bit_length() - 1]
-            del low
-    return list(out.items())
+    while rest:
+        name = every.names[(rest & -rest).bit_length() - 1]
+        service = name.partition(":")[0].lower()
+        here = rest & every.services[service][1]
+        yield name, service, here
+        rest &= ~here
 
 
 @lru_cache(maxsize=65536)
@@ -231,10 +312,23 @@ def _term(policy: Policy, mask: Mask, service: str) -> Term:
     return _policy_term(_Key(policy), mask, service)
 
 
+def holding(policy: Policy, action: str, assignment: Mapping[str, tuple[str, ...]], *, deny: bool) -> Iterator[int]:
+    """The indices of the statements that allow (or `deny`) the known action under the assignment."""
+    service = action.partition(":")[0].lower() if (bits_of(action.lower()) & universe().wildcard_only) else ""
+    wanted = Effect.DENY if deny else Effect.ALLOW
+    for mask, bits in classes(policy):
+        if bits & bits_of(action.lower()):
+            for i in mask:
+                if policy.statements[i].effect is wanted and evaluate(_body(_Key(policy), i, service), assignment):
+                    yield i
+
+
 def _future(policy: Policy) -> Term:
     allow, deny = [], []
     for i, s in enumerate(policy.statements):
-        action = TRUE if s.action is None else action_term(s.action, None)
+        action = TRUE if s.action is None else action_term(_of_new(s.action), None)
+        if action is FALSE:
+            continue
         term = all_of((action, _body(_Key(policy), i, "")))
         if s.effect is not Effect.DENY:
             allow.append(term)
@@ -243,49 +337,54 @@ def _future(policy: Policy) -> Term:
     return all_of((any_of(allow), not_(any_of(deny))))
 
 
-def _differs(a: Term, b: Term, limits: Limits) -> Sat | str | None:
-    """A model of `a` and not `b`; None if there is none; a reason if that is not known.
+def _model(difference: Term, patterns: tuple[str, ...], limits: Limits) -> Sat | str | None:
+    """A model of `difference` whose resource is like one of `patterns` (none: any); None if there is none; a reason
+    if that is not known.
 
-    What is not known of both in the same way cancels out: an unknown is one free truth value per reason.
+    What is not known of both policies in the same way cancels out: an unknown is one free truth value per reason.
     """
     from iamsim.smt.solve import solve
 
-    difference = all_of((a, not_(b)))
-    if difference is FALSE:
+    shaped = all_of((difference, _like_one(patterns)))
+    if shaped is FALSE:
         return None
-    problem = _with_shapes(_shared(difference))
-    found = solve(problem, hint_of, limits)
+    if shaped is TRUE:
+        return Sat({}, "fold")
+    found = solve(_with_shapes(shared_unknowns(shaped)), hint_of, limits)
     if isinstance(found, Unknown):
         return found.reason
     if not isinstance(found, Sat):
         return None
-    if not has_opaque(difference):
+    if not has_opaque(shaped):
         return found
-    certain = solve(_with_shapes(must(difference)), hint_of, limits)
-    return certain if isinstance(certain, Sat) else "the difference rests on what is not known"
+    certain = solve(_with_shapes(must(shaped)), hint_of, limits)
+    return certain if isinstance(certain, Sat) else "; ".join(reasons(shaped))
 
 
-def _shared(term: Term) -> Term:
+@lru_cache(maxsize=8192)
+def _like_one(patterns: tuple[str, ...]) -> Term:
+    return any_of(Like(RESOURCE, shape_of(p)) for p in patterns) if patterns else TRUE
+
+
+def shared_unknowns(term: Term) -> Term:
     """`term` with each unknown as one free variable per reason."""
     if not has_opaque(term):
         return term
-    from iamsim.ir.term import And, Each, Named, Not, Or, Some
-
     match term:
         case Opaque(reason):
             return Present(f"unknown|{reason}")
         case And(args):
-            return all_of(_shared(t) for t in args)
+            return all_of(shared_unknowns(t) for t in args)
         case Or(args):
-            return any_of(_shared(t) for t in args)
+            return any_of(shared_unknowns(t) for t in args)
         case Not(arg):
-            return not_(_shared(arg))
+            return not_(shared_unknowns(arg))
         case Named(label, arg):
-            return named(label, _shared(arg))
+            return named(label, shared_unknowns(arg))
         case Each(var, arg):
-            return Each(var, _shared(arg))
+            return Each(var, shared_unknowns(arg))
         case Some(var, arg):
-            return Some(var, _shared(arg))
+            return Some(var, shared_unknowns(arg))
         case _:
             return term
 
