@@ -105,15 +105,23 @@ class Closure:
 
     def held(self, account: str | None) -> frozenset[str]:
         """The ARNs of the callers of an account that are controlled."""
-        key = "held"
-        known = self.done.get(key)
+        return self._held()[0].get(account, frozenset())
+
+    @property
+    def held_anywhere(self) -> frozenset[str]:
+        """The ARNs of all callers that are controlled."""
+        return self._held()[1]
+
+    def _held(self) -> tuple[dict[str | None, frozenset[str]], frozenset[str]]:
+        known = self.done.get("held")
         if known is None or known[0] != len(self.nodes):  # type: ignore[index]
             found: dict[str | None, set[str]] = {}
             for node in self.nodes.values():
                 if node.caller.arn:
                     found.setdefault(node.caller.account, set()).add(node.caller.arn)
-            known = self.done[key] = (len(self.nodes), {a: frozenset(v) for a, v in found.items()})
-        return known[1].get(account, frozenset())  # type: ignore[index,no-any-return]
+            every = frozenset[str]().union(*found.values())
+            known = self.done["held"] = (len(self.nodes), ({a: frozenset(v) for a, v in found.items()}, every))
+        return known[1]  # type: ignore[index,no-any-return]
 
     def free(self, arn: str) -> bool:
         """True iff nothing but SCPs, RCPs and resource policies keeps the user or role from doing whatever it likes."""
@@ -369,7 +377,7 @@ def _merge(closure: Closure, other: Closure, name: str) -> None:
         if fact in (START, name):
             continue
         known = closure.how.setdefault(fact, [])
-        known += [replace(f, node=name) if f.node == START else f for f in fired if f not in known]
+        known += [replace(f, node=name) if f.node == START else f for f in fired if not known or f not in known]
         closure.cost.setdefault(fact, other.cost.get(fact, 1) + closure.cost.get(name, 0))
         if isinstance(fact, str):
             closure.nodes.setdefault(fact, other.nodes[fact])
@@ -511,7 +519,7 @@ def _moves(closure: Closure, node: Node, mine: frozenset[Change]) -> Iterable[Fi
         found = tuple(firings(search, node, mine, techniques_of(search, NODES), every=closure.every))
         if key is not None:
             search.env.memo[key] = found
-    return tuple(replace(f, node=node.name) for f in found) if node.name == START else found
+    return tuple(f if f.node == node.name else replace(f, node=node.name) for f in found)
 
 
 def _key(search: Search, what: str, node: Node, mine: frozenset[Change]) -> object:
@@ -911,10 +919,8 @@ def worthwhile(closure: Closure, arn: str) -> bool:
         return True
     if arn in not_held(closure, _account(arn)):
         return True
-    return any(
-        r not in closure.held(_account(r)) and _could_enter(closure, arn, r) == "tagged"
-        for r in _naming(closure.search, arn)
-    )
+    asking = _naming(closure.search, arn) - closure.held_anywhere
+    return any(_could_enter(closure, arn, r) == "tagged" for r in sorted(asking))
 
 
 def _special(closure: Closure, arn: str) -> bool:
@@ -923,16 +929,16 @@ def _special(closure: Closure, arn: str) -> bool:
     env = search.env
     if arn not in env.principals:
         return False
-    return any(r not in closure.held(_account(r)) and _could_enter(closure, arn, r) for r in _naming(search, arn))
+    return any(_could_enter(closure, arn, r) for r in sorted(_naming(search, arn) - closure.held_anywhere))
 
 
-def _naming(search: Search, arn: str) -> tuple[str, ...]:
+def _naming(search: Search, arn: str) -> frozenset[str]:
     """The roles of other accounts, and those of its own, whose trust policies may name the principal."""
     key = ("naming", arn)
-    found: tuple[str, ...] | None = search.env.memo.get(key)
+    found: frozenset[str] | None = search.env.memo.get(key)
     if found is None:
         env = changed(search.env, most_of(search.env, arn), (arn,))
-        found = search.env.memo[key] = tuple(r.arn for r in roles_for(env, node_in(env, arn).caller, "closed"))
+        found = search.env.memo[key] = frozenset(r.arn for r in roles_for(env, node_in(env, arn).caller, "closed"))
     return found
 
 
