@@ -403,16 +403,21 @@ def _left_open(closure: Closure) -> set[str]:
 
 def ruled(closure: Closure, node: Node) -> bool:
     """True iff another node of the same account may do everything there, as far as it is for the account to say."""
-    account = node.caller.account
+    ruler = ruler_of(closure, node.caller.account)
+    return ruler is not None and ruler != node.name
+
+
+def ruler_of(closure: Closure, account: str | None) -> str | None:
+    """The name of the node of an account that stands for all that may do everything there."""
     absorbed = closure.done.get(("absorbed", account))
-    if absorbed:
-        return absorbed != node.name
+    if isinstance(absorbed, str) and absorbed:
+        return absorbed
     key, size = ("ruler", account), (len(closure.nodes), len(closure.changes))
     known = closure.done.get(key)
     if known is None or (known[0] is None and known[1] != size):  # type: ignore[index]
         mine = (k for k, n in closure.nodes.items() if n.caller.account == account and n.full and _free(closure, n))
         known = closure.done[key] = (next(mine, None), size)
-    return known[0] is not None and known[0] != node.name  # type: ignore[index]
+    return known[0]  # type: ignore[index,no-any-return]
 
 
 def _free(closure: Closure, node: Node) -> bool:

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from iamsim.env.applicable import NO_DOCUMENTS
 from iamsim.env.organization import below
+from iamsim.env.resource_policy import policy_holder
 from iamsim.env.types import MissingPolicy
 from iamsim.ir.lower import action_term
-from iamsim.ir.term import FALSE
+from iamsim.ir.term import FALSE, TRUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from iamsim.aws.escalations import Technique
     from iamsim.env.types import Environment
+    from iamsim.graph.world import Search
+    from iamsim.judge.candidates import Target
     from iamsim.model.policy import Policy, Statement
 
 _WITHOUT_RESOURCE_POLICIES = ("iam", "organizations", "sso")
@@ -44,15 +48,41 @@ Source: IAM User Guide, "AWS global condition context keys".
 
 def dominated(env: Environment, technique: Technique) -> bool:
     """True only if whoever may do everything in its account can use the technique wherever another of its principals can."""
-    key = ("dominated", technique.id)
+    actions = frozenset(a for v in technique.variants for a in v.actions)
+    return {a.partition(":")[0] for a in actions} <= set(_WITHOUT_RESOURCE_POLICIES) and not _told_apart(env, actions)
+
+
+_WITH_POLICIES_ALWAYS = ("kms", "sts")
+"""Services of which every request meets a resource policy, loaded or not.
+
+Source: AWS KMS Developer Guide, "Key policies in AWS KMS"; IAM User Guide, "IAM roles", trust policy.
+"""
+
+
+def request_dominated(search: Search, targets: tuple[Target, ...]) -> bool:
+    """True only if whoever may do everything in its account is allowed the question's request wherever another of its
+    principals is.
+    """
+    ask, env = search.ask, search.env
+    if ask.given or ask.when is not TRUE or ask.documents != NO_DOCUMENTS or ask.also or env.endpoints:
+        return False
+    service = search.action.partition(":")[0].lower()
+    if service not in _WITHOUT_RESOURCE_POLICIES and (
+        service in _WITH_POLICIES_ALWAYS
+        or any(
+            t.resource is None or t.holder is not None or policy_holder(env, t.resource) is not None for t in targets
+        )
+    ):
+        return False
+    return not _told_apart(env, frozenset({search.action.lower()}))
+
+
+def _told_apart(env: Environment, actions: frozenset[str]) -> bool:
+    """Whether an SCP or RCP may refuse one of the actions to one principal of an account and not to another."""
+    key = ("told-apart", actions)
     found: bool | None = env.memo.get(key)
     if found is None:
-        actions = {c.action.lower() for v in technique.variants for c in v.calls}
-        services = {a.partition(":")[0] for a in actions}
-        found = services <= set(_WITHOUT_RESOURCE_POLICIES) and not any(
-            _tells_apart(s) for s in _ceilings(env, frozenset(actions))
-        )
-        env.memo[key] = found
+        found = env.memo[key] = any(_tells_apart(s) for s in _ceilings(env, actions))
     return found
 
 

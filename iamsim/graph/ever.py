@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind, changed
 from iamsim.graph.candidates import FRESH, is_picky
-from iamsim.graph.closure import OUTSIDER, START, Closure, begin, grow, most_of, node_in
+from iamsim.graph.closure import OUTSIDER, START, Closure, begin, grow, most_of, node_in, ruler_of
 from iamsim.graph.derive import depths, derivations, smallest
+from iamsim.graph.dominated import request_dominated
 from iamsim.graph.edges import of_session
 from iamsim.graph.exact import ASSUMES, Route, joined, joint, routes, verdict_of
 from iamsim.graph.firing import settled
@@ -23,6 +24,7 @@ from iamsim.ir.reduce import reduce
 from iamsim.ir.term import FALSE, TRUE, Term, all_of, variables
 from iamsim.judge.check import Check, check_of, problem_of, settle
 from iamsim.judge.judge import Found, facts_of
+from iamsim.model.caller import CallerKind
 from iamsim.smt.types import Sat
 
 if TYPE_CHECKING:
@@ -153,7 +155,7 @@ def _asked_of(closure: Closure, targets: tuple[Target, ...]) -> frozenset[str]:
     """
     env = closure.search.env
     out = set()
-    for account in sorted(closure.rulers()):
+    for account in sorted(closure.rulers() - _hopeless(closure, targets, [], {})):
         fresh = [f"arn:{closure.search.start.partition}:iam::{account}:{kind}/{FRESH}" for kind in ("user", "role")]
         for arn in (*sorted(closure.held(account)), *fresh):
             if closure.free(arn) or (arn not in env.principals and arn not in fresh):
@@ -235,8 +237,11 @@ def _goals(
 ) -> Iterator[Reached]:
     """Nodes that may be allowed the request, nearer ones first, as long as they are nearer than `limit` says."""
     search = closure.search
+    hopeless = _hopeless(closure, targets, refuted, depth)
     for name in sorted(closure.nodes, key=lambda n: (depth.get(n, 0), n)):
         node = closure.nodes[name]
+        if node.caller.account in hopeless and node.caller.kind in _OF_ACCOUNTS and name != START:
+            continue
         most = limit()
         if most is not None and depth.get(name, 0) >= most:
             return
@@ -246,6 +251,26 @@ def _goals(
             goal = _goal(closure, node, target, refuted, depth)
             if goal is not None:
                 yield goal
+
+
+_OF_ACCOUNTS = (CallerKind.USER, CallerKind.ROLE_SESSION)
+
+
+def _hopeless(
+    closure: Closure, targets: tuple[Target, ...], refuted: list[Found], depth: Mapping[Fact, int]
+) -> frozenset[str]:
+    """Accounts in which nobody can have the request allowed, since whoever may do everything there cannot."""
+    if not request_dominated(closure.search, targets):
+        return frozenset()
+    out = set()
+    for account in sorted(closure.rulers()):
+        name = ruler_of(closure, account)
+        node = closure.nodes.get(name) if name is not None else None
+        if node is None or not node.full or not within_reach(node, closure.search.action):
+            continue
+        if all(_goal(closure, node, t, refuted, depth) is None for t in targets):
+            out.add(account)
+    return frozenset(out)
 
 
 def _goal(
@@ -297,6 +322,16 @@ def _best(
     closure: Closure, node: Node, target: Target, changes: frozenset[Change], about: tuple[str, ...]
 ) -> tuple[Found, tuple[bool, tuple[str, ...]] | None] | None:
     """The request in the environment in which it fares best, and whether it is allowed there (None: it is not)."""
+    kept, key = closure.search.kept, ("best", node, target, changes, about)
+    if key not in kept:
+        kept[key] = _best_of(closure, node, target, changes, about)
+    best: tuple[Found, tuple[bool, tuple[str, ...]] | None] | None = kept[key]
+    return best
+
+
+def _best_of(
+    closure: Closure, node: Node, target: Target, changes: frozenset[Change], about: tuple[str, ...]
+) -> tuple[Found, tuple[bool, tuple[str, ...]] | None] | None:
     best: tuple[Found, tuple[bool, tuple[str, ...]] | None] | None = None
     for env in worlds(closure.search.env, changes, about):
         last = _request(closure, node, target, env)

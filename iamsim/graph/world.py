@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from iamsim.env.changes import Change, Kind, changed, may_cost
 from iamsim.graph.candidates import texts_of
@@ -75,7 +75,8 @@ def short(arn: str) -> str:
 class Search:
     """What one search for ways shares: the question's `ask`, the action it ends in, who starts, the catalogue.
 
-    `targets` are the resources that the question asks about, as far as they are single ones.
+    `targets` are the resources that the question asks about, as far as they are single ones; `kept` is what was found
+    for this question alone.
     """
 
     ask: Ask
@@ -84,6 +85,7 @@ class Search:
     catalogue: Catalogue
     ruling: Ruling = field(default_factory=Ruling)
     targets: tuple[str, ...] = ()
+    kept: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def env(self) -> Environment:
