@@ -16,7 +16,7 @@ from iamsim.env.changes import Change, Kind, changed, denies
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.env.versions import managed_policy_of
 from iamsim.graph.candidates import FRESH, is_picky, new_principals, texts_of
-from iamsim.graph.dominated import dominated
+from iamsim.graph.dominated import dominated, same_ceilings
 from iamsim.graph.edges import edge_to, edges_from, of_session
 from iamsim.graph.exact import exactly
 from iamsim.graph.given import given_for, when_for
@@ -517,7 +517,9 @@ def _moves(closure: Closure, node: Node, mine: frozenset[Change]) -> Iterable[Fi
     if not closure.every and ruled(closure, node):
         # whoever may do everything has the means of the others of its account, but for conditions on who they are
         free = not_held(closure, node.caller.account)
-        return tuple(firings(search, node, mine, techniques_of(search, NODES), {"who": free})) if free else ()
+        arn = node.caller.arn or ""
+        own = [t for t in techniques_of(search, NODES) if not dominated(search.env, t, arn)] if free else []
+        return tuple(firings(search, node, mine, own, {"who": free})) if own else ()
     key = _key(search, "moves", node, mine)
     found = search.env.memo.get(key) if key is not None else None
     if found is None:
@@ -670,6 +672,14 @@ def _admitted(closure: Closure) -> Iterator[Firing]:
             closure.done[key] = True
             opened = {c for c in changes if c.who == role and c.kind in (Kind.TRUST, Kind.CREATED)}
             home = _account(role) == node.caller.account
+            if (
+                opened
+                and not closure.every
+                and ruled(closure, node)
+                and same_ceilings(search.env, _ENTERING, arn)
+                and (ruler_of(closure, node.caller.account) or "") in closure.nodes
+            ):
+                continue  # the administrator of its account enters, or nobody of it
             if name != OUTSIDER and home and opened and _enters(closure, node):
                 needs = frozenset(opened) | own_creation(changes, (arn,))
                 there = changed(search.env, needs, (role,))
@@ -691,6 +701,9 @@ def _admitted(closure: Closure) -> Iterator[Firing]:
             yield Firing(ASSUME, 0, name, (("$target-role", role),), (gain,), sure, needs, not plain)
             if sure:
                 break
+
+
+_ENTERING = frozenset({"sts:assumerole"})
 
 
 def _enters(closure: Closure, node: Node) -> bool:
@@ -755,7 +768,7 @@ def _changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] 
         closure.done["offered", name] = mine
     spared = not closure.every and node.caller.kind is not CallerKind.ROOT and ruled(closure, node)
     for technique in techniques:
-        if spared and dominated(search.env, technique):
+        if spared and dominated(search.env, technique, arn):
             continue
         if technique.outcome.type in ("lifts-org-policy", "moves-account") and _all_lifted(closure):
             continue

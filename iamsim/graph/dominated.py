@@ -15,6 +15,8 @@ from iamsim.env.resource_policy import policy_holder
 from iamsim.env.types import MissingPolicy
 from iamsim.ir.lower import action_term
 from iamsim.ir.term import FALSE, TRUE
+from iamsim.model.pattern import match, tokenize
+from iamsim.model.policy import Effect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from iamsim.env.types import Environment
     from iamsim.graph.world import Search
     from iamsim.judge.candidates import Target
+    from iamsim.model.pattern import Pattern
     from iamsim.model.policy import Policy, Statement
 
 _WITHOUT_RESOURCE_POLICIES = ("iam", "organizations", "sso")
@@ -46,10 +49,11 @@ Source: IAM User Guide, "AWS global condition context keys".
 """
 
 
-def dominated(env: Environment, technique: Technique) -> bool:
-    """True only if whoever may do everything in its account can use the technique wherever another of its principals can."""
+def dominated(env: Environment, technique: Technique, arn: str) -> bool:
+    """True only if whoever may do everything in its account can use the technique wherever the principal `arn` of it can."""
     actions = frozenset(a for v in technique.variants for a in v.actions)
-    return {a.partition(":")[0] for a in actions} <= set(_WITHOUT_RESOURCE_POLICIES) and not _told_apart(env, actions)
+    met = _policied(env) & {a.partition(":")[0] for a in actions}
+    return not met and not env.endpoints and same_ceilings(env, actions, arn)
 
 
 _WITH_POLICIES_ALWAYS = ("kms", "sts")
@@ -57,6 +61,19 @@ _WITH_POLICIES_ALWAYS = ("kms", "sts")
 
 Source: AWS KMS Developer Guide, "Key policies in AWS KMS"; IAM User Guide, "IAM roles", trust policy.
 """
+
+
+def _policied(env: Environment) -> frozenset[str]:
+    """The services whose requests may meet a resource policy of this environment, as far as inputs tell."""
+    found: frozenset[str] | None = env.memo.get("policied")
+    if found is None:
+        held = {arn.split(":")[2] for arn in env.resources if arn.count(":") >= _ARN}
+        found = env.memo["policied"] = frozenset((*held, *_WITH_POLICIES_ALWAYS)) - {*_WITHOUT_RESOURCE_POLICIES}
+    return found
+
+
+_ARN = 5
+"""The colons of an ARN up to its resource."""
 
 
 def request_dominated(search: Search, targets: tuple[Target, ...]) -> bool:
@@ -74,16 +91,33 @@ def request_dominated(search: Search, targets: tuple[Target, ...]) -> bool:
         )
     ):
         return False
-    return not _told_apart(env, frozenset({search.action.lower()}))
+    return same_ceilings(env, frozenset({search.action.lower()}), None)
 
 
-def _told_apart(env: Environment, actions: frozenset[str]) -> bool:
-    """Whether an SCP or RCP may refuse one of the actions to one principal of an account and not to another."""
-    key = ("told-apart", actions)
-    found: bool | None = env.memo.get(key)
-    if found is None:
-        found = env.memo[key] = any(_tells_apart(s) for s in _ceilings(env, actions))
-    return found
+def same_ceilings(env: Environment, actions: frozenset[str], arn: str | None) -> bool:
+    """True only if SCPs and RCPs refuse the principal an action (lower case) wherever they refuse it to another of its account.
+
+    None stands for any principal.
+    """
+    key = ("exempt", actions)
+    found: tuple[Pattern, ...] | bool | None = env.memo.get(key, False)
+    if found is False:
+        found = env.memo[key] = _exempted(_ceilings(env, actions))
+    if found is None or (arn is None and found):
+        return False
+    assert not isinstance(found, bool)
+    return arn is None or not any(match(p, arn) for p in found)
+
+
+def _exempted(statements: Iterator[Statement | None]) -> tuple[Pattern, ...] | None:
+    """The ARNs of principals that some Deny spares, as patterns; None if who calls matters in any other way."""
+    out: list[Pattern] = []
+    for statement in statements:
+        told = _tells_apart(statement)
+        if told is None:
+            return None
+        out += told
+    return tuple(out)
 
 
 def _ceilings(env: Environment, actions: frozenset[str]) -> Iterator[Statement | None]:
@@ -103,16 +137,32 @@ def _about(policy: Policy | MissingPolicy, actions: frozenset[str]) -> Iterator[
             yield s
 
 
-def _tells_apart(statement: Statement | None) -> bool:
-    """Whether a statement may hold for one principal of an account and not for another; RCPs can name only everyone."""
+def _tells_apart(statement: Statement | None) -> list[Pattern] | None:
+    """Whom of an account a Deny spares by ARN; None if the statement may hold for one of them and not for another otherwise.
+
+    RCPs can name only everyone.
+    """
     if statement is None or statement.malformed is not None:
-        return True
+        return None
     named = statement.principal
     if named is not None and (named.negated or any(getattr(e, "value", None) != "*" for e in named.entries)):
-        return True
+        return None
     patterns = statement.resource.patterns if statement.resource is not None else ()
     texts = (*(v for c in statement.conditions for v in c.values), *(getattr(p, "text", "${") for p in patterns))
-    return any("${" in t for t in texts) or not all(_is_common(c.key.lower()) for c in statement.conditions)
+    if any("${" in t for t in texts):
+        return None
+    out: list[Pattern] = []
+    for c in statement.conditions:
+        if _is_common(c.key.lower()):
+            continue
+        spares = c.key.lower() == "aws:principalarn" and c.operator in _SPARES and not (c.quantifier or c.malformed)
+        if statement.effect is not Effect.DENY or not spares:
+            return None
+        out += [tokenize(v, variables=False) for v in c.values]
+    return out
+
+
+_SPARES = ("ArnNotLike", "ArnNotEquals", "StringNotLike")
 
 
 def _is_common(key: str) -> bool:
