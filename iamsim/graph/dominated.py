@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from iamsim.aws.keys import key_row
 from iamsim.env.applicable import NO_DOCUMENTS
 from iamsim.env.organization import below
 from iamsim.env.resource_policy import policy_holder
@@ -42,7 +43,7 @@ _NOT_ABOUT_THE_CALLER = frozenset(
         "aws:sourcevpc", "aws:sourcevpce", "aws:tagkeys", "aws:useragent", "aws:viaawsservice", "aws:vpcsourceip",
     }
 )  # fmt: skip
-_FAMILIES = ("iam:", "organizations:", "sso:", "aws:requesttag/", "aws:resourcetag/")
+_FAMILIES = ("aws:requesttag/", "aws:resourcetag/")
 """Keys that do not tell one principal of an account from another.
 
 Source: IAM User Guide, "AWS global condition context keys".
@@ -95,10 +96,11 @@ def request_dominated(search: Search, targets: tuple[Target, ...]) -> bool:
 
 
 def same_ceilings(env: Environment, actions: frozenset[str], arn: str | None) -> bool:
-    """True only if SCPs and RCPs refuse the principal an action (lower case) wherever they refuse it to another of its account.
-
-    None stands for any principal.
+    """True only if SCPs and RCPs refuse the user or role an action (lower case) wherever they refuse it to another of its
+    account. None stands for any of them.
     """
+    if arn is not None and arn.endswith(":root"):
+        return False
     key = ("exempt", actions)
     found: tuple[Pattern, ...] | bool | None = env.memo.get(key, False)
     if found is False:
@@ -144,8 +146,8 @@ def _tells_apart(statement: Statement | None) -> list[Pattern] | None:
     """
     if statement is None or statement.malformed is not None:
         return None
-    named = statement.principal
-    if named is not None and (named.negated or any(getattr(e, "value", None) != "*" for e in named.entries)):
+    who = statement.principal
+    if who is not None and (who.negated or any(getattr(e, "value", None) != "*" for e in who.entries)):
         return None
     patterns = statement.resource.patterns if statement.resource is not None else ()
     texts = (*(v for c in statement.conditions for v in c.values), *(getattr(p, "text", "${") for p in patterns))
@@ -155,15 +157,22 @@ def _tells_apart(statement: Statement | None) -> list[Pattern] | None:
     for c in statement.conditions:
         if _is_common(c.key.lower()):
             continue
-        spares = c.key.lower() == "aws:principalarn" and c.operator in _SPARES and not (c.quantifier or c.malformed)
+        named = c.key.lower() == "aws:principalarn" and not (c.quantifier or c.malformed)
+        if named and c.operator in _NAMES and all(v.endswith(":root") for v in c.values):
+            return []  # it never holds for a user or role
+        spares = named and c.operator in _SPARES
         if statement.effect is not Effect.DENY or not spares:
             return None
         out += [tokenize(v, variables=False) for v in c.values]
     return out
 
 
+_NAMES = ("ArnLike", "ArnEquals", "StringLike", "StringEquals")
 _SPARES = ("ArnNotLike", "ArnNotEquals", "StringNotLike")
 
 
 def _is_common(key: str) -> bool:
-    return key in _NOT_ABOUT_THE_CALLER or key.startswith(_FAMILIES)
+    """Whether a key (lower case) does not tell one principal of an account from another: what it sends, or whom it calls."""
+    if key in _NOT_ABOUT_THE_CALLER or key.startswith(_FAMILIES):
+        return True
+    return not key.startswith(("aws:", "sts:")) and key_row(key, None).present in ("action", "request", "resource-tag")

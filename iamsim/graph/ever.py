@@ -205,9 +205,22 @@ def closed(search: Search, *, sure: bool) -> Closure:
         below = begin(search) if sure else closed(search, sure=True)
         found = grow(below, sure=sure)
         if plain:
-            search.env.memo[key] = found
+            _keep(search.env, key, found)
     made: Closure = found
     return replace(made, search=search) if made.search is not search else made
+
+
+_KEPT = 256
+"""How many closures are kept, the last ones asked for: those of a large organization are megabytes each."""
+
+
+def _keep(env: Environment, key: tuple[object, ...], found: Closure) -> None:
+    order: dict[tuple[object, ...], None] = env.memo.setdefault("closures", {})
+    order[key] = None
+    env.memo[key] = found
+    if len(order) > _KEPT:
+        oldest = next(iter(order))
+        del order[oldest], env.memo[oldest]
 
 
 def _taken(closure: Closure, targets: tuple[Target, ...]) -> Closure:
