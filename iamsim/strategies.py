@@ -17,12 +17,15 @@ except ImportError as error:  # an optional dependency
 
 from iamsim.aws.actions import action_info, expand, fits, resource_types_for
 from iamsim.env.build import environment_of
+from iamsim.env.index import index_of
+from iamsim.env.types import MissingPolicy
 from iamsim.errors import QueryError
 from iamsim.model.arn import parse_arn
+from iamsim.model.policy import Malformed
 from iamsim.query.prepare import read_actions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from iamsim.env.types import Environment
 
@@ -46,6 +49,9 @@ class Request(TypedDict):
 
 
 # --- requests
+
+_FEW = 60
+"""A pattern of so many actions at most is taken for a list of them."""
 
 # keys that a request may bring whoever makes it
 _KEYS: dict[str, tuple[str, ...]] = {
@@ -74,15 +80,16 @@ def requests(
 
     `principals`, `actions` and `resources` are names, of which one is drawn, or strategies of names. Actions that are listed may
     be patterns (`s3:Get*`) and mean all known actions that match. Default: every user and role of `env`; every known resource of
-    `env`, with an object for each bucket, its users and roles; every action that works on such a resource. Without a list of
-    actions `resources` are ARNs. `context` defaults to `contexts()`. Raises QueryError if no request would be left.
+    `env`, with an object for each bucket, its users and roles; every action that works on such a resource, often one that a
+    policy names. `context` defaults to `contexts()`. Raises QueryError if no request would be left.
     """
     who = _choice(principals, lambda: sorted(env.principals), "principal")
     brought = contexts() if context is None else context
     if isinstance(resources, st.SearchStrategy) or isinstance(actions, st.SearchStrategy):
         pairs = _pairs_of_strategies(env, actions, resources)
     else:
-        pairs = _pairs(_resources(env) if resources is None else _listed(resources, "resource"), _known(actions))
+        named = _resources(env) if resources is None else _listed(resources, "resource")
+        pairs = _pairs(named, _known(actions), _spoken(env) if actions is None else frozenset())
 
     def made(principal: str, pair: tuple[str, str], given: dict[str, str]) -> Request:
         return {"principal": principal, "action": pair[0], "resource": pair[1], "context": given}
@@ -116,16 +123,35 @@ def _known(actions: Sequence[str] | None) -> tuple[str, ...] | None:
     return tuple(out)
 
 
-def _pairs(resources: Sequence[str], actions: tuple[str, ...] | None) -> st.SearchStrategy[tuple[str, str]]:
-    """(action, resource) that go together: a resource first, then an action that works on it."""
+def _spoken(env: Environment) -> frozenset[str]:
+    """The actions that statements of `env` name, or mean by a pattern of few actions."""
+    policies = [*index_of(env).documents, *(r.policy for r in env.resources.values())]
+    policies += [p.trust for p in env.principals.values()]
+    texts = {
+        pattern.text
+        for policy in policies
+        if policy is not None and not isinstance(policy, MissingPolicy)
+        for statement in policy.statements
+        if statement.action is not None and not statement.action.negated
+        for pattern in statement.action.patterns
+        if not isinstance(pattern, Malformed) and ":" in pattern.text
+    }
+    return frozenset(a for text in texts if len(meant := expand(text)) <= _FEW for a in meant)
+
+
+def _pairs(
+    resources: Sequence[str], actions: tuple[str, ...] | None, spoken: frozenset[str]
+) -> st.SearchStrategy[tuple[str, str]]:
+    """(action, resource) that go together: a resource first, then an action that works on it, often one of `spoken`."""
     by_resource = {r: found for r in dict.fromkeys(resources) if (found := _fitting(r, actions))}
     if not by_resource:
         raise QueryError("no action works on any of the resources", "name actions and resources that go together")
 
-    def of(resource: str) -> st.SearchStrategy[tuple[str, str]]:
-        return st.sampled_from(by_resource[resource]).map(lambda action: (action, resource))
+    def of(table: Mapping[str, Sequence[str]]) -> st.SearchStrategy[tuple[str, str]]:
+        return st.sampled_from(list(table)).flatmap(lambda r: st.sampled_from(table[r]).map(lambda action: (action, r)))
 
-    return st.sampled_from(list(by_resource)).flatmap(of)
+    likely = {r: told for r, found in by_resource.items() if (told := [a for a in found if a in spoken])}
+    return of(likely) | of(by_resource) if likely else of(by_resource)
 
 
 def _fitting(resource: str, actions: tuple[str, ...] | None) -> tuple[str, ...]:
@@ -210,17 +236,25 @@ def _principals(kind: str) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def _statements(draw: Draw, kind: str, actions: Sequence[str], resources: Sequence[str]) -> Json:
+def _statements(draw: Draw, kind: str, works: Mapping[str, Sequence[str]]) -> Json:
     effect = draw(st.sampled_from(["Allow", "Allow", "Deny"]))
     out: Json = {"Effect": effect}
     if kind in ("trust", "resource"):
         out["Principal"] = draw(_principals(kind))
-    out["Action"] = "sts:AssumeRole" if kind == "trust" else draw(st.sampled_from(list(actions)))
+    out["Action"] = "sts:AssumeRole" if kind == "trust" else draw(st.sampled_from(list(works)))
     if kind != "trust":
-        out["Resource"] = draw(st.sampled_from(list(resources)))
+        out["Resource"] = draw(st.sampled_from(works[out["Action"]]))
     if draw(st.sampled_from([False, False, True])):
         out["Condition"] = draw(_conditions())
     return out
+
+
+def _worked(action: str, resources: list[str]) -> list[str]:
+    """The resources that some action of the pattern works on; all of them if none is known to."""
+    if action == "*":
+        return resources
+    meant = expand(action)
+    return [r for r in resources if r == "*" or any(fits(a, r) for a in meant)] or resources
 
 
 def policies(
@@ -232,8 +266,8 @@ def policies(
 ) -> st.SearchStrategy[Json]:
     """Valid policy documents as JSON values, of one to `max_statements` statements.
 
-    `kind` is identity, boundary, session, scp, resource or trust. `actions` and `resources` are what statements name; by
-    default a few of S3 and STS, a bucket `bucket`, and the roles of `environments`. A resource policy is one of that bucket.
+    X
+    that go together; by default a few of S3 and STS, a bucket `bucket`, and the roles of `environments`. A resource policy is one of that bucket.
     Raises QueryError for another kind.
     """
     if kind not in _KINDS:
@@ -241,8 +275,8 @@ def policies(
     own = (f"{_BUCKET}/*", _BUCKET, f"{_BUCKET}*")
     everywhere = own if kind == "resource" else (*own, *(r for a in ACCOUNTS for r in _roles(a)), "*")
     known = [a for a in _ACTIONS if kind != "resource" or a.startswith("s3:")]
-    acts = _listed(known if actions is None else actions, "action")
-    one = _statements(kind, acts, _listed(everywhere if resources is None else resources, "resource"))
+    on = _listed(everywhere if resources is None else resources, "resource")
+    one = _statements(kind, {a: _worked(a, on) for a in _listed(known if actions is None else actions, "action")})
     return st.lists(one, min_size=1, max_size=max_statements).map(
         lambda found: {"Version": "2012-10-17", "Statement": found}
     )
@@ -256,10 +290,10 @@ def _account(draw: Draw, account: str) -> Json:
     """Account details: user `u`, roles `r` and `s`, with an inline policy each or none, and perhaps a tag or a boundary."""
     boundary = f"arn:aws:iam::{account}:policy/boundary"
     users, roles = [], []
-    bounded = draw(st.none() | policies("boundary"))
+    bounded = draw(st.none() | st.none() | policies("boundary"))
     for number, name in enumerate(("u", "r", "s")):
         word = "User" if name == "u" else "Role"
-        found = draw(st.none() | policies())
+        found = draw(st.one_of(st.none(), policies(), policies()))
         row: Json = {
             "Path": "/",
             f"{word}Name": name,
