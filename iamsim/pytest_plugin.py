@@ -179,10 +179,14 @@ class RuleItem(pytest.Item):
         entry = self.entry
         if isinstance(entry, Problem):
             pytest.fail(_problem(entry), pytrace=False)
+        env = _environment(self.config)
+        wrong = ""
         try:
-            outcome = decide(_environment(self.config), entry, _day(self.config))
+            outcome = decide(env, entry, _day(self.config))
         except QueryError as error:
-            pytest.fail(_unasked(entry, error), pytrace=False)
+            wrong = _unasked(entry, error)
+        if wrong:  # outside of the handler, so that pytest shows no chain of errors
+            pytest.fail(wrong, pytrace=False)
         if outcome.state is State.HOLDS:
             return
         fail_on = _fail_on(self.config)

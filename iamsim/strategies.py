@@ -7,6 +7,7 @@ to what comes first: the first principal, action and resource, no context, one A
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypedDict
 
 try:
@@ -160,9 +161,13 @@ def _fitting(resource: str, actions: tuple[str, ...] | None) -> tuple[str, ...]:
         raise QueryError(
             f"`{resource}` is neither an ARN nor `*`", "a resource is an ARN such as arn:aws:s3:::bucket/key"
         )
-    if actions is None:
-        services = dict.fromkeys(t.partition(":")[0] for t in resource_types_for(resource))
-        actions = tuple(a for s in services for a in expand(f"{s}:*")) if resource != "*" else expand("*")
+    return _all_fitting(resource) if actions is None else tuple(a for a in actions if _works(a, resource))
+
+
+@lru_cache(maxsize=4096)
+def _all_fitting(resource: str) -> tuple[str, ...]:
+    services = dict.fromkeys(t.partition(":")[0] for t in resource_types_for(resource))
+    actions = (a for s in services for a in expand(f"{s}:*")) if resource != "*" else expand("*")
     return tuple(a for a in actions if _works(a, resource))
 
 
@@ -249,12 +254,13 @@ def _statements(draw: Draw, kind: str, works: Mapping[str, Sequence[str]]) -> Js
     return out
 
 
-def _worked(action: str, resources: list[str]) -> list[str]:
+@lru_cache(maxsize=1024)
+def _worked(action: str, resources: tuple[str, ...]) -> tuple[str, ...]:
     """The resources that some action of the pattern works on; all of them if none is known to."""
     if action == "*":
         return resources
     meant = expand(action)
-    return [r for r in resources if r == "*" or any(fits(a, r) for a in meant)] or resources
+    return tuple(r for r in resources if r == "*" or any(fits(a, r) for a in meant)) or resources
 
 
 def policies(
@@ -266,8 +272,9 @@ def policies(
 ) -> st.SearchStrategy[Json]:
     """Valid policy documents as JSON values, of one to `max_statements` statements.
 
-    X
-    that go together; by default a few of S3 and STS, a bucket `bucket`, and the roles of `environments`. A resource policy is one of that bucket.
+    `kind` is identity, boundary, session, scp, resource or trust. `actions` and `resources` are what statements name, those that
+    go together; by default a few of S3 and STS, a bucket `bucket`, and the roles of `environments`. A resource policy is one
+    of that bucket.
     Raises QueryError for another kind.
     """
     if kind not in _KINDS:
@@ -275,7 +282,7 @@ def policies(
     own = (f"{_BUCKET}/*", _BUCKET, f"{_BUCKET}*")
     everywhere = own if kind == "resource" else (*own, *(r for a in ACCOUNTS for r in _roles(a)), "*")
     known = [a for a in _ACTIONS if kind != "resource" or a.startswith("s3:")]
-    on = _listed(everywhere if resources is None else resources, "resource")
+    on = tuple(_listed(everywhere if resources is None else resources, "resource"))
     one = _statements(kind, {a: _worked(a, on) for a in _listed(known if actions is None else actions, "action")})
     return st.lists(one, min_size=1, max_size=max_statements).map(
         lambda found: {"Version": "2012-10-17", "Statement": found}

@@ -40,6 +40,10 @@ def message(call):
     return str(caught.value)
 
 
+def unwrapped(said):
+    return " ".join(said.split())
+
+
 def test_what_is_as_expected_gives_the_answer(tiny):
     assert assert_can(tiny, "user/alice", "s3:PutObject", REPORT).path[0].target.endswith(":role/ReportWriter")
     assert assert_cannot(tiny, "user/alice", "s3:PutObject", REPORT, via="direct").verdict is Verdict.NO
@@ -49,21 +53,21 @@ def test_a_yes_that_must_not_be_shows_the_way_with_file_and_line(tiny):
     said = message(lambda: assert_cannot(tiny, "user/alice", "s3:PutObject", REPORT))
     assert said.startswith("expected no, the answer is yes\n\nYES  user/alice can do s3:PutObject")
     assert "does sts:AssumeRole on" in said
-    assert f"identity policy WriteReports, statement WriteReports ({TINY}/account.json:79)" in said
+    assert f"identity policy WriteReports, statement WriteReports ({TINY}/account.json:74)" in unwrapped(said)
 
 
 def test_a_no_that_must_not_be_shows_what_forbids_it(tiny):
     context = {"aws:SecureTransport": "false"}
     said = message(lambda: assert_can(tiny, "user/alice", "s3:GetObject", REPORT, context=context, via="direct"))
     assert said.startswith("expected yes, the answer is no\n")
-    assert f"statement DenyPlainHttp ({TINY}/resources.json:8)" in said
+    assert f"statement DenyPlainHttp ({TINY}/resources.json:8)" in unwrapped(said)
 
 
 def test_files_below_the_working_directory_are_named_from_there(monkeypatch, request):
     env = load(str(request.config.rootpath / TINY))
     monkeypatch.chdir(request.config.rootpath / "corpus")
     said = message(lambda: assert_cannot(env, "user/alice", "s3:GetObject", REPORT))
-    assert "(organizations/tiny/snapshot/account.json:18)" in said
+    assert "(organizations/tiny/snapshot/account.json:15)" in unwrapped(said)
 
 
 @pytest.mark.parametrize("assertion", [assert_can, assert_cannot])
@@ -182,7 +186,11 @@ def test_callers_of_whom_it_is_not_known_fail_unless_they_may_pass(tmp_path):
 
 def test_many_bypasses_are_named_and_counted(tmp_path):
     many = [user(f"u{i:02}", policy(allow("s3:*"))) for i in range(12)]
-    said = message(lambda: only_keeper(environment(tmp_path, users=many, roles=[keeper(lets({"AWS": arn("user/u00")}))], resources=bucket())))
+    said = message(
+        lambda: only_keeper(
+            environment(tmp_path, users=many, roles=[keeper(lets({"AWS": arn("user/u00")}))], resources=bucket())
+        )
+    )
     assert "12 other callers can as well" in said
     assert said.count("allowed by") == 3
     assert said.endswith("user/u07 and 4 more")
