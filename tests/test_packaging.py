@@ -100,4 +100,4 @@ def test_pytest_finds_the_plugin_where_it_is_installed(installed, tmp_path):
     (tmp_path / "tiny.iamq").write_text("can user/alice do s3:GetObject on arn:aws:s3:::tiny-reports/x expect yes\n")
     snapshot = ROOT / "corpus/organizations/tiny/snapshot"
     said = run("-m", "pytest", "--iamsim-snapshot", snapshot, "-v", cwd=tmp_path, PYTHONPATH=str(installed))
-    assert "tiny.iamq::line 1 PASSED" in said
+    assert "1 passed" in said
