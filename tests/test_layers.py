@@ -32,7 +32,8 @@ LAYERS["query"] = {*LAYERS["graph"], "graph"}
 LAYERS["check"] = {*LAYERS["query"], "query"}
 LAYERS["report"] = {*LAYERS["check"], "check"}
 LAYERS["(package)"] = {*LAYERS["report"], "report"}
-LAYERS["cli"] = LAYERS["notebook"] = LAYERS["pytest_plugin"] = {*LAYERS["(package)"], "(package)"}
+LAYERS["cli"] = LAYERS["notebook"] = LAYERS["testing"] = LAYERS["strategies"] = {*LAYERS["(package)"], "(package)"}
+LAYERS["pytest_plugin"] = {*LAYERS["cli"], "cli"}
 LAYERS["__main__"] = {"cli"}
 
 # Single imports against the table: (module, imported module) and why.
@@ -57,6 +58,7 @@ THIRD_PARTIES = {
     "click": ("iamsim.cli.",),
     "IPython": ("iamsim.notebook",),
     "pytest": ("iamsim.pytest_plugin",),
+    "hypothesis": ("iamsim.strategies",),
 }
 LAZY = ("z3", "cvc5", "networkx", "lark")
 

@@ -74,7 +74,9 @@ def test_the_wheel_describes_itself(wheel):
         (metadata,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
         text = archive.read(metadata).decode()
         (entry,) = (n for n in archive.namelist() if n.endswith(".dist-info/entry_points.txt"))
-        assert "iamsim = iamsim.cli.app:main" in archive.read(entry).decode()
+        entries = archive.read(entry).decode()
+        assert "iamsim = iamsim.cli.app:main" in entries
+        assert "[pytest11]\niamsim = iamsim.pytest_plugin\n" in entries
     assert "License-Expression: Apache-2.0" in text
     assert "Requires-Python: >=3.11" in text
 
@@ -92,3 +94,10 @@ def test_an_installed_wheel_has_its_grammars(installed, tmp_path):
 
 def test_an_installed_wheel_runs_as_a_command(installed, tmp_path):
     assert "can" in run("-m", "iamsim", "--help", cwd=tmp_path, PYTHONPATH=str(installed))
+
+
+def test_pytest_finds_the_plugin_where_it_is_installed(installed, tmp_path):
+    (tmp_path / "tiny.iamq").write_text("can user/alice do s3:GetObject on arn:aws:s3:::tiny-reports/x expect yes\n")
+    snapshot = ROOT / "corpus/organizations/tiny/snapshot"
+    said = run("-m", "pytest", "--iamsim-snapshot", snapshot, "-v", cwd=tmp_path, PYTHONPATH=str(installed))
+    assert "1 passed" in said

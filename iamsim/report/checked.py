@@ -100,10 +100,10 @@ def report_lines(report: Report, fail_on: FailOn, unknown: str | None, *, verbos
     """The report: what could not be read, rules that do not hold, findings, and a summary; `verbose` leaves nothing out."""
     place, region = places(), regions()
     for problem in report.problems:
-        yield from _problem(problem)
+        yield from problem_lines(problem)
     for outcome in report.outcomes:
         if verbose or outcome.state is not State.HOLDS:
-            yield from _outcome(outcome, place, verbose=verbose)
+            yield from outcome_lines(outcome, place, verbose=verbose)
     for counted in report.findings:
         if verbose or counted.suppressed is None:
             yield from _finding(counted, region, place, verbose=verbose)
@@ -115,7 +115,8 @@ def report_lines(report: Report, fail_on: FailOn, unknown: str | None, *, verbos
     yield line(f"as of {report.today}, data on actions of {printable(report.data_date)}", style=Style.PLACE)
 
 
-def _problem(problem: Problem) -> Iterator[Line]:
+def problem_lines(problem: Problem) -> Iterator[Line]:
+    """An entry that cannot be read or asked: its place, what is wrong, and what would be right."""
     where = f"{printable(problem.source)}:{problem.line}:{problem.column}"
     yield Line((Span("UNREADABLE", Style.NO), Span(f"  {where}: {printable(problem.message, _TEXT)}", Style.HEAD)))
     for row in problem.help.split("\n") if problem.help else ():
@@ -125,7 +126,8 @@ def _problem(problem: Problem) -> Iterator[Line]:
     yield line("")
 
 
-def _outcome(outcome: Outcome, place: Place, *, verbose: bool) -> Iterator[Line]:
+def outcome_lines(outcome: Outcome, place: Place, *, verbose: bool) -> Iterator[Line]:
+    """A rule, its place, and the answers that decide it; `verbose` leaves none out."""
     style = {State.HOLDS: Style.YES, State.UNKNOWN: Style.UNKNOWN, State.BROKEN: Style.NO}[outcome.state]
     word = "WAIVED" if outcome.waived else outcome.state.value.upper()
     rule = outcome.rule
