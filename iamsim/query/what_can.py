@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from iamsim.aws.actions import action_info, fits, resource_arn_patterns
@@ -315,6 +316,7 @@ def _inside(text: str, loaded: Resource) -> Target:
     return Target(None, loaded.account, Like(RESOURCE, arn_pattern(tokenize(text, variables=False))[0]), loaded)
 
 
+@lru_cache(maxsize=32768)
 def _refused_places(action: str) -> tuple[Term, ...]:
     """That the resource is one of which `_refused` tells, by row."""
     rows = (r for r in refusals_of(action.lower()) if not r.cross and r.resource != "*")
