@@ -132,7 +132,7 @@ def _world(problem: dict[str, Any]) -> World:
         account=caller.get("account"),
         unique_id=caller.get("unique_id"),
         service_names=frozenset(name.lower() for name in names) if kind == "service" else frozenset(),
-        provider=_arn_key(caller.get("provider")),
+        provider=_provider_key(caller.get("provider")),
         bounded=can_be_bounded and problem["policies"].get("boundary") is not None,
         action=problem["action"],
         resource=problem["resource"],
@@ -158,6 +158,14 @@ def _arn_key(text: str | None) -> str | None:
     if len(parts) < 6 or parts[0].lower() != "arn":
         return text.lower()
     return ":".join([*(part.lower() for part in parts[:5]), parts[5]])
+
+
+def _provider_key(text: str | None) -> str | None:
+    """The key of an identity provider: the host of an OIDC issuer ignores case too, its path does not (1.3)."""
+    key = _arn_key(text)
+    if key is None or ":oidc-provider/" not in key:
+        return key
+    return re.sub(r"(?<=:oidc-provider/)[^/]*", lambda host: host[0].lower(), key, count=1)
 
 
 def _derived(caller: dict[str, Any]) -> dict[str, str | None]:
@@ -758,6 +766,14 @@ def _everyone(world: World, kind: str) -> Classes:
     return Classes(direct=_unknown("X41") if kind == "trust" and world.kind in FEDERATION else T)
 
 
+def _provider_entry(value: str, world: World) -> Classes:
+    key = _provider_key(value)
+    if key == world.provider:
+        return Classes(direct=T)
+    only_case = world.provider is not None and value.lower() == world.provider.lower()
+    return Classes(direct=_unknown("X44") if only_case else F)
+
+
 def _entry(principal_type: str, value: Any, world: World, kind: str) -> Classes:
     if not isinstance(value, str) or not value:
         return BAD_ENTRY
@@ -769,8 +785,7 @@ def _entry(principal_type: str, value: Any, world: World, kind: str) -> Classes:
         case "Service":
             return Classes(direct=_known(value=value.lower() in world.service_names))
         case "Federated":
-            matches = kind == "trust" and world.kind in FEDERATION and _arn_key(value) == world.provider
-            return Classes(direct=_known(value=matches))
+            return _provider_entry(value, world) if kind == "trust" and world.kind in FEDERATION else NOBODY
         case "CanonicalUser":
             if world.account is None or world.kind in {"service", "anonymous", *FEDERATION}:
                 return NOBODY
@@ -1062,7 +1077,7 @@ def _assumes(action: str) -> bool:
 
 def _is_access_point(resource: str) -> bool:
     service, name = _arn_parts(resource)
-    return service == "s3-object-lambda" or (service == "s3" and name.startswith("accesspoint"))
+    return service == "s3-object-lambda" or (service == "s3" and name.startswith("accesspoint/"))
 
 
 def _needs_resource_grant(world: World) -> bool:
@@ -1086,6 +1101,13 @@ _OWN_ACCOUNT_ONLY = re.compile(
 )
 
 
+# 6.6: what customers may do to a service-linked role: create, delete, describe, tag and pass it.
+_ON_SERVICE_LINKED = {
+    *("iam:createservicelinkedrole", "iam:deleteservicelinkedrole", "iam:passrole"),
+    *("iam:updaterole", "iam:updateroledescription", "iam:tagrole", "iam:untagrole"),
+}
+
+
 def _iam_ok(action: str, resource: str, world: World) -> Truth:
     name = _arn_parts(resource)[1]
     writes = action.startswith("iam:") and not re.match("iam:(get|list|simulate|generate)", action)
@@ -1094,8 +1116,7 @@ def _iam_ok(action: str, resource: str, world: World) -> Truth:
     if resource.split(":")[4:5] == ["aws"] or name.startswith("role/aws-reserved/"):
         return _known(value=not writes)
     if name.startswith("role/aws-service-role/"):
-        own = action in {"iam:createservicelinkedrole", "iam:deleteservicelinkedrole", "iam:passrole"}
-        return _known(value=not _assumes(action) and (not writes or own))
+        return _known(value=not _assumes(action) and (not writes or action in _ON_SERVICE_LINKED))
     return T
 
 

@@ -267,6 +267,12 @@ class RefusalRow:
     reason: str
     source: str
 
+    @property
+    def arn(self) -> str:
+        """The pattern of the ARNs that the row is about."""
+        account = "aws" if self.id == "refuse-aws-managed-policy" else "*"
+        return f"arn:*:{self.service}:*:{account}:{self.resource}"
+
 
 _IAM_WRITES = tuple(
     f"iam:{verb}*"
@@ -290,10 +296,15 @@ REFUSALS: tuple[RefusalRow, ...] = (
     ),
     RefusalRow(
         "refuse-service-linked-role", "iam",
-        ("iam:attachrolepolicy", "iam:detachrolepolicy", "iam:putrolepolicy", "iam:deleterolepolicy", "iam:deleterole",
+        ("iam:createrole", "iam:attachrolepolicy", "iam:detachrolepolicy", "iam:putrolepolicy", "iam:deleterolepolicy", "iam:deleterole",
          "iam:updateassumerolepolicy", "iam:putrolepermissionsboundary", "iam:deleterolepermissionsboundary"),
         "role/aws-service-role/*", False, False,
         "only its service changes a service-linked role", 'IAM User Guide, "Create a service-linked role"',
+    ),
+    RefusalRow(
+        "refuse-assume-service-linked-role", "iam", tuple(f"{a}*" for a in _ASSUME),
+        "role/aws-service-role/*", False, False,
+        "only its service assumes a service-linked role", 'IAM User Guide, "Roles terms and concepts"',
     ),
     RefusalRow(
         "refuse-pass-role-cross-account", "iam", ("iam:passrole",), "role/*", True, False,
@@ -342,6 +353,11 @@ def refusals(action: str, service: str, last: str, *, cross: bool, aws_owned: bo
         if fnmatchcase(last, row.resource) and any(fnmatchcase(action, a) for a in row.actions):
             out.append(row)
     return tuple(out)
+
+
+def refusals_of(action: str) -> tuple[RefusalRow, ...]:
+    """The rows of REFUSALS that cover `action` (lower case) on some ARN."""
+    return tuple(r for r in REFUSALS if any(fnmatchcase(action, a) for a in r.actions))
 
 
 def refused_across(action: str) -> tuple[RefusalRow, ...]:

@@ -5,24 +5,26 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from iamsim.aws.services import BUILT_IN_PROVIDERS, KMS_CROSS_ACCOUNT, refusals, refused_across
+from iamsim.aws.services import BUILT_IN_PROVIDERS, KMS_CROSS_ACCOUNT, refusals, refusals_of, refused_across
 from iamsim.env.public import public
 from iamsim.env.types import MissingPolicy
 from iamsim.ir.decide import Hit
-from iamsim.ir.principals import match_principal
+from iamsim.ir.principals import match_principal, provider_key
 from iamsim.ir.reduce import reduce
 from iamsim.ir.term import FALSE, TRUE, Label, LabelKind, Like, Opaque, Present, all_of, any_of, not_
 from iamsim.model.arn import parse_arn
 from iamsim.model.caller import CallerKind
-from iamsim.model.pattern import plain, tokenize
+from iamsim.model.pattern import Literal, Star, join, plain, tokenize
 from iamsim.model.policy import Effect, PrincipalEntry, PrincipalMatch
 
 if TYPE_CHECKING:
+    from iamsim.aws.services import RefusalRow
     from iamsim.env.facts import Facts
-    from iamsim.env.types import Environment, KmsGrant, Resource
+    from iamsim.env.types import Environment, KmsGrant, Provider, Resource
     from iamsim.ir.bindings import Lookup
     from iamsim.ir.decide import Side
     from iamsim.ir.term import Term
+    from iamsim.model.pattern import Part
 
 # A sub-resource and the resource whose policy governs it, by service.
 # Source: IAM User Guide, "AWS services that work with IAM", and the services' guides on resource-based policies.
@@ -190,22 +192,31 @@ def service_refusals(facts: Facts, lookup: Lookup, *, cross: bool | None) -> tup
     `cross`: whether the resource is of another account; None if that is not known.
     """
     arn = parse_arn(facts.resource) if facts.resource else None
+    if facts.resource is None and facts.action is not None:
+        return _symbolic(facts, lookup, facts.action, cross)
     if arn is None or facts.action is None:
-        return _symbolic(facts, cross=bool(cross)), FALSE
+        return (), FALSE
     out: list[Hit] = []
     doubt: list[Term] = []
     if cross is None and refused_across(facts.action):
         doubt.append(Opaque("missing:owner of the resource"))
     for row in refusals(facts.action, arn.service, arn.resource, cross=bool(cross), aws_owned=arn.account == "aws"):
+        if _is_service(facts, row):
+            continue
         if row.unknown:
             doubt.append(Opaque(f"unsupported:{row.reason}"))
         else:
             out.append(Hit(Label(LabelKind.RULE, row.reason), TRUE))
     if cross and arn.service == "kms" and facts.action not in KMS_CROSS_ACCOUNT:
-        out.append(Hit(Label(LabelKind.RULE, "this KMS action does not work on a key of another account"), TRUE))
+        out.append(Hit(Label(LabelKind.RULE, _OF_KMS), TRUE))
     out.extend(_provider(facts, lookup, arn.account))
     out.extend(_transitive(facts, lookup))
     return tuple(out), any_of(doubt)
+
+
+def _is_service(facts: Facts, row: RefusalRow) -> bool:
+    """Whether the row is about what IAM refuses customers, and the caller is a service."""
+    return row.service == "iam" and facts.caller.kind is CallerKind.SERVICE
 
 
 def _transitive(facts: Facts, lookup: Lookup) -> list[Hit]:
@@ -224,10 +235,49 @@ def _transitive(facts: Facts, lookup: Lookup) -> list[Hit]:
     return out
 
 
-def _symbolic(facts: Facts, *, cross: bool) -> tuple[Hit, ...]:
-    if facts.action is None or not cross:
-        return ()
-    return tuple(Hit(Label(LabelKind.RULE, row.reason), TRUE) for row in refused_across(facts.action))
+def place_of(row: RefusalRow, name: str) -> Term:
+    """That the ARN in the variable `name` is one that the row is about; true if it is about all of the action's."""
+    if row.resource == "*":
+        return TRUE
+    *fields, last = row.arn.split(":", 5)
+    parts: list[Part] = []
+    for text in fields:
+        # wildcards stay within their field
+        parts += [Star(field=True) if text == "*" else Literal(text), Literal(":")]
+    return Like(name, join(row.arn, [*parts, *tokenize(last, variables=False).parts]))
+
+
+_OF_KMS = "this KMS action does not work on a key of another account"
+
+
+def _symbolic(facts: Facts, lookup: Lookup, action: str, cross: bool | None) -> tuple[tuple[Hit, ...], Term]:
+    """As `service_refusals`, where the resource is a variable: what is refused hangs on its ARN."""
+    out: list[Hit] = []
+    doubt: list[Term] = []
+    if cross is None and refused_across(action):
+        doubt.append(Opaque("missing:owner of the resource"))
+    for row in refusals_of(action):
+        if (row.cross and not cross) or _is_service(facts, row):
+            continue
+        there = place_of(row, facts.resource_name)
+        if row.unknown:
+            doubt.append(all_of((there, Opaque(f"unsupported:{row.reason}"))))
+        else:
+            out.append(Hit(Label(LabelKind.RULE, row.reason), there))
+    if cross and action.startswith("kms:") and action not in KMS_CROSS_ACCOUNT:
+        out.append(Hit(Label(LabelKind.RULE, _OF_KMS), TRUE))
+    if facts.owner is not None:
+        out.extend(_provider(facts, lookup, facts.owner))
+    out.extend(_transitive(facts, lookup))
+    return tuple(out), any_of(doubt)
+
+
+def provider_at(env: Environment, name: str) -> Provider | None:
+    """The loaded identity provider of this name, which an ARN is whose issuer's host may stand in any case."""
+    found = env.providers.get(name)
+    if found is None:
+        found = next((p for a, p in env.providers.items() if provider_key(a) == provider_key(name)), None)
+    return found
 
 
 def _provider(facts: Facts, lookup: Lookup, account: str) -> list[Hit]:
@@ -244,9 +294,10 @@ def _provider(facts: Facts, lookup: Lookup, account: str) -> list[Hit]:
     arn = parse_arn(caller.provider)
     if arn is not None and arn.account != account:
         out.append(Hit(Label(LabelKind.RULE, "the identity provider is in another account than the role"), TRUE))
-    provider = facts.env.providers.get(caller.provider)
+    provider = provider_at(facts.env, caller.provider)
     if provider is None:
-        if account in facts.env.providers_known:
+        like = any(p.lower() == caller.provider.lower() for p in facts.env.providers)  # X44
+        if account in facts.env.providers_known and not like:
             out.append(Hit(Label(LabelKind.RULE, f"account {account} has no provider {caller.provider}"), TRUE))
         return out
     if caller.kind is CallerKind.WEB_IDENTITY and provider.client_ids is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from iamsim.ir.term import FALSE, TRUE, Like, Opaque, any_of, const, not_
@@ -81,17 +81,34 @@ def _entry(
             hit = caller.kind is CallerKind.SERVICE and entry.value.lower() in caller.services
             return DIRECT if hit else NONE
         case "Federated":
-            return DIRECT if trust and _federated(entry.value, caller) else NONE
+            return _federated(entry.value, caller) if trust else NONE
         case "CanonicalUser":
             return Classes(account=Opaque("missing:canonical user id")) if caller.account else NONE
         case _:
             return unknown(f"malformed:principal type {entry.type}")
 
 
-def _federated(value: str, caller: Caller) -> bool:
+def _federated(value: str, caller: Caller) -> Classes:
     if caller.kind not in (CallerKind.WEB_IDENTITY, CallerKind.SAML) or caller.provider is None:
-        return False
-    return value == caller.provider or value.lower() == caller.provider.lower()
+        return NONE
+    if provider_key(value) == provider_key(caller.provider):
+        return DIRECT
+    return unknown("X44") if value.lower() == caller.provider.lower() else NONE
+
+
+def provider_key(name: str) -> str:
+    """The name of an identity provider, an ARN or a host, as it is compared: what ignores case is in lower case.
+
+    Source: IAM User Guide, "AWS JSON policy elements: Principal", federated principals.
+    """
+    arn = parse_arn(name)
+    if arn is None:
+        return name.lower()
+    kind, slash, rest = arn.resource.partition("/")
+    if kind != "oidc-provider":
+        return str(arn)
+    host, path, tail = rest.partition("/")
+    return str(replace(arn, resource=f"{kind}{slash}{host.lower()}{path}{tail}"))
 
 
 def _aws(value: str, caller: Caller, entities: Mapping[str, str]) -> Classes:

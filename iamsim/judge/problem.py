@@ -11,7 +11,7 @@ from iamsim.aws.services import TRUST_ACTIONS
 from iamsim.env.applicable import task_policy
 from iamsim.env.context import clock_text
 from iamsim.env.facts import entities, place, principal_at
-from iamsim.env.resource_policy import holder_of, restricts
+from iamsim.env.resource_policy import holder_of, provider_at, restricts
 from iamsim.env.types import MissingPolicy
 from iamsim.ir.bindings import Alias, Ambivalent, Cases, Known, Prefixed, Unknowable
 from iamsim.ir.evaluate import evaluate
@@ -267,7 +267,7 @@ def _constrained(grants: Iterable[Any]) -> set[str]:
 
 
 def _audiences(facts: Facts) -> list[str] | None:
-    provider = facts.env.providers.get(facts.caller.provider or "")
+    provider = provider_at(facts.env, facts.caller.provider or "")
     known = provider is not None and facts.caller.kind is CallerKind.WEB_IDENTITY and provider.client_ids is not None
     return list(provider.client_ids or ()) if provider is not None and known else None
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from lark import Lark, Token, Tree
     from lark.exceptions import UnexpectedInput
+    from lark.lexer import TerminalDef
 
 STARTS = {"query": ("single", "file", "alone"), "policy": ("start",), "pattern": ("start",)}
 WORDS = {
@@ -127,7 +128,25 @@ def _parser(grammar: str) -> Lark:
         start=list(STARTS[grammar]),
         propagate_positions=True,
         maybe_placeholders=False,
+        edit_terminals=_whole if grammar == "query" else None,
     )
+
+
+_WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")
+_END = r"""(?=[\s;",'()\[\]=<>!#]|\Z)"""
+
+
+def _whole(terminal: TerminalDef) -> None:
+    """A fixed word stands alone: `nope` is not `no` and something else."""
+    from lark.lexer import PatternRE
+
+    if terminal.pattern.type == "str" and _WORD.fullmatch(terminal.pattern.value):
+        terminal.pattern = PatternRE(terminal.pattern.value + _END)
+        terminal.priority = 1
+
+
+def _is_fixed(terminal: TerminalDef) -> bool:
+    return bool(terminal.pattern.type == "str" or terminal.pattern.value.endswith(_END))
 
 
 def parse(grammar: str, text: str, *, start: str = "start", source: str = "<text>") -> Node | SyntaxProblem:
@@ -167,7 +186,7 @@ def _problem(parser: Lark, error: UnexpectedInput, text: str, source: str) -> Sy
     if isinstance(error, UnexpectedToken):
         names = set(error.accepts or error.expected)
         offset = len(text) if error.token.type == "$END" else offset
-    fixed = {t.name: t.pattern.value for t in parser.terminals if t.pattern.type == "str"}
+    fixed = {t.name: t.pattern.value.removesuffix(_END) for t in parser.terminals if _is_fixed(t)}
     wanted = sorted(names - UNSAID) or sorted(names)
     keywords = tuple(sorted({fixed[n] for n in wanted if n in fixed}))
     others = [WORDS.get(n, n.lower()) for n in wanted if n not in fixed]

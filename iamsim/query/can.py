@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from iamsim.aws.actions import data_date
 from iamsim.errors import QueryError
 from iamsim.ir.term import FALSE, TRUE, Term, any_of, strip
-from iamsim.judge.answer import Answer, Core, Decision, Evidence, Hop, Verdict
+from iamsim.judge.answer import Answer, Cited, Core, Decision, Evidence, Hop, Verdict
 from iamsim.judge.judge import Found, decide_check, facts_of, judge, proof_of, refutation_of
 from iamsim.judge.witness import witness_of
 from iamsim.model.arn import parse_arn
@@ -133,7 +133,7 @@ def _replayed(about: Prepared) -> Answer:
 
     ask, runs = about.ask, about.runs
     caller, name, found = runs[0]
-    if ask.ever or len(runs) > 1 or len(found) > 1 or found[0].resource is None:
+    if ask.ever or len(runs) > 1 or len(found) != 1 or found[0].resource is None:
         raise QueryError("the replay engine decides single concrete requests", "add --strict, and name no pattern")
     check = check_of(facts_of(ask, caller, name, found[0]), ask.documents)
     decided = replay.check(replay_problem(check, {}))
@@ -177,6 +177,8 @@ def _answer(about: Prepared) -> Answer:
         changed = beyond_roles.changed
     if unknown or reasons:
         return _unknown(about, unknown, reasons)
+    if not refuted:
+        return _about_nothing(about)
     return _no(about, refuted, reached, beyond, changed)
 
 
@@ -237,6 +239,16 @@ def _unknown(about: Prepared, unknown: list[Found], reasons: set[str]) -> Answer
         assumptions=tuple(sorted({a for f in unknown for a in f.check.assumptions})),
         notes=found.check.layers.notes if found else (),
     )
+
+
+_NOTHING = "no input holds a resource that the question means, and with --missing=closed there are no others"
+
+
+def _about_nothing(about: Prepared) -> Answer:
+    """The NO to a question that no resource fits."""
+    core = Core((Cited(_NOTHING, "rule"),), ("load the resource, or ask without --missing=closed",))
+    evidence = Evidence(decision=Decision.IMPLICIT_DENY, core=core, residual=FALSE)
+    return _say(about, Verdict.NO, evidence, notes=future_notes(about))
 
 
 def _no(

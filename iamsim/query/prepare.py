@@ -18,7 +18,7 @@ from iamsim.judge.candidates import targets
 from iamsim.judge.judge import Ask, Extra
 from iamsim.model.policy import PolicyKind
 from iamsim.model.read_policy import read_policy
-from iamsim.query.actions import possible_actions
+from iamsim.query.actions import possible_actions, suiting_actions
 from iamsim.smt.types import Limits
 
 if TYPE_CHECKING:
@@ -71,12 +71,14 @@ def prepare(env: Environment, principal: str, action: str, resource: str, option
     question = _question(principal, action, resource, options, _given(options.context))
     ask = asked_of(env, principal, action, resource, options)
     callers = read_callers(env, principal)
-    actions, warnings = read_actions(action)
+    named, warnings = read_actions(action)
+    actions = suiting_actions(named, resource, any_resource=options.any_resource)
     runs: list[Run] = []
     notes: dict[str, None] = {}
     unfit: QueryError | None = None
     for caller in callers:
-        for name in possible_actions(env, caller, actions):
+        several = possible_actions(ask, caller, actions, resource, via=options.via, any_resource=options.any_resource)
+        for name in several:
             try:
                 found = targets_of(ask, name, resource, caller.account, options)
             except QueryError as error:

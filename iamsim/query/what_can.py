@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from iamsim.aws.actions import action_info, fits, resource_arn_patterns
-from iamsim.aws.services import REFUSALS, TRUST_ACTIONS
+from iamsim.aws.services import TRUST_ACTIONS, refusals_of
 from iamsim.aws.shapes import globs_meet
 from iamsim.aws.universe import bits_of, universe
 from iamsim.env.facts import entities
 from iamsim.env.granted import granted_actions
 from iamsim.env.hits import principal_classes
-from iamsim.env.resource_policy import owner_of
+from iamsim.env.resource_policy import owner_of, place_of
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.errors import QueryError
 from iamsim.ir.lower import RESOURCE, arn_pattern, normal_arn
@@ -258,14 +258,18 @@ def _filled(subject: _Subject, action: str, pattern: str, target: Target) -> boo
 
 def _narrow(subject: _Subject, action: str, pattern: str, target: Target) -> Target:
     """The target with no more of its domain than can matter: where nothing reads the resource, its region at most."""
-    wide = replace(target, domain=TRUE)
-    term = operation_of(subject.ask, facts_of(subject.ask, subject.caller, action, wide)).term
+    refused = _refused_places(action)
+    elsewhere = not_(any_of(refused))  # what is refused has rows of its own
+    wide = replace(target, domain=elsewhere)
+    asked = operation_of(subject.ask, facts_of(subject.ask, subject.caller, action, replace(target, domain=TRUE)))
+    term = _replaced(asked.term, dict.fromkeys(refused, FALSE))
     if RESOURCE in variables(term):
-        return target
+        return replace(target, domain=all_of((target.domain, elsewhere)))
     region = "*" if pattern == "*" else pattern.split(":", 5)[3]
     if region == "*" or "aws:requestedregion" not in variables(term):
         return wide
-    return replace(target, domain=Like(RESOURCE, arn_pattern(tokenize(f"arn:*:*:{region}:*:*", variables=False))[0]))
+    there = Like(RESOURCE, arn_pattern(tokenize(f"arn:*:*:{region}:*:*", variables=False))[0])
+    return replace(target, domain=all_of((there, elsewhere)))
 
 
 def _named(subject: _Subject, action: str, patterns: list[str], resource: str | None) -> Iterator[tuple[str, Target]]:
@@ -312,15 +316,20 @@ def _inside(text: str, loaded: Resource) -> Target:
     return Target(None, loaded.account, Like(RESOURCE, arn_pattern(tokenize(text, variables=False))[0]), loaded)
 
 
+@lru_cache(maxsize=32768)
+def _refused_places(action: str) -> tuple[Term, ...]:
+    """That the resource is one of which `_refused` tells, by row."""
+    rows = (r for r in refusals_of(action.lower()) if not r.cross and r.resource != "*")
+    return tuple(place_of(row, RESOURCE) for row in rows)
+
+
 def _refused(action: str, pattern: str, whole: _Outcome) -> list[tuple[str, str]]:
     """What services refuse whatever policies say, or leave open, within the pattern."""
     out = []
-    low = action.lower()
-    for row in REFUSALS:
-        if row.cross or not any(fnmatchcase(low, a) for a in row.actions):
+    for row in refusals_of(action.lower()):
+        text = row.arn
+        if row.cross:
             continue
-        account = "aws" if row.id == "refuse-aws-managed-policy" else "*"
-        text = f"arn:*:{row.service}:*:{account}:{row.resource}"
         if _fields_meet(pattern, text) and whole.verdict != UNKNOWN:
             out.append((text, UNKNOWN if row.unknown else NO))
     return out

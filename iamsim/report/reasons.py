@@ -151,6 +151,11 @@ LEDGER: Mapping[str, Reason] = MappingProxyType(
             "a NotResource entry has a policy variable without value, and whether the statement then holds is disputed",
             "give the variable a default, or use a condition",
         ),
+        "X44": Reason(
+            "whether an identity provider is the one that a trust policy names when the two differ in letter case alone "
+            "is undocumented",
+            "write the provider in the trust policy as its issuer does",
+        ),
         "case:non-ascii": Reason(
             "texts outside ASCII are compared without regard to case, which AWS does not define", "use ASCII"
         ),

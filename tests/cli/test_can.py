@@ -213,7 +213,7 @@ def test_bad_file_beside_good_ones_is_said_and_the_rest_counts(cli, tmp_path, na
         (("-s", TINY, "--context", "a:b=null", "--context", "a:b=1"), "error: `a:b` is both absent and present; help:"),
         (("-s", TINY, "--context-file", "nowhere"), "error: `nowhere` does not exist"),
         (("-s", TINY, "--session-policy", "README.txt"), "error: `README.txt` does not exist"),
-        (("-s", TINY, "--when", "aws:SourceIp inn x"), "error: <when>:1:18:"),
+        (("-s", TINY, "--when", "aws:SourceIp inn x"), "error: <when>:1:14:"),
         (("-s", TINY, "--missing", "maybe"), "Invalid value for '--missing'"),
     ],
 )

@@ -27,7 +27,7 @@ TABLES = {
     "resource account": [(r.action.lower(), r.source) for r in resource_policies.RESOURCE_ACCOUNT_EXCEPTIONS],
 }
 MODIFIERS = {"IfExists", "ForAllValues", "ForAnyValue"}
-DISPUTED = [f"X{n}" for n in range(1, 44)]
+DISPUTED = [f"X{n}" for n in range(1, 45)]
 SHOWN = [
     *(name for name, _ in TABLES["operators"]),
     *(id_ for table in ("limits", "calls", "refusals") for id_, _ in TABLES[table]),
