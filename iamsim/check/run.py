@@ -185,6 +185,9 @@ def _can(env: Environment, question: Question, who: str) -> Said:
     options = _options(question)
     strict = question.expect in _WORDS and not question.ever
     answer = can(env, who, question.action, question.resource, strict=strict, **options)
+    for warning in answer.warnings:
+        # nobody can do what does not exist, so that a rule about it would hold whatever is written
+        raise QueryError(warning.message, warning.help)
     verdict = answer.verdict
     if question.within is not None and verdict is Verdict.YES and len(answer.path) > question.within:
         shorter = next(paths(env, who, action=question.action, resource=question.resource, **options), None)

@@ -175,3 +175,12 @@ def test_names_that_fit_several_principals_list_them(pair):
     assert rules.problems == ()
     with pytest.raises(QueryError, match="no loaded user is called `carl`"):
         one(pair, "can user/carl do s3:GetObject on * expect no")
+
+
+def test_a_rule_about_an_action_that_does_not_exist_does_not_hold(tiny):
+    rules = read_rules("can user/alice do s3:GetObjcet on * expect no", "x.iamq")
+    report = check(tiny, [rules], TODAY, found=())
+    assert report.outcomes == ()
+    assert [(p.line, "GetObjcet" in p.message, "GetObject" in (p.help or "")) for p in report.problems] == [
+        (1, True, True)
+    ]
