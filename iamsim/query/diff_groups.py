@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from iamsim.aws.actions import resource_arn_patterns
 from iamsim.aws.keys import key_row
 from iamsim.aws.services import CALLS, KMS_CROSS_ACCOUNT, REFUSALS
-from iamsim.aws.shapes import globs_meet
 from iamsim.aws.universe import universe
 from iamsim.judge.candidates import targets
 from iamsim.model.pattern import Pattern
@@ -132,7 +131,8 @@ def targets_of(both: Environment, action: str, account: str | None, missing: str
     found: tuple[Target, ...] | None = both.memo.get(key)
     if found is None:
         found = targets(both, action, "*", account, any_resource=False, owner=None, closed=missing == "closed")
-        shapes = resource_arn_patterns(action)
-        found = tuple(t for t in found if t.holder is None or any(globs_meet(s, f"{t.holder.arn}/*") for s in shapes))
+        # what is in a bucket is of the bucket's service: the first fields of an ARN hold no colon
+        services = {p.split(":")[2] for p in resource_arn_patterns(action)}
+        found = tuple(t for t in found if t.holder is None or services & {"*", t.holder.arn.split(":")[2]})
         both.memo[key] = found
     return found

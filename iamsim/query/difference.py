@@ -83,7 +83,9 @@ def solved(
         return None, ()
     if all(f.resource is not None for f in background):
         # of a named resource, the axioms read no more than this
-        told = tuple((f.caller, f.owner, f.action if f.action == "sts:assumerole" else "", id(f.env)) for f in background)
+        told = tuple(
+            (f.caller, f.owner, f.action if f.action == "sts:assumerole" else "", id(f.env)) for f in background
+        )
         key = (difference, domain, told)
         if key not in models.outcomes:
             models.outcomes[key] = _settled(models, difference, domain, background, samples, certain_only=certain_only)
