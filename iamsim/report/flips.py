@@ -21,7 +21,9 @@ def flips_lines(flips: Sequence[Flip]) -> Iterator[Line]:
     yield Line((Span("RULES", Style.HEAD), Span("" if flips else "  no rule changes its state")))
     for flip in flips:
         old, new = flip.states
-        yield Line((Span(f"  {old} → {new}", _STYLES.get(new, Style.UNKNOWN)), Span(f"  {printable(flip.rule)}")))
+        yield Line(
+            (Span(f"{old} → {new}", _STYLES.get(new, Style.UNKNOWN)), Span(f"  {printable(flip.rule)}")), indent=2
+        )
         if flip.reason:
             yield line(f"- {printable(flip.reason)}", indent=4)
 
