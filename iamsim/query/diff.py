@@ -13,7 +13,6 @@ from iamsim.env.facts import Facts, known_account
 from iamsim.errors import InternalError
 from iamsim.ir.evaluate import evaluate
 from iamsim.ir.lower import RESOURCE
-from iamsim.ir.reduce import reduce
 from iamsim.ir.term import FALSE, TRUE, Like, Term, all_of, any_of, not_, strip
 from iamsim.judge.check import check_of
 from iamsim.judge.problem import replay_problem
@@ -267,7 +266,8 @@ def _hits(
 ) -> Iterator[Hit]:
     """The difference of a pair of checks for actions on a target, if there is one."""
     check = pair.check
-    domain = reduce(all_of((target.domain, _NO_POINT)), check.lookup) if target.resource is None else TRUE
+    # a domain reads nothing but the resource, which is free and has no other name here
+    domain = all_of((target.domain, _NO_POINT)) if target.resource is None else TRUE
     nowhere = target.owner is None and target.resource is None
     account = check.facts.caller.account
     samples = samples_of(names[0], target.owner, account) if target.resource is None else ()
