@@ -1,7 +1,7 @@
 """iamsim: an offline simulator for AWS IAM. `load` reads a snapshot, `can` answers "can X ever do Y on Z".
 
 `paths` lists all minimal ways, `escalations` says what a principal can become, `who_can` lists callers, `what_can`
-permissions, `diff` and `what_if` what a change does, `compare` how two policies stand, `check` which rules hold.
+permissions, `diff` and `what_if` what a change does, `compare` how two policies stand.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from iamsim.check.run import check
     from iamsim.env.build import load
     from iamsim.env.types import Environment
     from iamsim.errors import IamsimError, InputError, InternalError, QueryError
@@ -42,7 +41,6 @@ __all__ = [
     "Who",
     "all_escalations",
     "can",
-    "check",
     "compare",
     "diff",
     "escalations",
@@ -64,7 +62,6 @@ _HOMES = {
     "Answer": "iamsim.judge.answer",
     "Verdict": "iamsim.judge.answer",
     "can": "iamsim.query.can",
-    "check": "iamsim.check.run",
     "compare": "iamsim.query.relation",
     "diff": "iamsim.query.diff",
     "Edit": "iamsim.query.what_if",
