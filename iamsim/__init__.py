@@ -1,7 +1,7 @@
 """iamsim: an offline simulator for AWS IAM. `load` reads a snapshot, `can` answers "can X ever do Y on Z".
 
 `paths` lists all minimal ways, `escalations` says what a principal can become, `who_can` lists callers, `what_can`
-permissions.
+permissions, `diff` and `what_if` what a change does, `compare` how two policies stand.
 """
 
 from __future__ import annotations
@@ -14,15 +14,20 @@ if TYPE_CHECKING:
     from iamsim.errors import IamsimError, InputError, InternalError, QueryError
     from iamsim.judge.answer import Answer, Verdict
     from iamsim.query.can import can
+    from iamsim.query.diff import diff
     from iamsim.query.escalations import Escalation, Escalations, all_escalations, escalations
     from iamsim.query.paths import Path, paths
+    from iamsim.query.relation import compare
     from iamsim.query.what_can import What, what_can
+    from iamsim.query.what_if import Edit, EditKind, what_if
     from iamsim.query.what_policy import policy_of
     from iamsim.query.who_can import Who, who_can
 
 __version__ = "0.1.0"
 __all__ = [
     "Answer",
+    "Edit",
+    "EditKind",
     "Environment",
     "Escalation",
     "Escalations",
@@ -36,11 +41,14 @@ __all__ = [
     "Who",
     "all_escalations",
     "can",
+    "compare",
+    "diff",
     "escalations",
     "load",
     "paths",
     "policy_of",
     "what_can",
+    "what_if",
     "who_can",
 ]
 
@@ -54,6 +62,11 @@ _HOMES = {
     "Answer": "iamsim.judge.answer",
     "Verdict": "iamsim.judge.answer",
     "can": "iamsim.query.can",
+    "compare": "iamsim.query.relation",
+    "diff": "iamsim.query.diff",
+    "Edit": "iamsim.query.what_if",
+    "EditKind": "iamsim.query.what_if",
+    "what_if": "iamsim.query.what_if",
     "Path": "iamsim.query.paths",
     "paths": "iamsim.query.paths",
     "Escalation": "iamsim.query.escalations",

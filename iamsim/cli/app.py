@@ -10,6 +10,7 @@ import typer
 from iamsim.cli.commands_callers import batch, can, escalations, graph, paths
 from iamsim.cli.commands_lists import what_can, who_can
 from iamsim.cli.commands_policies import check, compare, diff
+from iamsim.cli.commands_what_if import what_if
 from iamsim.cli.output import Status, guarded
 
 app = typer.Typer(
@@ -74,6 +75,10 @@ app.command(
     "iamsim compare --managed --format dot"
 )(compare)
 app.command(epilog="Example: iamsim diff before/ after/ --format markdown --expect no-gain")(diff)
+app.command(
+    "what-if",
+    epilog="Example: iamsim what-if -s snapshot/ --detach role/ci=AdministratorAccess --add-scp ou-x=deny.json --rules r.iamq",
+)(what_if)
 
 
 def main() -> int:

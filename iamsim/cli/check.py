@@ -62,7 +62,7 @@ def _check(options: CheckOptions) -> Status:
 
     wanted = [(options.format, None), *(_report(text) for text in options.reports)]
     today = _day(options.today)
-    files = _files(options.files)
+    files = rule_files(options.files)
     if not files and not options.findings:
         raise QueryError("nothing is to be checked", "give a file of rules, or leave out --no-findings")
     env = environment(snapshots(options.snapshot), options.loud)
@@ -108,7 +108,7 @@ def _report(text: str) -> tuple[CheckFormat, str]:
     return CheckFormat(form), file
 
 
-def _files(given: list[str]) -> list[RuleFile]:
+def rule_files(given: list[str]) -> list[RuleFile]:
     """The files of rules that were given; of a folder all `*.iamq` below it."""
     from iamsim.check.files import read_file
 

@@ -8,26 +8,23 @@ from typing import TYPE_CHECKING
 
 from iamsim import replay
 from iamsim.aws.actions import data_date, resource_arn_patterns
-from iamsim.aws.services import CALLS, KMS_CROSS_ACCOUNT, REFUSALS
 from iamsim.aws.universe import bits_of, universe
-from iamsim.env.facts import Facts
+from iamsim.env.facts import Facts, known_account
 from iamsim.errors import InternalError
-from iamsim.ir.bounds import must, reasons
+from iamsim.ir.evaluate import evaluate
 from iamsim.ir.lower import RESOURCE
-from iamsim.ir.reduce import reduce
-from iamsim.ir.term import FALSE, TRUE, Like, Term, all_of, any_of, has_opaque, not_, strip
-from iamsim.judge.axioms import hint_of
-from iamsim.judge.candidates import targets
-from iamsim.judge.check import check_of, closed
+from iamsim.ir.term import FALSE, TRUE, Like, Term, all_of, any_of, not_, strip
+from iamsim.judge.check import check_of
 from iamsim.judge.problem import replay_problem
 from iamsim.judge.witness import witness_of
 from iamsim.model.pattern import Literal, Pattern, Star, join, match, tokenize
 from iamsim.model.policy import Effect
-from iamsim.query.affected import Party, bit_indices, every_statement_bits, parties, touched
-from iamsim.query.compare import shared_unknowns
+from iamsim.query.affected import Party, parties, touched
+from iamsim.query.diff_groups import SPECIAL, families, targets_of
 from iamsim.query.diff_rows import Diff, Hit, Row, grouped
+from iamsim.query.difference import Models, excess, samples_of, solved
 from iamsim.query.outsiders import outsiders
-from iamsim.smt.types import Limits, Sat, Unknown
+from iamsim.smt.types import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -81,9 +78,10 @@ def diff(
     hits: list[Hit] = []
     wanted = universe().all if actions is None else bits_of(actions.lower())
     glob = None if principals is None else tokenize(principals, variables=False)
+    models = Models(limits)
     for number, party in enumerate(everyone.values(), 1):
         if glob is None or match(glob, party.name):
-            hits += _of_party(sides, party, change, wanted)
+            hits += _of_party(sides, party, change, wanted, models)
         if progress is not None:
             progress(number)
     return Diff(rows=grouped(hits), notes=(*_notes(before, after), *_assumed(hits)), data_date=data_date())
@@ -115,22 +113,28 @@ def _assumed(hits: list[Hit]) -> Iterator[str]:
 # --- what has to be decided
 
 
-def _of_party(sides: Sides, party: Party, change: Touched, among: int) -> Iterator[Hit]:
+def _of_party(sides: Sides, party: Party, change: Touched, among: int, models: Models) -> Iterator[Hit]:
     caller = party.after or party.before
     assert caller is not None
     own = change.callers.get(party.name, 0)
     rest = 0
     for bits in (*change.resources.values(), *change.owners.values()):
         rest |= bits
-    for names, action in _groups(sides, (own | rest) & among):
-        wanted = own >> _index(action) & 1
-        for target in _targets(sides, action, caller.account):
-            if wanted or _touches(change, target, action):
-                for meant, assumed in _meanings(sides, target, action, caller.account):
+    models.closures.clear()
+    models.outcomes.clear()
+    barred: set[object] = set()
+    for family in families(sides.before, sides.after, sides.both, (own | rest) & among):
+        pairs: dict[object, Pair | None] = {}
+        for names in family.shapes:
+            wanted = own >> _index(names[0]) & 1
+            for target in targets_of(sides.both, names[0], caller.account, sides.missing):
+                if not wanted and not _touches(change, target, names[0]):
+                    continue
+                for meant, assumed in _meanings(sides, target, names[0], caller.account):
                     for gained in (True, False):
-                        hit = _hit(sides, party, names, action, meant, gained=gained, assumed=assumed)
-                        if hit is not None:
-                            yield hit
+                        pair = _pair(sides, party, family.first, names[0], meant, pairs, barred, gained=gained)
+                        if pair is not None:
+                            yield from _hits(models, party, names, meant, pair, assumed=assumed)
 
 
 def _meanings(sides: Sides, target: Target, action: str, account: str | None) -> Iterator[tuple[Target, bool]]:
@@ -167,88 +171,127 @@ def _touches(change: Touched, target: Target, action: str) -> bool:
     return bool(bits >> at & 1)
 
 
-_SPECIAL = frozenset(
-    {a.partition(":")[0] for a in KMS_CROSS_ACCOUNT}
-    | {r.service for r in REFUSALS}
-    | {a.partition(":")[0] for row in CALLS for a in getattr(row, "actions", ())}
-    | {"sts", "kms", "s3", "elasticfilesystem", "execute-api"}
-)
-"""Services of which some action has a rule of its own: their actions are decided one by one."""
-
-
-def _groups(sides: Sides, bits: int) -> Iterator[tuple[tuple[str, ...], str]]:
-    """The actions of a set in groups that every document and every rule treats alike, each with its first."""
-    if not bits:
-        return
-    every = universe()
-    alike: dict[object, list[str]] = {}
-    for number, members in enumerate(_classes(sides, bits)):
-        for index in bit_indices(members):
-            name = every.names[index]
-            service = name.partition(":")[0].lower()
-            key = name if service in _SPECIAL else (number, service, resource_arn_patterns(name))
-            alike.setdefault(key, []).append(name)
-    for names in alike.values():
-        yield tuple(names), names[0]
-
-
-def _classes(sides: Sides, bits: int) -> list[int]:
-    """The actions of a set by the statements, of any document of either side, that speak of them."""
-    key = "bits of statements"
-    found: list[int] | None = sides.both.memo.get(key)
-    if found is None:
-        found = sides.both.memo[key] = sorted(every_statement_bits((sides.before, sides.after)))
-    classes = [bits]
-    for one in found:
-        if one & bits:
-            classes = [part for c in classes for part in (c & one, c & ~one) if part]
-    return classes
-
-
-def _targets(sides: Sides, action: str, account: str | None) -> tuple[Target, ...]:
-    service = action.partition(":")[0].lower()
-    key = ("targets", action if service in _SPECIAL else (service, resource_arn_patterns(action)), account)
-    found: tuple[Target, ...] | None = sides.both.memo.get(key)
-    if found is None:
-        found = targets(
-            sides.both, action, "*", account, any_resource=False, owner=None, closed=sides.missing == "closed"
-        )
-        sides.both.memo[key] = found
-    return found
-
-
 # --- one difference
 
 
-def _hit(
-    sides: Sides, party: Party, names: tuple[str, ...], action: str, target: Target, *, gained: bool, assumed: bool
-) -> Hit | None:
-    new, old = (sides.after, sides.before) if gained else (sides.before, sides.after)
-    caller, other = (party.after, party.before) if gained else (party.before, party.after)
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A check on the side where something may be allowed, the one on the other side, and what only the first allows."""
+
+    gained: bool
+    check: Check
+    past: Check | None
+    was: Term
+    difference: Term
+    background: tuple[Facts, ...]
+
+
+def _pair(
+    sides: Sides,
+    party: Party,
+    first: str,
+    action: str,
+    target: Target,
+    pairs: dict[object, Pair | None],
+    barred: set[object],
+    *,
+    gained: bool,
+) -> Pair | None:
+    """The checks of a family on a target, None if the one side plainly allows nothing that the other does not.
+
+    `pairs` are those of the family: a resource of which nothing but its account is known makes the same ones for all of
+    it. `barred` is where nothing can allow the party anything: unnamed resources of other accounts.
+    """
+    caller = party.after if gained else party.before
     if caller is None:
         return None
+    unnamed = target.resource is None and target.holder is None
+    foreign = unnamed and target.owner is not None and target.owner != caller.account
+    place = None
+    if foreign:
+        service = first.partition(":")[0].lower()
+        kind = (
+            service,
+            first if service in SPECIAL else "",
+            known_account(sides.after if gained else sides.before, target.owner),
+        )
+        place = (gained, *kind)
+        if place in barred:
+            return None
+    key = (gained, target.resource, target.owner, None if unnamed else (action, target.holder and target.holder.arn))
+    if key not in pairs:
+        pairs[key] = _made(
+            sides,
+            party,
+            caller,
+            first if unnamed or target.resource == "*" else action,
+            target,
+            gained=gained,
+            barred=barred,
+            place=place,
+        )
+    return pairs[key]
+
+
+def _made(
+    sides: Sides,
+    party: Party,
+    caller: Caller,
+    action: str,
+    target: Target,
+    *,
+    gained: bool,
+    barred: set[object],
+    place: object,
+) -> Pair | None:
+    new, old = (sides.after, sides.before) if gained else (sides.before, sides.after)
+    other = party.before if gained else party.after
     check = _check(sides, new, caller, action, target)
+    if place is not None and not check.authorization.grants:
+        barred.add(place)
+        return None
     allowed = _allowed(new, check, target)
     if allowed is FALSE:
         return None
     past = None if other is None else _check(sides, old, other, action, target)
     was = FALSE if past is None else _allowed(old, past, target)
-    if allowed == was:
+    difference = excess(allowed, was)
+    if difference is FALSE:
         return None
-    background = (check.facts,) if past is None else (check.facts, past.facts)
+    return Pair(gained, check, past, was, difference, (check.facts,) if past is None else (check.facts, past.facts))
+
+
+def _hits(
+    models: Models, party: Party, names: tuple[str, ...], target: Target, pair: Pair, *, assumed: bool
+) -> Iterator[Hit]:
+    """The difference of a pair of checks for actions on a target, if there is one."""
+    check = pair.check
+    # a domain reads nothing but the resource, which is free and has no other name here
     domain = all_of((target.domain, _NO_POINT)) if target.resource is None else TRUE
-    difference = all_of((allowed, not_(was), reduce(domain, check.lookup)))
-    found, why = _solved(difference, background, sides.limits)
-    if found is None and (not why or (target.owner is None and target.resource is None)):
-        return None  # what policies of accounts outside decide is no difference
-    witness = None
-    if found is not None:
+    nowhere = target.owner is None and target.resource is None
+    account = check.facts.caller.account
+    samples = samples_of(names[0], target.owner, account) if target.resource is None else ()
+    found, why = solved(models, pair.difference, domain, pair.background, samples, certain_only=nowhere)
+    if found is None and (not why or nowhere):
+        return  # what policies of accounts outside decide is no difference
+    resources = _where(models, pair, domain, target, found)
+    action = names[0]
+
+    def confirmed() -> tuple[Witness | None, tuple[str, ...]]:
+        assert found is not None
         try:
-            witness = _confirmed(check, past, was, found)
+            return _confirmed(_as_of(check, action), pair.past and _as_of(pair.past, action), pair.was, found), ()
         except InternalError:
-            why = (DISAGREEMENT,)  # of one request among thousands: told in its row, never as certain
-    resources = _where(sides, difference, background, target, check)
-    return Hit(gained, party.name, names, resources, witness, why, assumed)
+            return None, (DISAGREEMENT,)  # of one request among thousands: told in its row, never as certain
+
+    yield Hit(pair.gained, party.name, names, resources, None if found is None else confirmed, why, assumed)
+
+
+def _as_of(check: Check, action: str) -> Check:
+    """The check with another action of its family."""
+    if check.facts.action == action.lower():
+        return check
+    return check_of(replace(check.facts, action=action.lower()), check.documents)
 
 
 def _check(sides: Sides, env: Environment, caller: Caller, action: str, target: Target) -> Check:
@@ -274,28 +317,6 @@ def _allowed(env: Environment, check: Check, target: Target) -> Term:
     return strip(check.authorization.allowed)
 
 
-def _solved(
-    difference: Term, background: tuple[Facts, ...], limits: Limits
-) -> tuple[Mapping[str, tuple[str, ...]] | None, tuple[str, ...]]:
-    """A model of what certainly differs; else the reasons for which something may differ, none if nothing does."""
-    from iamsim.smt.solve import solve
-
-    certain = must(difference)
-    stuck: tuple[str, ...] = ()
-    if certain is not FALSE:
-        found = solve(closed(certain, background), hint_of, limits)
-        if isinstance(found, Sat):
-            return found.assignment, ()
-        stuck = (f"budget:{found.reason}",) if isinstance(found, Unknown) else ()
-    if not has_opaque(difference):
-        return None, stuck
-    possible = shared_unknowns(difference)
-    if possible is FALSE:
-        return None, stuck
-    outcome = solve(closed(possible, background), hint_of, limits)
-    return None, (reasons(difference) or stuck) if isinstance(outcome, Sat | Unknown) else stuck
-
-
 def _confirmed(check: Check, past: Check | None, was: Term, assignment: Mapping[str, tuple[str, ...]]) -> Witness:
     """The request, which the independent evaluator allows on one side and denies on the other (else InternalError)."""
     witness = witness_of(check, assignment)
@@ -309,24 +330,23 @@ def _confirmed(check: Check, past: Check | None, was: Term, assignment: Mapping[
 
 
 def _where(
-    sides: Sides, difference: Term, background: tuple[Facts, ...], target: Target, check: Check
+    models: Models, pair: Pair, domain: Term, target: Target, found: Mapping[str, tuple[str, ...]] | None
 ) -> tuple[str, ...]:
     """The resources of a difference: the ARN, or the patterns of statements within which all of it lies, else the widest."""
     if target.resource is not None:
         return (target.resource,)
-    stated = sorted(_stated(check))
-    terms = {text: Like(RESOURCE, tokenize(text, variables=False)) for text in stated}
-    if terms:
-        outside = all_of((difference, not_(any_of(terms.values()))))
-        found, why = _solved(outside, background, sides.limits)
-        if found is None and not why:
-            return tuple(t for t, term in terms.items() if _some(all_of((difference, term)), background, sides.limits))
+    terms = {t: Like(RESOURCE, tokenize(t, variables=False)) for t in sorted(_stated(pair.check))}
+    inside = any_of(terms.values())
+    if terms and (found is None or evaluate(inside, found) is not False):
+        other, why = solved(models, pair.difference, all_of((domain, not_(inside))), pair.background)
+        if other is None and not why:
+            within = ((t, all_of((domain, term))) for t, term in terms.items())
+            return tuple(t for t, there in within if _some(solved(models, pair.difference, there, pair.background)))
     return (f"{target.holder.arn}/*",) if target.holder is not None and ":s3:::" in target.holder.arn else ("*",)
 
 
-def _some(difference: Term, background: tuple[Facts, ...], limits: Limits) -> bool:
-    found, why = _solved(difference, background, limits)
-    return found is not None or bool(why)
+def _some(outcome: tuple[object, tuple[str, ...]]) -> bool:
+    return outcome[0] is not None or bool(outcome[1])
 
 
 def _stated(check: Check) -> set[str]:

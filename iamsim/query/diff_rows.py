@@ -9,7 +9,7 @@ from iamsim.aws.actions import action_info
 from iamsim.model.pattern import match, tokenize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from iamsim.judge.answer import Witness
 
@@ -48,13 +48,16 @@ class Diff:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One caller, the actions that are decided alike, one meaning of a resource: a difference in one direction."""
+    """One caller, the actions that are decided alike, one meaning of a resource: a difference in one direction.
+
+    `confirmed` makes its witness, or says why there is none; it is None where the difference is not known (`reasons`).
+    """
 
     gained: bool
     party: str
     actions: tuple[str, ...]
     resources: tuple[str, ...]
-    witness: Witness | None
+    confirmed: Callable[[], tuple[Witness | None, tuple[str, ...]]] | None
     reasons: tuple[str, ...]
     assumed: bool = False
 
@@ -64,7 +67,7 @@ def grouped(hits: Iterable[Hit]) -> tuple[Row, ...]:
     places: dict[tuple[bool, bool, str, str], tuple[set[str], Hit]] = {}
     for hit in hits:
         for action in hit.actions:
-            key = (not hit.gained, hit.witness is None, hit.party, action)
+            key = (not hit.gained, hit.confirmed is None, hit.party, action)
             known = places.setdefault(key, (set(), hit))
             known[0].update(hit.resources)
     by_caller: dict[tuple[bool, bool, str, tuple[str, ...]], list[tuple[str, Hit]]] = {}
@@ -76,17 +79,19 @@ def grouped(hits: Iterable[Hit]) -> tuple[Row, ...]:
         actions = tuple(a for a, _ in found)
         same = merged.setdefault((lost, unsure, actions, where), ([], found[0][1]))
         same[0].append(party)
-    rows = [
-        Row(
-            gained=not lost,
-            principals=tuple(sorted(who)),
-            actions=tuple(_spelled(a) for a in actions),
-            resources=where,
-            witness=hit.witness,
-            reasons=() if not unsure else hit.reasons,
+    rows = []
+    for (lost, _, actions, where), (who, hit) in merged.items():
+        witness, reasons = (None, hit.reasons) if hit.confirmed is None else hit.confirmed()
+        rows.append(
+            Row(
+                gained=not lost,
+                principals=tuple(sorted(who)),
+                actions=tuple(_spelled(a) for a in actions),
+                resources=where,
+                witness=witness,
+                reasons=reasons,
+            )
         )
-        for (lost, unsure, actions, where), (who, hit) in merged.items()
-    ]
     return tuple(sorted(rows, key=lambda r: (not r.gained, bool(r.reasons), r.principals, r.actions, r.resources)))
 
 
