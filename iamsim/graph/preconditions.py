@@ -118,10 +118,16 @@ def _principal(env: Environment, bound: Mapping[str, str], condition: Preconditi
 
 def _sentence(condition: Precondition, bound: Mapping[str, str]) -> str:
     words = condition.fact.replace("-", " ")
-    about = [short(bound.get(v, v)) for name, values in condition.fields for v in values if name != "present"]
+    about = [_named(v, bound) for name, values in condition.fields for v in values if name != "present"]
     if condition.get("present") == "false":
         words += " absent"
     return f"{words}: {', '.join(about)}" if about else words
+
+
+def _named(name: str, bound: Mapping[str, str]) -> str:
+    """What a name of a technique stands for: the resource part of an ARN, or, where nothing is bound to it, some such thing."""
+    value = bound.get(name, name)
+    return f"some {value.partition('-')[2]}" if value.startswith("$") else short(value)
 
 
 def service_term(search: Search, env: Environment, account: str, role: str, service: str,
