@@ -196,3 +196,8 @@ class Environment:
     sources: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def __repr__(self) -> str:
+        """What it holds, in numbers: all of it would be as long as the files."""
+        counted = {"accounts": self.accounts, "principals": self.principals, "resources": self.resources}
+        return f"<Environment: {', '.join(f'{len(v)} {k}' for k, v in counted.items())}>"
