@@ -201,3 +201,6 @@ class Environment:
         """What it holds, in numbers: all of it would be as long as the files."""
         counted = {"accounts": self.accounts, "principals": self.principals, "resources": self.resources}
         return f"<Environment: {', '.join(f'{len(v)} {k}' for k, v in counted.items())}>"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002 - the protocol of IPython and Hypothesis
+        printer.text(repr(self))
