@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind, changed
 from iamsim.graph.candidates import FRESH, is_picky
-from iamsim.graph.closure import OUTSIDER, START, Closure, begin, grow, most_of, node_in, ruler_of
+from iamsim.graph.closure import OUTSIDER, START, Closure, begin, grow, ruler_of
 from iamsim.graph.derive import depths, derivations, smallest
 from iamsim.graph.dominated import request_dominated
 from iamsim.graph.edges import of_session
@@ -19,6 +19,7 @@ from iamsim.graph.hops import documents_for, hop_term, last_facts, read_of
 from iamsim.graph.order import in_some_order
 from iamsim.graph.reach import within_reach
 from iamsim.graph.takeover import takeovers
+from iamsim.graph.unbound import most_of, node_in
 from iamsim.graph.world import Node, caller_in, own_creation, relevant, worlds
 from iamsim.ir.reduce import reduce
 from iamsim.ir.term import FALSE, TRUE, Term, all_of, variables
