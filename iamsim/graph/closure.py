@@ -128,6 +128,12 @@ class Closure:
             known = self.done[key] = (len(changes), unbound(self.search.env, arn, changes))
         return bool(known[1])  # type: ignore[index]
 
+    @property
+    def bound(self) -> bool:
+        """Whether the question binds the start: by keys, a condition, or a session policy."""
+        ask = self.search.ask
+        return bool(ask.given) or ask.when is not TRUE or ask.documents != NO_DOCUMENTS
+
     def rulers(self) -> frozenset[str]:
         """The accounts in which some node may do everything, as far as it is for the account to say."""
         key, size = "rulers", (len(self.nodes), len(self.changes))
@@ -135,8 +141,8 @@ class Closure:
         if known is None or known[0] != size:  # type: ignore[index]
             found = (
                 n.caller.account
-                for n in self.nodes.values()
-                if n.full and n.caller.account and self.free(n.caller.arn or "")
+                for k, n in self.nodes.items()
+                if n.full and n.caller.account and self.free(n.caller.arn or "") and not (k == START and self.bound)
             )
             known = self.done[key] = (size, frozenset(found))
         return known[1]  # type: ignore[index,no-any-return]
@@ -407,9 +413,8 @@ def ruler_of(closure: Closure, account: str | None) -> str | None:
 
 
 def _free(closure: Closure, node: Node) -> bool:
-    ask = closure.search.ask
-    if node.name == START and (ask.given or ask.when is not TRUE or ask.documents != NO_DOCUMENTS):
-        return False  # the question binds it
+    if node.name == START and closure.bound:
+        return False
     arn = node.caller.arn or ""
     made = any(c.kind is Kind.CREATED and c.who == arn and fully(c) for c in closure.changes)
     return node.name != OUTSIDER and (made or closure.free(arn))
