@@ -7,12 +7,12 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from iamsim.graph.exact import along, routes
+from iamsim.graph.state import BASE, Closure, Fact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from iamsim.env.changes import Change
-    from iamsim.graph.closure import Closure, Fact
     from iamsim.graph.moves import Firing
 
 MAX_EXPANDED = 4000
@@ -32,8 +32,6 @@ def derivations(
     All of them contain the firings `given`. Shared firings count once. Of equally large sets those with fewer assumptions
     come first, then by name.
     """
-    from iamsim.graph.closure import BASE
-
     facts: set[Fact] = {node, *needs, *(p for f in given for p in _premises(f))}
     goal: frozenset[Fact] = frozenset(facts) - BASE - _facts(given)
     number = count()
@@ -89,8 +87,6 @@ def _best_first(closure: Closure, fact: Fact) -> list[Firing]:
 
 def depths(closure: Closure) -> dict[Fact, int]:
     """For each fact the least number of firings one after the other that lead to it."""
-    from iamsim.graph.closure import BASE
-
     out: dict[Fact, int] = dict.fromkeys(BASE, 0)
     more = True
     while more:
@@ -115,8 +111,6 @@ def _facts(chosen: tuple[Firing, ...]) -> set[Fact]:
 
 def _ordered(chosen: tuple[Firing, ...], goal: frozenset[Fact]) -> tuple[Firing, ...] | None:
     """The firings in an order in which each rests on those before it, or None if they only rest on each other."""
-    from iamsim.graph.closure import BASE
-
     have: set[Fact] = set(BASE)
     out: list[Firing] = []
     left = list(chosen)

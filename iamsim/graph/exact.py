@@ -10,6 +10,7 @@ from iamsim.env.changes import changed
 from iamsim.graph.firing import Requests, attempt
 from iamsim.graph.hops import hop_term, read_of
 from iamsim.graph.sessions import Session
+from iamsim.graph.state import START, Closure, later
 from iamsim.graph.world import Node, caller_in
 from iamsim.ir.bounds import may
 from iamsim.ir.lower import RESOURCE
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from iamsim.env.changes import Change
     from iamsim.env.types import Environment
-    from iamsim.graph.closure import Closure
     from iamsim.graph.firing import Attempt
     from iamsim.graph.hops import HopCheck
     from iamsim.graph.moves import Firing
@@ -132,7 +132,6 @@ def world_of(closure: Closure, needs: frozenset[Change], focus: tuple[str, ...])
 
 def joined(closure: Closure, entry: Node, hops: tuple[Firing, ...]) -> tuple[tuple[HopCheck, ...], Session] | None:
     """The checks of the hops from a known caller, and the session to which they lead; None if one is refused outright."""
-    from iamsim.graph.closure import START, later
     from iamsim.graph.hops import hop_check
     from iamsim.graph.outside import role_at
     from iamsim.graph.sessions import assumed

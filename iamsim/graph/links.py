@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from iamsim.aws.escalations import catalogue
 from iamsim.env.applicable import NO_DOCUMENTS
 from iamsim.env.context import lookup_of
 from iamsim.env.facts import Facts, entities
 from iamsim.env.hits import resource_side
 from iamsim.env.types import EMPTY, PrincipalKind
 from iamsim.graph.edges import passed_or_inherited, possible_session
+from iamsim.graph.gains import moves_by
 from iamsim.graph.hops import hop_check, hop_facts, hop_term, read_of
 from iamsim.graph.nodes import ANYONE, account_node, node_of, outsiders, providers, services
 from iamsim.graph.outside import SOME, outside_roles
 from iamsim.graph.roles import Link
 from iamsim.graph.sessions import Session
+from iamsim.graph.state import START, begin
 from iamsim.graph.trusts import roles_for
+from iamsim.graph.world import Node, Search
 from iamsim.ir.bounds import may
 from iamsim.ir.decide import Hit, Side, decide
 from iamsim.ir.term import (
@@ -70,16 +73,30 @@ def role_links(ask: Ask) -> Iterator[Link]:
     yield from _outside(ask)
 
 
-def technique_links(ask: Ask) -> Iterator[Link]:
-    """The links of the catalogue's techniques, as far as the closure gives them."""
-    try:
-        closure = import_module("iamsim.graph.closure")
-    except ModuleNotFoundError as error:
-        if error.name != "iamsim.graph.closure":
-            raise
-        return
-    if hasattr(closure, "links"):
-        yield from closure.links(ask)
+def technique_links(ask: Ask, action: str = "iam:CreateUser") -> Iterator[Link]:
+    """What each loaded user and role gains by one use of one technique, as it is: an edge for every principal gained.
+
+    Role assumption is not among them, nor is what only a change made before makes possible.
+    """
+    env = ask.env
+    every = catalogue()
+    for principal in env.principals.values():
+        search = Search(ask, action, caller_of(env, principal), every)
+        own = begin(search)
+        for fired in moves_by(own, own.nodes[START], frozenset()):
+            technique = every.techniques[fired.technique]
+            for gain in fired.gains:
+                if isinstance(gain, Node) and gain.caller.arn is not None:
+                    yield Link(
+                        source=principal.arn,
+                        target=gain.caller.arn,
+                        technique=fired.technique,
+                        kind=technique.kind,
+                        sure=fired.sure,
+                        guard=TRUE,
+                        statements=(),
+                        assumptions=fired.assumed,
+                    )
 
 
 def _hops(ask: Ask) -> Iterator[Link]:

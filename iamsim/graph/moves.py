@@ -5,32 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from iamsim.env.changes import Change, Kind, changed, denies
+from iamsim.env.changes import Change, Kind
 from iamsim.env.hits import slice_policy
-from iamsim.env.organization import below
-from iamsim.env.types import MissingPolicy, PrincipalKind
-from iamsim.graph.candidates import ADMINISTRATOR, administrator, is_picky
+from iamsim.env.types import MissingPolicy
+from iamsim.graph.candidates import ADMINISTRATOR, is_picky
 from iamsim.graph.firing import attempt, may_call, outcome_of, sweeping
 from iamsim.graph.names import names_in, values
+from iamsim.graph.outcomes import Gain, disables, gained
 from iamsim.graph.permitted import actions_of, permitted
 from iamsim.graph.preconditions import holds
 from iamsim.graph.reach import fires_within_reach
-from iamsim.graph.sessions import possible
 from iamsim.graph.world import Node, own_creation, relevant, worlds
 from iamsim.ir.lower import resource_term
 from iamsim.ir.term import FALSE, TRUE
-from iamsim.judge.callers import caller_of
-from iamsim.model.caller import Caller, CallerKind
-from iamsim.model.policy import Effect, Policy
+from iamsim.model.caller import CallerKind
+from iamsim.model.policy import Effect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from iamsim.aws.escalations import Technique, Variant
-    from iamsim.env.types import Environment, OrgNode
+    from iamsim.env.types import Environment
     from iamsim.graph.world import Search
-
-Gain = Node | Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +156,7 @@ def firings(
         return
     have: set[object] = set()
     for technique in techniques:
-        for number, variant in sorted(enumerate(technique.variants), key=lambda v: not _disables(v[1])):
+        for number, variant in sorted(enumerate(technique.variants), key=lambda v: not disables(v[1])):
             if not variant.calls or not able.issuperset(variant.actions):
                 continue
             if not fires_within_reach(node, tuple(c.action for c in variant.calls)):
@@ -235,11 +231,6 @@ def _swept(
         assumed += [held.assumed] if held.assumed else []
     names = tuple(sorted(bound.items()))
     return Firing(technique.id, number, node.name, names, gains, True, mine, False, tuple(dict.fromkeys(assumed)))
-
-
-def _disables(variant: Variant) -> bool:
-    """Whether the variant switches a type of policies off in the whole organization."""
-    return any(c.action == "organizations:DisablePolicyType" for c in variant.calls)
 
 
 def _subject(gains: tuple[Gain, ...]) -> object:
@@ -373,161 +364,3 @@ def _bindings(
 
 def _plausible(among: tuple[Environment, ...], node: Node, action: str, resource: str) -> bool:
     return ":" not in resource or any(plausible(env, node, action.lower(), resource) for env in among)
-
-
-def gained(
-    search: Search, env: Environment, technique: Technique, variant: Variant, node: Node, bound: Mapping[str, str]
-) -> tuple[Gain, ...]:
-    """What the technique gives in this binding: a caller, or changes."""
-    outcome = technique.outcome
-
-    def of(field: str) -> str:
-        name = outcome.get(field)
-        return bound.get(name, name)
-
-    match outcome.type:
-        case "becomes":
-            return (node_of(env, of("who"), outcome.reach, outcome.only),)
-        case "creates-principal":
-            policy = "" if _writes(node, bound) else bound.get("$granting-policy", "")
-            what = ",".join((of("boundary"), policy, bound.get("$target-group", "")))
-            change = Change(Kind.CREATED, of("who"), what)
-            # a role is there for whoever its trust policy, of choice, lets in
-            return (change,) if ":role/" in of("who") else (new_node(search, change), change)
-        case "gains-root-task":
-            account, task = of("account"), of("task_policy")
-            root = Caller(kind=CallerKind.ROOT, arn=f"arn:{node.caller.partition}:iam::{account}:root", account=account,
-                          partition=node.caller.partition, assumed_root=True, task_policy=task)  # fmt: skip
-            return (Node(f"{root.arn}#{task.rpartition('/')[2]}", root),)
-        case "arbitrary-identity-policy":
-            return (Change(Kind.WRITES, of("who")),)
-        case "arbitrary-group-policy":
-            return (Change(Kind.WRITES, of("group")),)
-        case "gains-managed-policy":
-            return (Change(Kind.GAINS, of("who"), of("policy")),)
-        case "group-gains-managed-policy":
-            return (Change(Kind.GAINS, of("group"), of("policy")),)
-        case "joins-group":
-            return (Change(Kind.JOINS, of("user"), of("group")),)
-        case "leaves-group":
-            return (Change(Kind.LEAVES, of("user"), of("group")),)
-        case "rewrites-policy":
-            return (Change(Kind.REWRITES, of("policy")),)
-        case "switches-policy-version":
-            policy = of("policy")
-            return tuple(Change(Kind.SWITCHES, policy, v.id) for v in env.versions.get(policy, ()) if not v.default)
-        case "rewrites-trust":
-            return (Change(Kind.TRUST, of("role")),)
-        case "lifts-boundary":
-            return (Change(Kind.BOUNDARY, of("who")),)
-        case "replaces-boundary":
-            return (Change(Kind.BOUNDARY, of("who"), of("boundary")),)
-        case "drops-identity-deny":
-            return (Change(Kind.DROPS, _carrier(bound, of("who")), of("policy")),)
-        case "drops-group-deny":
-            return (Change(Kind.DROPS, of("group"), of("policy")),)
-        case "drops-inline-policies":
-            return _inline(env, _carrier(bound, of("who")))
-        case "drops-group-inline-policies":
-            return _inline(env, of("group"))
-        case "sets-tags":
-            return (Change(Kind.TAGS, of("who"), f"{bound.get('$key', '')}={bound.get('$value', '')}"),)
-        case _:
-            return _of_organization(
-                env, technique, bound, of("policy"), of("account"), of("to"), disables=_disables(variant)
-            )
-
-
-def _inline(env: Environment, carrier: str) -> tuple[Gain, ...]:
-    """The inline policies that deny, each of which may be deleted by itself."""
-    own = env.principals.get(carrier) or env.groups.get(carrier)
-    policies = () if own is None else own.policies
-    return tuple(
-        Change(Kind.DROPS, carrier, f"inline/{p.name}")
-        for p in policies
-        if isinstance(p, Policy) and p.arn is None and denies(p)
-    )
-
-
-def _writes(node: Node, bound: Mapping[str, str]) -> bool:
-    """Whether the new principal gets a policy of choice: one written for it, or the one that allows everything."""
-    given = bound.get("$granting-policy")
-    return "$target-group" not in bound and (given is None or given == administrator(node.caller.partition))
-
-
-def _carrier(bound: Mapping[str, str], who: str) -> str:
-    """Whose policy it is that is dropped: a group of the caller where the variant is about one."""
-    return bound.get("$self-group", who)
-
-
-def _of_organization(
-    env: Environment,
-    technique: Technique,
-    bound: Mapping[str, str],
-    policy: str,
-    account: str,
-    to: str,
-    *,
-    disables: bool,
-) -> tuple[Gain, ...]:
-    match technique.outcome.type:
-        case "lifts-org-policy":
-            return _lifted(env, bound, policy, disables=disables)
-        case "moves-account":
-            return (Change(Kind.MOVED, _node_id(account), _node_id(to)),)
-        case "leaves-organization":
-            return (Change(Kind.LEFT, account),)
-        case _:
-            return ()
-
-
-def _lifted(env: Environment, bound: Mapping[str, str], policy: str, *, disables: bool) -> tuple[Gain, ...]:
-    """A policy that is edited, detached, or whose type is switched off. The last SCP of a node cannot be detached.
-
-    Source: AWS Organizations User Guide, "Detaching organization policies".
-    """
-    if disables:
-        kind = (
-            "rcp" if bound.get("$type", "").startswith("RESOURCE") or "/resource_control_policy/" in policy else "scp"
-        )
-        return tuple(Change(Kind.DISABLED, o.id, kind) for o in env.organizations)
-    where = next((bound[n] for n in ("$org-node", "$org-account", "$org-root") if n in bound), None)
-    if where is None:
-        return (Change(Kind.LIFTED, "*", policy),)
-    for organization in env.organizations:
-        for node in below(organization.root):
-            binding = [p for p in (*node.scps, *node.rcps) if p.arn == policy and denies(p)]
-            if node.id == _node_id(where) and not binding and _others(node, policy):
-                return ()  # it only lets pass
-            if node.id == _node_id(where) and [p.arn for p in node.scps] == [policy]:
-                return ()
-    return (Change(Kind.LIFTED, _node_id(where), policy),)
-
-
-def _others(node: OrgNode, policy: str) -> bool:
-    """Whether another SCP of the node lets everything pass, so that this one stops nothing."""
-    return any(p.arn != policy and not denies(p) and p.name == "FullAWSAccess" for p in node.scps) or any(
-        p.arn == policy and p.name in ("FullAWSAccess", "RCPFullAWSAccess") for p in (*node.scps, *node.rcps)
-    )
-
-
-def _node_id(arn: str) -> str:
-    return arn.rpartition("/")[2]
-
-
-def node_of(env: Environment, arn: str, reach: str = "session", only: tuple[str, ...] = ()) -> Node:
-    """The node of a user, or of any session of a role that a path creates."""
-    principal = env.principals[arn]
-    full = reach in ("session", "console", "api-any")
-    name = arn if full else f"{arn}#{reach}"
-    if principal.kind is PrincipalKind.USER:
-        return Node(name, caller_of(env, principal), reach, only, made=False)
-    return Node(name, possible(env, principal), reach, only)
-
-
-def new_node(search: Search, change: Change) -> Node:
-    """The node of the user or role that the change creates."""
-    env = changed(search.env, (change,), (change.who,))
-    made = env.principals[change.who]
-    name = f"{change.who}#{change.what}" if change.what.strip(",") else change.who
-    return Node(name, caller_of(env, made), made=made.kind is PrincipalKind.ROLE)

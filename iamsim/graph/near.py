@@ -11,18 +11,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.amend import Amendment, Lack, amended
-from iamsim.graph.closure import OUTSIDER, START, later
 from iamsim.graph.derive import depths
 from iamsim.graph.firing import ONE, attempt, outcome_of
 from iamsim.graph.firing import _call as call_checks
 from iamsim.graph.hops import hop_technique
 from iamsim.graph.lacking import NONE, lacking, meet, spoken
-from iamsim.graph.moves import TAKEOVERS, gained, may_do, plausible, techniques_of
+from iamsim.graph.moves import TAKEOVERS, may_do, plausible, techniques_of
 from iamsim.graph.names import names_in, values
+from iamsim.graph.outcomes import gained
 from iamsim.graph.preconditions import holds
 from iamsim.graph.reach import fires_within_reach, within_reach
 from iamsim.graph.search import doors
 from iamsim.graph.sources import filled
+from iamsim.graph.state import OUTSIDER, START, later
 from iamsim.graph.takeover import _governing as governing
 from iamsim.graph.trusts import roles_for
 from iamsim.graph.world import Node, caller_in, relevant, worlds
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 
     from iamsim.aws.escalations import Precondition, Technique, Variant
     from iamsim.env.types import Environment
-    from iamsim.graph.closure import Closure
     from iamsim.graph.lacking import Amendments
+    from iamsim.graph.state import Closure
     from iamsim.judge.check import Check
 
 REQUEST, ASSUME = "", "sts-assume-role"

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind, changed, may_cost
 from iamsim.env.facts import Facts
+from iamsim.graph.entering import edge_in
 from iamsim.graph.exact import ASSUMES
 from iamsim.graph.firing import Requests, attempt, outcome_of
+from iamsim.graph.state import BASE, Closure
 from iamsim.graph.world import OUTSIDE, Node, caller_in, relevant
 from iamsim.ir.bounds import must
 from iamsim.ir.term import FALSE
@@ -17,7 +19,6 @@ from iamsim.judge.check import check_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from iamsim.graph.closure import Closure
     from iamsim.graph.moves import Firing
 
 MAX_ORDERS = 60
@@ -39,7 +40,6 @@ def in_some_order(closure: Closure, fired: tuple[Firing, ...], needs: State, all
 
 def _orders(fired: tuple[Firing, ...]) -> Iterator[tuple[Firing, ...]]:
     """The orders in which every firing comes after those that it rests on; that of `fired` first."""
-    from iamsim.graph.closure import BASE
 
     def further(
         done: tuple[Firing, ...], have: frozenset[object], left: tuple[Firing, ...]
@@ -90,8 +90,6 @@ def _works(closure: Closure, fired: Firing, state: State) -> bool:
     node = closure.nodes[fired.node]
     arn = node.caller.arn or ""
     if fired.technique in ASSUMES:
-        from iamsim.graph.closure import edge_in
-
         role = dict(fired.bound)["$target-role"]
         edge = edge_in(closure, node, changed(search.env, relevant(search.env, state, (arn, role)), (arn, role)), role)
         return edge is not None and edge.sure

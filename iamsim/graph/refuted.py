@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from iamsim.graph.ever import _request as request_by
 from iamsim.graph.exact import verdict_of
+from iamsim.graph.goals import request_of
 from iamsim.graph.world import relevant, worlds
 from iamsim.ir.term import FALSE
 
 if TYPE_CHECKING:
-    from iamsim.graph.closure import Closure
+    from iamsim.graph.state import Closure
     from iamsim.graph.world import Node
     from iamsim.judge.candidates import Target
     from iamsim.judge.judge import Found
@@ -28,7 +28,7 @@ def refuted(closure: Closure, node: Node, targets: tuple[Target, ...]) -> tuple[
         about = (arn, target.resource) if target.resource and ":iam:" in target.resource else (arn,)
         changes = relevant(closure.search.env, closure.changes, about)
         for env in worlds(closure.search.env, changes, about):
-            found = request_by(closure, node, target, env)
+            found = request_of(closure, node, target, env)
             if found.term is not FALSE and verdict_of(closure, found.term, (found.check.facts,)) is not None:
                 return found, True
             first = first or found

@@ -10,6 +10,8 @@ from iamsim.graph.candidates import tag_values
 from iamsim.graph.firing import attempt, outcome_of
 from iamsim.graph.moves import Firing, may_do, techniques_of
 from iamsim.graph.names import of_account
+from iamsim.graph.ruled import settled
+from iamsim.graph.wants import worthwhile
 from iamsim.graph.world import own_creation, relevant, worlds
 from iamsim.ir.term import variables
 from iamsim.model.caller import CallerKind
@@ -18,14 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from iamsim.aws.escalations import Technique, Variant
-    from iamsim.graph.closure import Closure
+    from iamsim.graph.state import Closure
     from iamsim.graph.world import Node
 
 
 def tag_firings(closure: Closure) -> Iterator[Firing]:
     """The tags of keys that some policy reads, on any user or role of the account, with each value that matters."""
-    from iamsim.graph.closure import settled, worthwhile
-
     env = closure.search.env
     values = tag_values(env)
     if not values:

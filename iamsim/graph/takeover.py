@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind
 from iamsim.env.resource_policy import policy_holder
-from iamsim.graph.closure import OUTSIDER
 from iamsim.graph.firing import attempt, outcome_of
 from iamsim.graph.moves import TAKEOVERS, Firing, techniques_of
 from iamsim.graph.reach import fires_within_reach
 from iamsim.graph.sources import filled
+from iamsim.graph.state import OUTSIDER
 from iamsim.model.caller import CallerKind
 from iamsim.model.pattern import match, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from iamsim.graph.closure import Closure
+    from iamsim.graph.state import Closure
     from iamsim.graph.world import Search
     from iamsim.judge.candidates import Target
 

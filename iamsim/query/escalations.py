@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from iamsim.env.changes import Change, Kind
 from iamsim.errors import QueryError
 from iamsim.findings import printable
-from iamsim.graph.closure import BASE, START, begin, grow
+from iamsim.graph.closure import grow
 from iamsim.graph.derive import derivations, smallest
 from iamsim.graph.roles import is_admin
+from iamsim.graph.state import BASE, START, begin
 from iamsim.graph.world import Search, relevant, worlds
 from iamsim.judge.callers import read_callers
 from iamsim.query.ever import named, said
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from iamsim.env.types import Environment
-    from iamsim.graph.closure import Closure
     from iamsim.graph.moves import Firing
+    from iamsim.graph.state import Closure
     from iamsim.graph.world import Node
     from iamsim.judge.judge import Ask
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind
-from iamsim.graph.closure import BASE
 from iamsim.graph.ever import ever
 from iamsim.graph.exact import ASSUMES
+from iamsim.graph.state import BASE
 from iamsim.graph.world import Node, Search, short
 from iamsim.ir.term import FALSE, strip
 from iamsim.judge.answer import Decision, Evidence, Hop
@@ -17,9 +17,9 @@ from iamsim.query.techniques import catalogue_of, read_ruling
 
 if TYPE_CHECKING:
     from iamsim.aws.escalations import Technique
-    from iamsim.graph.closure import Closure
     from iamsim.graph.ever import Step, Way
     from iamsim.graph.moves import Firing
+    from iamsim.graph.state import Closure
     from iamsim.judge.judge import Found
     from iamsim.query.prepare import Prepared
 

@@ -10,13 +10,13 @@ from iamsim.aws.escalations import Catalogue
 from iamsim.env.amend import Amendment, Lack, amended
 from iamsim.env.types import EMPTY
 from iamsim.errors import QueryError
-from iamsim.graph.closure import OUTSIDER, START
 from iamsim.graph.derive import depths, smallest
 from iamsim.graph.ever import ever
 from iamsim.graph.lacking import EVERYTHING
 from iamsim.graph.near import REQUEST, Budget, Candidate, candidates
 from iamsim.graph.reach import within_reach
 from iamsim.graph.refuted import refuted
+from iamsim.graph.state import OUTSIDER, START
 from iamsim.graph.world import short
 from iamsim.ir.bounds import may
 from iamsim.ir.term import FALSE
@@ -29,8 +29,8 @@ from iamsim.query.prepare import Options, prepare
 
 if TYPE_CHECKING:
     from iamsim.env.types import Environment
-    from iamsim.graph.closure import Closure
     from iamsim.graph.moves import Firing
+    from iamsim.graph.state import Closure
     from iamsim.judge.answer import Answer, Cited, Core
     from iamsim.judge.judge import Found
     from iamsim.query.prepare import Prepared

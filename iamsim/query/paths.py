@@ -13,12 +13,12 @@ from iamsim.aws.escalations import Catalogue
 from iamsim.env.changes import Change, Kind
 from iamsim.errors import QueryError
 from iamsim.findings import printable
-from iamsim.graph.closure import OUTSIDER, START, begin, grow
+from iamsim.graph.closure import grow
 from iamsim.graph.derive import depths, derivations
-from iamsim.graph.ever import _goal as goal_of
-from iamsim.graph.ever import _taken as taken
-from iamsim.graph.ever import way_of
+from iamsim.graph.ever import taken, way_of
+from iamsim.graph.goals import goal_of
 from iamsim.graph.reach import within_reach
+from iamsim.graph.state import OUTSIDER, START, begin
 from iamsim.graph.world import Search
 from iamsim.ir.term import strip
 from iamsim.judge.answer import Verdict
@@ -33,9 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from iamsim.env.types import Environment
-    from iamsim.graph.closure import Closure, Fact
-    from iamsim.graph.ever import Reached, Way
+    from iamsim.graph.ever import Way
+    from iamsim.graph.goals import Reached
     from iamsim.graph.moves import Firing
+    from iamsim.graph.state import Closure, Fact
     from iamsim.graph.world import Node
     from iamsim.ir.term import Term
     from iamsim.judge.answer import Hop, Witness

@@ -1,0 +1,62 @@
+"""How a firing becomes part of what is known: its gains with what they cost, if it is certain enough."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from iamsim.env.changes import Kind
+from iamsim.graph.exact import exactly
+from iamsim.graph.ruled import left_open
+from iamsim.graph.state import START, Closure, Fact
+from iamsim.graph.world import Node
+
+if TYPE_CHECKING:
+    from iamsim.graph.moves import Firing
+
+
+def accept(closure: Closure, fired: Firing) -> None:
+    """Adds what a firing gives, unless it is not certain where it must be."""
+    if closure.sure and not fired.sure:
+        return
+    if fired.session and fired.node == START and closure.nodes[START].made:
+        if closure.sure:
+            return  # the sessions of an administrator of whom nothing more is known; decided where it is known
+    elif fired.session and fired.node:
+        found = exactly(closure, fired)
+        if found is None or not found[0]:
+            fired, found = _retagged(closure, fired, found)
+        if closure.nodes[START].made and (found is None or not found[0]):
+            left_open(closure).add(fired.node)
+        if found is None or (closure.sure and not found[0]):
+            return
+        fired = replace(fired, sure=found[0] and fired.sure, reasons=found[1])
+    cost = 1 + closure.cost.get(fired.node, 0) + sum(closure.cost.get(c, 0) for c in fired.needs)
+    for gain in fired.gains:
+        fact: Fact = gain.name if isinstance(gain, Node) else gain
+        if fact in (START, fired.node):
+            continue
+        known = closure.how.setdefault(fact, [])
+        if any(
+            (k.technique, k.node, k.bound, k.needs) == (fired.technique, fired.node, fired.bound, fired.needs)
+            for k in known
+        ):
+            continue
+        known.append(fired)
+        closure.cost[fact] = min(cost, closure.cost.get(fact, cost))
+        if isinstance(gain, Node) and fact not in closure.nodes:
+            closure.nodes[gain.name] = gain
+
+
+def _retagged(closure: Closure, fired: Firing, found: Exact) -> tuple[Firing, Exact]:
+    """The firing with the first tag of the caller changed with which some session makes it work; else as it was."""
+    arn = closure.nodes[fired.node].caller.arn or ""
+    for change in sorted(c for c in closure.changes if c.kind is Kind.TAGS and c.who == arn and c not in fired.needs):
+        other = replace(fired, needs=fired.needs | {change})
+        better = exactly(closure, other)
+        if better is not None and better[0]:
+            return other, better
+    return fired, found
+
+
+Exact = tuple[bool, tuple[str, ...]] | None

@@ -1,0 +1,148 @@
+"""Changes that a node can make: to itself first, then to what else is worth it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from iamsim.env.changes import Change, Kind
+from iamsim.graph.accept import accept
+from iamsim.graph.dominated import dominated
+from iamsim.graph.moves import NODES, TAKEOVERS, Firing, firings, may_do, techniques_of
+from iamsim.graph.ruled import ruled, signature
+from iamsim.graph.state import SIGNED, Closure, loaded
+from iamsim.graph.wants import creatable, wants
+from iamsim.graph.world import Node, reads_paths, relevant, subjects_of, worlds
+from iamsim.model.caller import CallerKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+_OWN_CHANGES = ("arbitrary-identity-policy", "gains-managed-policy", "lifts-boundary", "rewrites-policy")
+
+
+def free_itself(closure: Closure, name: str, node: Node) -> None:
+    """Changes that the node may make to itself, which come first: with them most others are needless."""
+    arn = node.caller.arn or ""
+    mine = signature(closure, node)
+    if closure.done.get(("itself", name)) == mine or closure.free(arn) or node.caller.kind not in SIGNED:
+        return
+    closure.done["itself", name] = mine
+    if not loaded(closure, node) or arn not in closure.search.env.principals:
+        return
+    if ruled(closure, node):
+        return  # what it needs of this is found as a change by the other
+    own = subjects_of(closure.search.env, arn, closure.changes)
+    policies = frozenset(s for s in own if ":policy/" in s)
+    wanted = {"who": frozenset({arn}), "policy": policies}
+    for technique in techniques_of(closure.search, _OWN_CHANGES):
+        subject = _SUBJECT[technique.outcome.type]
+        for fired in firings(closure.search, node, mine, [technique], {subject: wanted[subject]}):
+            accept(closure, fired)
+
+
+def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] | None = None) -> Iterator[Firing]:
+    """Changes that the node may make to what is controlled, and to the trust of roles that are not."""
+    search = closure.search
+    if node.caller.kind not in SIGNED or not loaded(closure, node):
+        return
+    techniques = techniques_of(search, types, leave=(*NODES, *TAKEOVERS, "sets-tags"))
+    mine = signature(closure, node)
+    arn = node.caller.arn or ""
+    among = worlds(search.env, relevant(search.env, mine, (arn,)), (arn,))
+    able = frozenset[str]().union(*(may_do(search, env, node) for env in among))
+    techniques = [t for t in techniques if any(able.issuperset(v.actions) for v in t.variants)]
+    if not techniques:
+        return
+    wanted = wants(closure, node.caller.account)
+    if (
+        types is None
+        and not any(wanted.values())
+        and not _governs(closure, node)
+        and ("offered", name) in closure.done
+        and closure.done["offered", name] == mine
+    ):
+        return
+    if types is None:
+        closure.done["offered", name] = mine
+    spared = not closure.every and node.caller.kind is not CallerKind.ROOT and ruled(closure, node)
+    for technique in techniques:
+        if spared and dominated(search.env, technique, arn):
+            continue
+        if technique.outcome.type in ("lifts-org-policy", "moves-account") and _all_lifted(closure):
+            continue
+        subject = _SUBJECT.get(technique.outcome.type)
+        if subject is None:
+            if _once(closure, name, technique.id, mine):
+                continue
+            if (
+                technique.outcome.type == "creates-principal"
+                and not closure.every
+                and not creatable(closure, node, technique)
+            ):
+                continue
+            yield from firings(search, node, mine, [technique], {})
+            continue
+        what = _WANTED.get(technique.outcome.type, subject)
+        if any(c.fact == "role-is-permission-set" for v in technique.variants for c in v.preconditions):
+            every = frozenset().union(
+                *(wants(closure, a)[what] for a in {n.caller.account for n in closure.nodes.values()})
+            )
+        else:
+            every = wanted[what]
+        left = every - _tried(closure, name, technique.id, subject, mine)
+        if left:
+            _mark(closure, name, technique.id, subject, mine, left)
+            fresh = frozenset(c for c in closure.changes if c.kind is Kind.CREATED)
+            yield from firings(search, node, mine | fresh, [technique], {subject: left})
+
+
+def _governs(closure: Closure, node: Node) -> bool:
+    """Whether the node's account may change what belongs to the whole organization."""
+    account = node.caller.account
+    return any(
+        account == o.management_account or account in {a for a, _ in o.delegated}
+        for o in closure.search.env.organizations
+    )
+
+
+def _all_lifted(closure: Closure) -> bool:
+    """Whether no SCP and no RCP need be left, and nothing else depends on where an account stands."""
+    off = {c.what for c in closure.changes if c.kind is Kind.DISABLED}
+    return not closure.every and off >= {"scp", "rcp"} and not reads_paths(closure.search.env)
+
+
+_SUBJECT = {
+    "arbitrary-identity-policy": "who", "gains-managed-policy": "who", "arbitrary-group-policy": "group",
+    "group-gains-managed-policy": "group", "joins-group": "user", "leaves-group": "user", "rewrites-policy": "policy",
+    "switches-policy-version": "policy", "drops-identity-deny": "who", "drops-group-deny": "group",
+    "drops-inline-policies": "who", "drops-group-inline-policies": "group", "lifts-boundary": "who",
+    "replaces-boundary": "who", "rewrites-trust": "role",
+}  # fmt: skip
+"""The field of an outcome that says what is changed."""
+
+_WANTED = {
+    "gains-managed-policy": "unwritten", "group-gains-managed-policy": "unwritten-group", "joins-group": "unwritten-user",
+    "lifts-boundary": "bounded", "replaces-boundary": "rebounded",
+}  # fmt: skip
+"""Where only some of what the field could name is worth a change: which."""
+
+
+def _tried(closure: Closure, node: str, technique: str, field: str, mine: frozenset[Change]) -> frozenset[str]:
+    found = closure.done.get(("changes", node, technique, field, mine), frozenset())
+    assert isinstance(found, frozenset)
+    return found
+
+
+def _mark(
+    closure: Closure, node: str, technique: str, field: str, mine: frozenset[Change], what: frozenset[str]
+) -> None:
+    closure.done["changes", node, technique, field, mine] = _tried(closure, node, technique, field, mine) | what
+
+
+def _once(closure: Closure, node: str, technique: str, mine: frozenset[Change]) -> bool:
+    key = ("once", node, technique, mine)
+    if key in closure.done:
+        return True
+    closure.done[key] = True
+    return False

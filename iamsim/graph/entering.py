@@ -1,0 +1,130 @@
+"""Role assumption by the sessions of a node, as trust policies stand in the environments that it may choose among."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from iamsim.env.changes import Change, changed
+from iamsim.graph.edges import of_session
+from iamsim.graph.moves import Firing
+from iamsim.graph.ruled import ruled
+from iamsim.graph.sessions import possible
+from iamsim.graph.state import Closure
+from iamsim.graph.world import Node, own_creation, relevant, worlds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+from typing import TYPE_CHECKING
+
+from iamsim.graph.edges import edge_to, edges_from
+from iamsim.graph.hops import hop_technique
+from iamsim.graph.outside import is_known, role_at
+from iamsim.graph.state import NO_HOPS, START, later
+from iamsim.graph.trusts import roles_for
+from iamsim.graph.world import caller_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from iamsim.env.types import Environment
+    from iamsim.graph.edges import Edge
+    from iamsim.judge.judge import Ask
+
+
+def hops(closure: Closure, node: Node, mine: frozenset[Change]) -> Iterator[Firing]:
+    """Role assumption by the node's sessions."""
+    search = closure.search
+    if not node.full or node.caller.kind in NO_HOPS:
+        return
+    arn = node.caller.arn or ""
+    own = relevant(search.env, mine, (arn,))
+    seen: dict[str, bool] = {}
+    for env in worlds(search.env, own, (arn,)):
+        for role, edge in _worth_entering(closure, node, env).items():
+            plain = not node.made or not any(of_session(v) for v in edge.read)
+            sure = edge.sure and role in env.principals
+            if seen.get(role, False) >= sure and role in seen:
+                continue
+            seen[role] = sure
+            needs = own_creation(own, (arn,))
+            if own > needs and role not in _edges(closure, node, changed(search.env, needs, (arn,))):
+                needs = fewest_to_enter(closure, node, role, own, sure)
+            target = role_at(env, role)
+            gain = Node(role, possible(env, target))
+            reasons = () if role in env.principals else (f"missing:trust policy of {role}",)
+            yield Firing(
+                hop_technique(node.caller),
+                0,
+                node.name,
+                (("$target-role", role),),
+                (gain,),
+                sure,
+                needs,
+                not plain,
+                (),
+                reasons,
+            )
+
+
+def _worth_entering(closure: Closure, node: Node, env: Environment) -> dict[str, Edge]:
+    """The hops of the node; of one whose account is held anyway, those to roles that are not."""
+    if closure.every or not ruled(closure, node):
+        return _edges(closure, node, env)
+    caller = node.caller if node.made else caller_in(closure.search.env, env, node.caller)
+    found = {}
+    for role in roles_for(env, caller, closure.search.ask.missing):
+        if role.arn not in closure.held(role.account) and (edge := edge_in(closure, node, env, role.arn)) is not None:
+            found[role.arn] = edge
+    return found
+
+
+def _asking(closure: Closure, node: Node, env: Environment) -> Ask | None:
+    """What the node's requests in `env` are asked with; None if it does not exist there."""
+    search = closure.search
+    if node.made and not is_known(env, node.caller.arn or ""):
+        return None
+    ask = search.ask if node.name == START else later(search.ask, search.action, search)
+    return replace(ask, env=env)
+
+
+def _edges(closure: Closure, node: Node, env: Environment) -> dict[str, Edge]:
+    search = closure.search
+    ask = _asking(closure, node, env)
+    if ask is None:
+        return {}
+    if node.made:
+        return edges_from(ask, search.start, node.caller.arn or "", search.action)
+    return edges_from(ask, caller_in(search.env, env, node.caller), "", search.action)
+
+
+def edge_in(closure: Closure, node: Node, env: Environment, role: str) -> Edge | None:
+    """The hop of the node to one role of `env`."""
+    search = closure.search
+    ask = _asking(closure, node, env)
+    if ask is None:
+        return None
+    caller = search.start if node.made else caller_in(search.env, env, node.caller)
+    return edge_to(ask, caller, (node.caller.arn or "") if node.made else "", role_at(env, role), search.action)
+
+
+def fewest_to_enter(
+    closure: Closure, node: Node, role: str, changes: frozenset[Change], sure: bool
+) -> frozenset[Change]:
+    """Changes without which the node may not assume the role, none of them superfluous."""
+    arn = node.caller.arn or ""
+    base = own_creation(changes, (arn, role))
+
+    def enough(some: frozenset[Change]) -> bool:
+        found = (edge_in(closure, node, env, role) for env in worlds(closure.search.env, some, (arn, role)))
+        return any(e is not None and e.sure >= sure for e in found)
+
+    for change in sorted(changes - base):
+        if enough(base | {change}):
+            return base | {change}
+    needs = changes
+    for change in sorted(changes - base, reverse=True):
+        if enough(needs - {change}):
+            needs -= {change}
+    return needs

@@ -1,0 +1,172 @@
+"""What a search holds: the facts found so far with the firings that give them, and what was worked out on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from iamsim.env.applicable import NO_DOCUMENTS
+from iamsim.env.changes import Change, Kind, changed
+from iamsim.env.types import PrincipalKind
+from iamsim.graph.given import given_for, when_for
+from iamsim.graph.names import of_account
+from iamsim.graph.unbound import unbound
+from iamsim.graph.world import OUTSIDE as OUTSIDE_ACCOUNT
+from iamsim.graph.world import Node, Search
+from iamsim.ir.term import TRUE, all_of
+from iamsim.judge.callers import caller_of
+from iamsim.model.caller import CallerKind
+
+if TYPE_CHECKING:
+    from iamsim.env.types import Environment
+    from iamsim.graph.moves import Firing
+    from iamsim.judge.judge import Ask
+
+
+Fact = str | Change
+START = ""
+"""The name of the node that the search starts from."""
+
+OUTSIDER = "outsider"
+"""The name of the node of a user of the attacker's own account, whom a trust policy that it writes may name."""
+
+_OWN = f"arn:aws:iam::{OUTSIDE_ACCOUNT}:user/outsider"
+OUTSIDE = frozenset({Change(Kind.CREATED, _OWN), Change(Kind.LEFT, OUTSIDE_ACCOUNT)})
+"""What makes that user: it may do anything in its account, which is in none of the organizations."""
+
+BASE: frozenset[Fact] = frozenset({START, OUTSIDER, *OUTSIDE})
+"""The facts that hold from the beginning."""
+
+ASSUME = "sts-assume-role"
+SIGNED = (CallerKind.USER, CallerKind.ROLE_SESSION, CallerKind.ROOT)
+NO_HOPS = (CallerKind.ANONYMOUS, CallerKind.ROOT, CallerKind.FEDERATED_USER)
+
+
+@dataclass(slots=True)
+class Closure:
+    """What follows from control of the start: each fact with the firings that give it, in the order in which they were found.
+
+    `sure`: every firing in it is certain. `every`: all firings were looked for, also those that give what others give.
+    `local`: what callers of this account give is followed, that of others is not. `extra` are principals of which all changes
+    are looked for. `unsettled` are reasons why more may follow than was found. `late`: all else was looked for, so that
+    now comes what is needless once more accounts are reached: changes to principals for whom some role asks, and tags.
+    """
+
+    search: Search
+    sure: bool
+    nodes: dict[str, Node]
+    how: dict[Fact, list[Firing]]
+    cost: dict[Fact, int]
+    every: bool = False
+    extra: frozenset[str] = frozenset()
+    local: str | None = None
+    unsettled: set[str] = field(default_factory=set)
+    done: dict[object, object] = field(default_factory=dict)
+    late: bool = False
+
+    @property
+    def changes(self) -> frozenset[Change]:
+        """All changes that can be made."""
+        known = self.done.get("changes")
+        if known is None or known[0] != len(self.how):  # type: ignore[index]
+            found = frozenset(f for f in self.how if isinstance(f, Change))
+            known = self.done["changes"] = (len(self.how), found)
+        return known[1]  # type: ignore[index,no-any-return]
+
+    def follows(self, name: str) -> bool:
+        """True iff what the node gives is followed here."""
+        return name != OUTSIDER and (self.local is None or self.nodes[name].caller.account == self.local)
+
+    def held(self, account: str | None) -> frozenset[str]:
+        """The ARNs of the callers of an account that are controlled."""
+        return self._held()[0].get(account, frozenset())
+
+    @property
+    def held_anywhere(self) -> frozenset[str]:
+        """The ARNs of all callers that are controlled."""
+        return self._held()[1]
+
+    def _held(self) -> tuple[dict[str | None, frozenset[str]], frozenset[str]]:
+        known = self.done.get("held")
+        if known is None or known[0] != len(self.nodes):  # type: ignore[index]
+            found: dict[str | None, set[str]] = {}
+            for node in self.nodes.values():
+                if node.caller.arn:
+                    found.setdefault(node.caller.account, set()).add(node.caller.arn)
+            every = frozenset[str]().union(*found.values())
+            known = self.done["held"] = (len(self.nodes), ({a: frozenset(v) for a, v in found.items()}, every))
+        return known[1]  # type: ignore[index,no-any-return]
+
+    def free(self, arn: str) -> bool:
+        """True iff nothing but SCPs, RCPs and resource policies keeps the user or role from doing whatever it likes."""
+        changes = self.changes
+        key = ("free", arn)
+        known = self.done.get(key)
+        if known is None or known[0] != len(changes):  # type: ignore[index]
+            known = self.done[key] = (len(changes), unbound(self.search.env, arn, changes))
+        return bool(known[1])  # type: ignore[index]
+
+    @property
+    def bound(self) -> bool:
+        """Whether the question binds the start: by keys, a condition, or a session policy."""
+        ask = self.search.ask
+        return bool(ask.given) or ask.when is not TRUE or ask.documents != NO_DOCUMENTS
+
+    def rulers(self) -> frozenset[str]:
+        """The accounts in which some node may do everything, as far as it is for the account to say."""
+        key, size = "rulers", (len(self.nodes), len(self.changes))
+        known = self.done.get(key)
+        if known is None or known[0] != size:  # type: ignore[index]
+            found = (
+                n.caller.account
+                for k, n in self.nodes.items()
+                if n.full and n.caller.account and self.free(n.caller.arn or "") and not (k == START and self.bound)
+            )
+            known = self.done[key] = (size, frozenset(found))
+        return known[1]  # type: ignore[index,no-any-return]
+
+
+def begin(search: Search, *, every: bool = False) -> Closure:
+    """Control of the start alone."""
+    node = Node(START, search.start, made=False)
+    return Closure(search, True, {START: node, OUTSIDER: outsider(search)}, {START: []}, {START: 0}, every)
+
+
+def outsider(search: Search) -> Node:
+    """The node of a user outside whom the attacker has anyway."""
+    env = changed(search.env, OUTSIDE, (_OWN,))
+    return Node(OUTSIDER, caller_of(env, env.principals[_OWN]), made=False)
+
+
+def later(ask: Ask, action: str, search: Search) -> Ask:
+    """`ask` for requests after the first: what it says of the first caller alone is left out."""
+    start = search.start
+    given = {
+        **given_for(ask.given, action, start, first=False, last=False),
+        **given_for(ask.given, action, start, first=False, last=True),
+    }
+    parts = [when_for(ask.when, action, start, first=False, last=x) for x in (False, True)]
+    return replace(ask, given=given, when=all_of(dict.fromkeys(parts)))
+
+
+def loaded(closure: Closure, node: Node) -> bool:
+    """Whether what the node may do is known: it is in the environment, or a change created it."""
+    caller = node.caller
+    if caller.kind is CallerKind.ROOT:
+        return True
+    arn = caller.arn or ""
+    return (
+        node.name == OUTSIDER
+        or arn in closure.search.env.principals
+        or any(c.kind is Kind.CREATED and c.who == arn for c in closure.changes)
+    )
+
+
+def everyone_of(env: Environment, account: str | None) -> frozenset[str]:
+    """The users and roles of an account."""
+    return frozenset(a for k in PrincipalKind for a in of_account(env, k, account))
+
+
+def account_of(arn: str) -> str:
+    """The account in an ARN."""
+    return arn.split(":")[4]

@@ -1,0 +1,155 @@
+"""Which changes are worth looking for: those to what is controlled, or to what leads to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from iamsim.env.changes import Kind, changed
+from iamsim.env.types import PrincipalKind
+from iamsim.graph.candidates import FRESH, new_principals, texts_of
+from iamsim.graph.entering import edge_in
+from iamsim.graph.moves import fully
+from iamsim.graph.names import of_account
+from iamsim.graph.ruled import not_held, ruled
+from iamsim.graph.state import Closure, account_of, everyone_of
+from iamsim.graph.trusts import roles_for
+from iamsim.graph.unbound import most_of, node_in
+from iamsim.ir.term import TRUE
+
+if TYPE_CHECKING:
+    from iamsim.aws.escalations import Technique
+    from iamsim.graph.world import Node, Search
+
+
+def wants(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
+    """`_wanted`, worked out once for what is known."""
+    key, size = ("wanted", account), (len(closure.nodes), len(closure.changes), closure.late)
+    known = closure.done.get(key)
+    if known is None or known[0] != size:  # type: ignore[index]
+        known = closure.done[key] = (size, _wanted(closure, account))
+    return known[1]  # type: ignore[index,no-any-return]
+
+
+def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
+    """What of an account may usefully be changed, by the field of the outcomes that name it."""
+    env, changes = closure.search.env, closure.changes
+    written = {c.who for c in changes if c.kind is Kind.WRITES}
+    lifted = {c.who for c in changes if c.kind is Kind.BOUNDARY and not c.what}
+    tested = bool(texts_of(env, ("iam:permissionsboundary",)))
+    controlled = sorted(a for a in closure.held(account) if a in env.principals)
+    created = {c.who for c in changes if c.kind is Kind.CREATED and account_of(c.who) == account}
+    who: set[str] = set()
+    groups: set[str] = set()
+    policies: set[str] = set()
+    users: set[str] = set()
+    rulers = closure.rulers()
+    for arn in (*controlled, *sorted(created)):
+        if closure.free(arn):
+            continue
+        plain = account_of(arn) in rulers and not closure.every and arn not in closure.extra
+        if plain and not (closure.late and _special(closure, arn)):
+            continue
+        who.add(arn)
+        principal = env.principals.get(arn)
+        if principal is None:
+            made = next(c for c in changes if c.kind is Kind.CREATED and c.who == arn)
+            policies.update(p for p in made.what.split(",")[:2] if p)
+            if ":user/" in arn:
+                users.add(arn)
+                groups.update(g for g in made.what.split(",")[2:] if g in env.groups)
+            continue
+        if principal.kind is PrincipalKind.USER:
+            users.add(arn)
+            joined = [c.what for c in changes if c.kind is Kind.JOINS and c.who == arn]
+            groups.update(g for g in (*principal.groups, *joined) if g in env.groups)
+        if principal.boundary is not None and principal.boundary.arn:
+            policies.add(principal.boundary.arn)
+    bounded = frozenset(a for a in who if a in created or env.principals[a].boundary is not None) - lifted
+    for carrier in (*who, *groups):
+        own = env.principals.get(carrier) or env.groups.get(carrier)
+        policies.update(p.arn for p in (own.policies if own is not None else ()) if p.arn)
+    policies.update(c.what for c in changes if c.kind is Kind.GAINS)
+    return {
+        "who": frozenset(who - written),
+        "unwritten": frozenset(who - written),
+        "unwritten-group": frozenset(groups - written),
+        "unwritten-user": frozenset(users - written),
+        "bounded": bounded,
+        "rebounded": frozenset(who) | everyone_of(env, account) if tested else bounded,
+        "group": frozenset(groups - written),
+        "policy": frozenset(policies - {c.who for c in changes if c.kind is Kind.REWRITES}),
+        "user": frozenset(users),
+        "role": _roles(closure, account),
+    }
+
+
+def creatable(closure: Closure, node: Node, technique: Technique) -> bool:
+    """Whether a name for which the technique could create a principal does not have a free one yet."""
+    made = {c.who for c in closure.changes if c.kind is Kind.CREATED and fully(c)}
+    names = new_principals(closure.search.env, node, technique.outcome.get("who"))
+    if closure.free(node.caller.arn or "") or ruled(closure, node):
+        # an ordinary new principal could do no more than the node itself
+        names = (n for n in names if not n.endswith("/" + FRESH) or n in closure.extra)
+    return any(n not in made for n in names)
+
+
+def worthwhile(closure: Closure, arn: str) -> bool:
+    """Whether changes to a principal may matter: it is not held yet, or nobody of its account has the means it would give."""
+    if closure.free(arn):
+        return False
+    if account_of(arn) not in closure.rulers() or closure.every or arn in closure.extra:
+        return True
+    if arn in not_held(closure, account_of(arn)):
+        return True
+    asking = _naming(closure.search, arn) - closure.held_anywhere
+    return any(_could_enter(closure, arn, r) == "tagged" for r in sorted(asking))
+
+
+def _special(closure: Closure, arn: str) -> bool:
+    """Whether some role that is not held yet asks for this very principal, once nothing of its own binds it."""
+    search = closure.search
+    env = search.env
+    if arn not in env.principals:
+        return False
+    return any(_could_enter(closure, arn, r) for r in sorted(_naming(search, arn) - closure.held_anywhere))
+
+
+def _naming(search: Search, arn: str) -> frozenset[str]:
+    """The roles of other accounts, and those of its own, whose trust policies may name the principal."""
+    key = ("naming", arn)
+    found: frozenset[str] | None = search.env.memo.get(key)
+    if found is None:
+        env = changed(search.env, most_of(search.env, arn), (arn,))
+        found = search.env.memo[key] = frozenset(r.arn for r in roles_for(env, node_in(env, arn).caller, "closed"))
+    return found
+
+
+def _could_enter(closure: Closure, arn: str, role: str) -> str:
+    """Whether the principal might assume the role if nothing of its own bound it: `tagged` where it hangs on its tags, `yes`,
+    or nothing; worked out once.
+    """
+    search = closure.search
+    ask = search.ask
+    plain = not ask.given and ask.when is TRUE
+    key = ("could-enter", arn, role, ask.missing, ask.ever)
+    found: str | None = search.env.memo.get(key) if plain else None
+    if found is None:
+        env = changed(search.env, most_of(search.env, arn), (arn,))
+        node = node_in(env, arn)
+        edge = edge_in(closure, replace(node, caller=replace(node.caller, open_tags=True, stated_tags=True)), env, role)
+        tagged = edge is not None and any("aws:principaltag/" in v for v in edge.read)
+        found = "" if edge is None else "tagged" if tagged else "yes"
+        if plain:
+            search.env.memo[key] = found
+    return found
+
+
+def _roles(closure: Closure, account: str | None) -> frozenset[str]:
+    """Roles of the account that are not controlled yet, and those asked for."""
+    env = closure.search.env
+    have = {c.who for c in closure.changes if c.kind in (Kind.TRUST, Kind.CREATED)}
+    held = {n.caller.arn for n in closure.nodes.values() if n.made and n.full and n.caller.account == account}
+    out = {r for r in of_account(env, PrincipalKind.ROLE, account) if r not in held}
+    out |= {e for e in closure.extra if e in env.principals and env.principals[e].kind is PrincipalKind.ROLE}
+    return frozenset(out - have)
