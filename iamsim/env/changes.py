@@ -200,7 +200,7 @@ class Memo(dict[Any, Any]):
                 return True
             case (str() as name, *_) if name in _SHARED:
                 return True
-            case ("identity" | "named" | "caller" | "assumes", str() as arn):
+            case ("identity" | "named" | "caller" | "assumes" | "may-do" | "possible", str() as arn, *_):
                 return arn not in self.who
             case ("edges", who, *_):
                 return not (self.trusts or self.moved) and getattr(who, "arn", who) not in self.who

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from iamsim.env.changes import Change, Kind
 from iamsim.graph.accept import accept
 from iamsim.graph.dominated import dominated
-from iamsim.graph.moves import NODES, TAKEOVERS, Firing, firings, may_do, techniques_of
+from iamsim.graph.moves import NODES, TAKEOVERS, Firing, firings, means_of, within_means
 from iamsim.graph.ruled import ruled, signature
 from iamsim.graph.state import SIGNED, Closure, loaded
 from iamsim.graph.wants import creatable, wants
@@ -32,13 +32,21 @@ def free_itself(closure: Closure, name: str, node: Node) -> None:
         return
     if ruled(closure, node):
         return  # what it needs of this is found as a change by the other
-    own = subjects_of(closure.search.env, arn, closure.changes)
+    search = closure.search
+    among = worlds(search.env, relevant(search.env, mine, (arn,)), (arn,))
+    techniques = within_means(search, _OWN_CHANGES, means_of(search, among, node))
+    if not techniques:
+        return
+    own = subjects_of(search.env, arn, closure.changes)
     policies = frozenset(s for s in own if ":policy/" in s)
     wanted = {"who": frozenset({arn}), "policy": policies}
-    for technique in techniques_of(closure.search, _OWN_CHANGES):
+    for technique in techniques:
         subject = _SUBJECT[technique.outcome.type]
-        for fired in firings(closure.search, node, mine, [technique], {subject: wanted[subject]}):
+        for fired in firings(search, node, mine, [technique], {subject: wanted[subject]}):
             accept(closure, fired)
+
+
+_LEFT = (*NODES, *TAKEOVERS, "sets-tags")
 
 
 def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] | None = None) -> Iterator[Firing]:
@@ -46,12 +54,10 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
     search = closure.search
     if node.caller.kind not in SIGNED or not loaded(closure, node):
         return
-    techniques = techniques_of(search, types, leave=(*NODES, *TAKEOVERS, "sets-tags"))
     mine = signature(closure, node)
     arn = node.caller.arn or ""
     among = worlds(search.env, relevant(search.env, mine, (arn,)), (arn,))
-    able = frozenset[str]().union(*(may_do(search, env, node) for env in among))
-    techniques = [t for t in techniques if any(able.issuperset(v.actions) for v in t.variants)]
+    techniques = within_means(search, types, means_of(search, among, node), leave=_LEFT)
     if not techniques:
         return
     wanted = wants(closure, node.caller.account)

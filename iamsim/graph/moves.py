@@ -85,7 +85,17 @@ def may_do(search: Search, env: Environment, node: Node) -> frozenset[str]:
     caller, every = node.caller, actions_of(search.env, search.catalogue)
     if caller.kind is CallerKind.ROOT:
         return every
-    principal = env.principals.get(caller.parent or caller.arn or "")
+    name = caller.parent or caller.arn or ""
+    key = ("may-do", name, id(every), caller.kind, search.ask.missing)
+    found: tuple[frozenset[str], frozenset[str]] | None = env.memo.get(key)
+    if found is None:
+        # the set whose id is in the key is kept, so that it stays its own
+        found = env.memo[key] = (_may_do(search, env, caller, name, every), every)
+    return found[0]
+
+
+def _may_do(search: Search, env: Environment, caller: Caller, name: str, every: frozenset[str]) -> frozenset[str]:
+    principal = env.principals.get(name)
     if principal is None:
         unread = search.ask.missing != "closed" and caller.kind in (CallerKind.USER, CallerKind.ROLE_SESSION)
         return every if unread else frozenset()
@@ -94,6 +104,26 @@ def may_do(search: Search, env: Environment, node: Node) -> frozenset[str]:
         group = env.groups.get(name)
         policies += group.policies if group is not None else (MissingPolicy(name, principal.origin),)
     return permitted(env, policies, every)
+
+
+def means_of(search: Search, among: tuple[Environment, ...], node: Node) -> frozenset[str]:
+    """The actions of the catalogue that identity policies of the node may allow in one of the environments."""
+    if len(among) == 1:
+        return may_do(search, among[0], node)
+    return frozenset[str]().union(*(may_do(search, env, node) for env in among))
+
+
+def within_means(
+    search: Search, types: tuple[str, ...] | None, means: frozenset[str], *, leave: tuple[str, ...] = ()
+) -> list[Technique]:
+    """The `techniques_of` these types of which some variant calls nothing but what is in `means`."""
+    key = (id(search.catalogue), "within", types, leave, means)
+    found: tuple[list[Technique], object] | None = search.env.memo.get(key)
+    if found is None:
+        every = techniques_of(search, types, leave=leave)
+        fitting = [t for t in every if any(means.issuperset(v.actions) for v in t.variants)]
+        found = search.env.memo[key] = (fitting, search.catalogue)
+    return found[0]
 
 
 def plausible(env: Environment, node: Node, action: str, resource: str) -> bool:
@@ -151,7 +181,7 @@ def firings(
     arn = node.caller.arn or ""
     mine = relevant(search.env, changes, (arn,))
     among = worlds(search.env, mine, (arn,))
-    able: frozenset[str] = frozenset().union(*(may_do(search, env, node) for env in among))
+    able = means_of(search, among, node)
     if not able:
         return
     have: set[object] = set()

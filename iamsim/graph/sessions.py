@@ -76,8 +76,14 @@ def possible(env: Environment, role: Principal) -> Caller:
 
     It contains every session that a path can create.
     """
-    made = replace(caller_of(env, role), session=None, open_tags=True, open_source_identity=True, open_provider=True)
-    return replace(made, any_role=role.name == SOME)
+    key = ("possible", role.arn)
+    found: tuple[Caller, Principal] | None = env.memo.get(key)
+    if found is None or found[1] is not role:
+        open_ = replace(
+            caller_of(env, role), session=None, open_tags=True, open_source_identity=True, open_provider=True
+        )
+        found = env.memo[key] = (replace(open_, any_role=role.name == SOME), role)
+    return found[0]
 
 
 def carried(session: Session) -> Mapping[str, Binding]:

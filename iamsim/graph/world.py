@@ -195,6 +195,8 @@ def worlds(env: Environment, changes: frozenset[Change], focus: tuple[str, ...])
     `changes` are relevant ones. The first is that with all changes that cost nothing. Bounded: beyond the bound the
     choices of one, of two, and of all changes.
     """
+    if not changes:
+        return (env,)
     other = {c.who for c in changes if c.kind in (Kind.REWRITES, Kind.SWITCHES)}
     plain = frozenset(
         c for c in changes if c.who == OUTSIDE or not (may_cost(env, c) or (c.kind is Kind.DROPS and c.what in other))
