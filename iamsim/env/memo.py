@@ -6,23 +6,23 @@ that the id stays its own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-_P = ParamSpec("_P")
 _T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
 
 _NOTHING = object()
 _SHARED = frozenset({"ceiling", "node", "keys", "task", "managed", "as-boundary"})
 
 
-def once(memo: dict[Any, Any], key: Hashable, make: Callable[_P, _T], *args: _P.args, **named: _P.kwargs) -> _T:
+def once(memo: dict[Any, Any], key: Hashable, make: Callable[[*_Ts], _T], *args: *_Ts) -> _T:
     """What `memo` holds for `key`: `make` is called with the rest iff it holds nothing. None is a value like any other."""
     found: _T = memo.get(key, _NOTHING)
     if found is _NOTHING:
-        found = memo[key] = make(*args, **named)
+        found = memo[key] = make(*args)
     return found
 
 
