@@ -6,19 +6,31 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from iamsim.aws import shapes
+from iamsim.aws.actions import action_info, resource_arn_patterns
+from iamsim.aws.services import TRUST_ACTIONS
 from iamsim.model.arn import parse_arn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourcePolicyRow:
     """Resources of one service that can carry a policy: globs of an ARN's last field. `actions` limits the row to
-    actions that start so (any if empty).
+    actions that start so (any if empty). `required`: each has a policy, and without its leave identity policies do not count.
     """
 
     service: str
     resources: tuple[str, ...]
     source: str
     actions: tuple[str, ...] = ()
+    required: bool = False
+
+    def covers(self, arn: str, action: str) -> bool:
+        """True iff the row speaks of `action` (lower case) on the resource, or on one of a pattern of ARNs."""
+        parsed = parse_arn(arn)
+        if parsed is None or parsed.service != self.service:
+            return False
+        if self.actions and not action.startswith(self.actions) and "*" not in action:
+            return False
+        return any(shapes.globs_meet(glob, parsed.resource) for glob in self.resources)
 
 
 _WORKS_WITH = 'IAM User Guide, "AWS services that work with IAM"'
@@ -38,7 +50,14 @@ RESOURCE_POLICIES: tuple[ResourcePolicyRow, ...] = (
         service="iam",
         resources=("role/*",),
         source='IAM User Guide, "Roles terms and concepts: Trust policy"',
-        actions=("sts:assumerole", "sts:tagsession", "sts:setsourceidentity", "sts:setcontext"),
+        actions=TRUST_ACTIONS,
+        required=True,
+    ),
+    ResourcePolicyRow(
+        service="kms",
+        resources=("key/*",),
+        source='AWS KMS Developer Guide, "Key policies in AWS KMS"',
+        required=True,
     ),
     *_rows(
         _WORKS_WITH,
@@ -68,7 +87,6 @@ RESOURCE_POLICIES: tuple[ResourcePolicyRow, ...] = (
             "kafka": "cluster/* topic/* group/* transactional-id/*",
             "kinesis": "*",
             "kinesisvideo": "channel/* stream/*",
-            "kms": "key/*",
             "lambda": "function:* layer:* web-function/*",
             "lex": "bot/* bot-alias/* bot:*",
             "logs": "log-group:* destination:* delivery-destination:*",
@@ -157,16 +175,32 @@ def has_resource_policy(arn: str, action: str) -> bool:
     An ARN with wildcards counts as soon as one of its resources can. `*` never does: such requests have no resource.
     Source: IAM User Guide, "AWS services that work with IAM".
     """
-    parsed = parse_arn(arn)
-    if parsed is None:
-        return False
-    name = action.lower()
-    return any(
-        shapes.globs_meet(glob, parsed.resource)
-        for row in RESOURCE_POLICIES
-        if row.service == parsed.service and (not row.actions or name.startswith(row.actions) or "*" in name)
-        for glob in row.resources
-    )
+    return any(row.covers(arn, action.lower()) for row in RESOURCE_POLICIES)
+
+
+def may_meet_policy(action: str) -> bool:
+    """False only if no resource that `action` (lower case) works on can carry a policy that has a say in it.
+
+    Source: IAM User Guide, "AWS services that work with IAM"; Service Authorization Reference, resource types of actions.
+    """
+    return action_info(action) is None or any(has_resource_policy(p, action) for p in resource_arn_patterns(action))
+
+
+def policy_required(action: str) -> bool:
+    """False only if identity policies count for `action` (lower case) without the leave of a resource policy.
+
+    Source: AWS KMS Developer Guide, "Key policies in AWS KMS"; IAM User Guide, "Roles terms and concepts: Trust policy".
+    """
+    needed = [row for row in RESOURCE_POLICIES if row.required]
+    if action_info(action) is None:
+        return any(action.startswith(row.actions or f"{row.service}:") for row in needed)
+    return any(row.covers(p, action) for row in needed for p in resource_arn_patterns(action))
+
+
+@lru_cache(maxsize=4096)
+def services_of(action: str) -> frozenset[str]:
+    """The services of the resources that `action` works on, as ARNs have them, and its own."""
+    return frozenset((action.partition(":")[0], *(p.split(":")[2] for p in resource_arn_patterns(action))))
 
 
 # --- the owner's account

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.diagnostics import Origin
 from iamsim.env.facts import place
+from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy, Principal, PrincipalKind
 from iamsim.model.arn import parse_arn
 from iamsim.model.policy import Effect, Malformed, PolicyKind
@@ -38,10 +39,7 @@ def with_strangers(env: Environment) -> Wider:
     """The environment with a user who has every permission in each account that a trust or resource policy names and that
     is not loaded, and in one account that nothing names. Made once per environment.
     """
-    found: Wider | None = env.memo.get("strangers")
-    if found is None:
-        found = env.memo["strangers"] = _made(env)
-    return found
+    return once(env.memo, "strangers", _made, env)
 
 
 def _made(env: Environment) -> Wider:

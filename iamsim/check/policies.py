@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.aws.universe import bits_of, universe
 from iamsim.env.hits import label_of
+from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
 from iamsim.model.pattern import plain
 from iamsim.model.policy import Malformed, PolicyKind
@@ -39,23 +40,24 @@ class Held:
 
 def held(env: Environment) -> tuple[Held, ...]:
     """The policies that were read whole, each once for its place and kind, in a fixed order. Made once per environment."""
-    found: tuple[Held, ...] | None = env.memo.get("held")
-    if found is None:
-        rows: dict[tuple[str, PolicyKind], tuple[Policy, dict[str, None], dict[str, Principal]]] = {}
-        for policy, subject, holders in _all(env):
-            if isinstance(policy, MissingPolicy) or policy.malformed is not None:
-                continue
-            row = rows.setdefault((str(policy.origin), policy.kind), (policy, {}, {}))
-            row[1].setdefault(policy.arn or subject)
-            row[2].update({p.arn: p for p in holders})
-        for origin, kind in list(rows):
-            # a managed policy that is a boundary is one policy, read twice
-            if kind is PolicyKind.BOUNDARY and (origin, PolicyKind.IDENTITY) in rows:
-                del rows[origin, kind]
-        found = env.memo["held"] = tuple(
-            Held(p, tuple(subjects), tuple(holders.values())) for _, (p, subjects, holders) in sorted(rows.items())
-        )
-    return found
+    return once(env.memo, "held", _held, env)
+
+
+def _held(env: Environment) -> tuple[Held, ...]:
+    rows: dict[tuple[str, PolicyKind], tuple[Policy, dict[str, None], dict[str, Principal]]] = {}
+    for policy, subject, holders in _all(env):
+        if isinstance(policy, MissingPolicy) or policy.malformed is not None:
+            continue
+        row = rows.setdefault((str(policy.origin), policy.kind), (policy, {}, {}))
+        row[1].setdefault(policy.arn or subject)
+        row[2].update({p.arn: p for p in holders})
+    for origin, kind in list(rows):
+        # a managed policy that is a boundary is one policy, read twice
+        if kind is PolicyKind.BOUNDARY and (origin, PolicyKind.IDENTITY) in rows:
+            del rows[origin, kind]
+    return tuple(
+        Held(p, tuple(subjects), tuple(holders.values())) for _, (p, subjects, holders) in sorted(rows.items())
+    )
 
 
 _Row = tuple["Policy | MissingPolicy", str, "tuple[Principal, ...]"]

@@ -9,6 +9,7 @@ from iamsim.check.model import Found
 from iamsim.check.outsiders import account_of, whole_account
 from iamsim.check.policies import action_bits, patterns, unique
 from iamsim.diagnostics import Origin
+from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.errors import QueryError
 from iamsim.findings import printable
@@ -195,7 +196,7 @@ def _boundaries(env: Environment) -> Iterator[Found]:
     for arn, policy in env.managed_policies.items():
         if ":aws:policy/" in arn or arn in used or arn in attached:
             continue
-        if "boundary" in policy.name.lower() or arn in _demanded(env):
+        if "boundary" in policy.name.lower() or arn in once(env.memo, "boundaries demanded", _demanded, env):
             yield Found(
                 id="boundary-unused",
                 message=f"the boundary `{printable(policy.name)}` limits nobody",
@@ -209,18 +210,15 @@ def _boundaries(env: Environment) -> Iterator[Found]:
 
 def _demanded(env: Environment) -> frozenset[str]:
     """The values that conditions on `iam:PermissionsBoundary` ask for."""
-    found: frozenset[str] | None = env.memo.get("boundaries demanded")
-    if found is None:
-        policies = [q for p in env.principals.values() for q in p.policies if isinstance(q, Policy)]
-        found = env.memo["boundaries demanded"] = frozenset(
-            v
-            for q in policies
-            for s in q.statements
-            for c in s.conditions
-            if c.key.lower() == "iam:permissionsboundary"
-            for v in c.values
-        )
-    return found
+    policies = [q for p in env.principals.values() for q in p.policies if isinstance(q, Policy)]
+    return frozenset(
+        v
+        for q in policies
+        for s in q.statements
+        for c in s.conditions
+        if c.key.lower() == "iam:permissionsboundary"
+        for v in c.values
+    )
 
 
 def _idle(env: Environment, principal: Principal) -> Iterator[Found]:

@@ -13,6 +13,7 @@ from iamsim.env.ceilings import endpoint_sides, rcp_sides, scp_sides
 from iamsim.env.context import lookup_of
 from iamsim.env.facts import entities, known_account, principal_at
 from iamsim.env.hits import resource_side, side
+from iamsim.env.memo import once
 from iamsim.env.resource_policy import (
     doubtful_grants,
     holder_of,
@@ -31,7 +32,7 @@ from iamsim.model.read_policy import read_policy
 
 if TYPE_CHECKING:
     from iamsim.env.facts import Facts
-    from iamsim.env.types import Principal
+    from iamsim.env.types import Environment, Principal
     from iamsim.ir.bindings import Lookup
     from iamsim.model.policy import Policy
 
@@ -182,26 +183,26 @@ def _identity(facts: Facts, lookup: Lookup) -> Side:
         if facts.missing == "closed":
             return Side(label)
         return unknown_side(label, f"missing:{arn} is not in the snapshot")
-    named: Label | None = env.memo.get(("named", principal.arn))
-    if named is None:
-        named = _layer(f"identity policies of {short(arn)}", principal.origin)
-        env.memo["named", principal.arn] = named
+    named = once(env.memo, ("named", principal.arn), _named, principal)
     return side(facts, lookup, named, _identity_policies(facts, principal))
+
+
+def _named(principal: Principal) -> Label:
+    return _layer(f"identity policies of {short(principal.arn)}", principal.origin)
 
 
 def _identity_policies(facts: Facts, principal: Principal) -> tuple[Policy | MissingPolicy, ...]:
     if not principal.groups:
         return principal.policies
-    memo = facts.env.memo
-    key = ("identity", principal.arn)
-    found: tuple[Policy | MissingPolicy, ...] | None = memo.get(key)
-    if found is None:
-        policies = list(principal.policies)
-        for name in principal.groups:
-            group = facts.env.groups.get(name)
-            policies.extend(group.policies if group is not None else (MissingPolicy(name, principal.origin),))
-        found = memo[key] = tuple(policies)
-    return found
+    return once(facts.env.memo, ("identity", principal.arn), _with_groups, facts.env, principal)
+
+
+def _with_groups(env: Environment, principal: Principal) -> tuple[Policy | MissingPolicy, ...]:
+    policies = list(principal.policies)
+    for name in principal.groups:
+        group = env.groups.get(name)
+        policies.extend(group.policies if group is not None else (MissingPolicy(name, principal.origin),))
+    return tuple(policies)
 
 
 def short(arn: str | None) -> str:
@@ -259,16 +260,15 @@ def task_policy(facts: Facts) -> Policy | None:
 
     Source: AWS STS API Reference, "AssumeRoot".
     """
+    arn = facts.caller.task_policy
+    return None if arn is None else once(facts.env.memo, ("task", arn), _packaged, arn)
+
+
+def _packaged(arn: str) -> Policy | None:
     from iamsim.aws.managed import managed_policy
 
-    arn = facts.caller.task_policy
-    memo = facts.env.memo
-    if arn is not None and ("task", arn) not in memo:
-        found = managed_policy(arn)
-        origin = Origin(arn)
-        memo["task", arn] = None if found is None else read_policy(found[0], PolicyKind.SESSION, found[1], origin)[0]
-    policy: Policy | None = memo.get(("task", arn))
-    return policy
+    found = managed_policy(arn)
+    return None if found is None else read_policy(found[0], PolicyKind.SESSION, found[1], Origin(arn))[0]
 
 
 def _resource(facts: Facts, lookup: Lookup, assumed: list[str]) -> ResourceSide | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from iamsim.aws.actions import rcp_services
 from iamsim.env.facts import entities, place
 from iamsim.env.hits import ceiling, endpoint_side
+from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
 from iamsim.ir.decide import Hit, Side, unknown_side
 from iamsim.ir.term import FALSE, TRUE, Label, LabelKind, Like, Opaque, all_of, not_
@@ -34,12 +35,11 @@ def _where(node: OrgNode) -> str:
 
 def _of_node(facts: Facts, what: str, node: OrgNode) -> Label:
     """The label of the policies of one node, made once."""
-    key = ("node", what, id(node))
-    found: tuple[Label, OrgNode] | None = facts.env.memo.get(key)
-    if found is None:
-        label = Label(LabelKind.LAYER, f"{what} of {_where(node)}", node.origin)
-        found = facts.env.memo[key] = (label, node)
-    return found[0]
+
+    def made() -> tuple[Label, OrgNode]:
+        return Label(LabelKind.LAYER, f"{what} of {_where(node)}", node.origin), node
+
+    return once(facts.env.memo, ("node", what, id(node)), made)[0]
 
 
 def scp_sides(facts: Facts, lookup: Lookup, assumed: list[str]) -> tuple[Side, ...]:

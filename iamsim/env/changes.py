@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from iamsim.diagnostics import Origin
+from iamsim.env.memo import Memo, once
 from iamsim.env.organization import below
 from iamsim.env.tree import without_account, without_policy, without_type
 from iamsim.env.types import Environment, MissingPolicy, Principal, PrincipalKind
@@ -66,7 +67,6 @@ _ANYONE = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": "*", "Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]}],
 }  # fmt: skip
-_SHARED = frozenset({"ceiling", "node", "keys", "task", "managed", "as-boundary"})
 
 
 def changed(env: Environment, changes: Iterable[Change], focus: Iterable[str] = ()) -> Environment:
@@ -77,14 +77,12 @@ def changed(env: Environment, changes: Iterable[Change], focus: Iterable[str] = 
     wanted = frozenset(changes)
     if not wanted:
         return env
-    key = ("changed", wanted, frozenset(focus))
-    found: Environment | None = env.memo.get(key)
-    if found is None:
-        found = env.memo[key] = _changed(env, sorted(wanted), sorted(key[2]))
-    return found
+    about = frozenset(focus)
+    return once(env.memo, ("changed", wanted, about), _changed, env, wanted, about)
 
 
-def _changed(env: Environment, changes: list[Change], focus: list[str]) -> Environment:
+def _changed(env: Environment, wanted: frozenset[Change], about: frozenset[str]) -> Environment:
+    changes, focus = sorted(wanted), sorted(about)
     groups: dict[str, Group] = {}
     principals: dict[str, Principal] = {}
     for arn in focus:
@@ -110,14 +108,14 @@ def _organizations(env: Environment, changes: frozenset[Change]) -> tuple[Organi
     """The organizations after changes to them, made once."""
     if not changes:
         return env.organizations
-    key = ("organizations", changes)
-    found: tuple[Organization, ...] | None = env.memo.get(key)
-    if found is None:
-        found = env.organizations
+
+    def made() -> tuple[Organization, ...]:
+        out = env.organizations
         for change in sorted(changes):
-            found = tuple(_organization(o, change) for o in found)
-        env.memo[key] = found
-    return found
+            out = tuple(_organization(o, change) for o in out)
+        return out
+
+    return once(env.memo, ("organizations", changes), made)
 
 
 def _with(
@@ -161,59 +159,6 @@ class Overlay(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self.base) + sum(k not in self.base for k in self.top)
-
-
-class Memo(dict[Any, Any]):
-    """What was worked out for a changed environment; what the changes do not touch is taken from the one before."""
-
-    __slots__ = ("moved", "parent", "resources", "trusts", "who")
-
-    def __init__(
-        self, parent: dict[Any, Any], who: frozenset[str], *, trusts: bool, moved: bool, resources: bool
-    ) -> None:
-        super().__init__()
-        self.parent = parent
-        self.who = who
-        self.trusts = trusts
-        self.moved = moved
-        self.resources = resources
-
-    def get(self, key: Any, default: Any = None) -> Any:
-        """The value for `key` of this environment or, where it is the same there, of the one before."""
-        if dict.__contains__(self, key):
-            return dict.__getitem__(self, key)
-        return self.parent.get(key, default) if self._same(key) else default
-
-    def __getitem__(self, key: Any) -> Any:
-        if dict.__contains__(self, key):
-            return dict.__getitem__(self, key)
-        if self._same(key):
-            return self.parent[key]
-        raise KeyError(key)
-
-    def __contains__(self, key: object) -> bool:
-        return dict.__contains__(self, key) or (self._same(key) and key in self.parent)
-
-    def _same(self, key: Any) -> bool:
-        match key:
-            case (int(), *_):
-                return True
-            case (str() as name, *_) if name in _SHARED:
-                return True
-            case ("identity" | "named" | "caller" | "assumes" | "may-do" | "possible", str() as arn, *_):
-                return arn not in self.who
-            case ("edges", who, *_):
-                return not (self.trusts or self.moved) and getattr(who, "arn", who) not in self.who
-            case "places":
-                return not self.moved
-            case "owners" | "outside":
-                return not self.resources
-            case "entities" | "tag-values":
-                return True
-            case "trusts":
-                return not self.trusts
-            case _:
-                return False
 
 
 def whatever(kind: PolicyKind, name: str) -> Policy:

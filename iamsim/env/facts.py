@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from iamsim.env.memo import once
 from iamsim.env.types import EMPTY
 from iamsim.model.arn import parse_arn
 
@@ -59,14 +60,14 @@ class Facts:
 
 def place(env: Environment, account: str) -> tuple[Organization, tuple[OrgNode, ...]] | None:
     """The organization of `account` and the nodes from its root to the account, or None if no loaded one has it."""
-    places = env.memo.get("places")
-    if places is None:
-        places = {}
-        for organization in env.organizations:
-            _walk(organization, (organization.root,), places)
-        env.memo["places"] = places
-    found: tuple[Organization, tuple[OrgNode, ...]] | None = places.get(account)
-    return found
+    return once(env.memo, "places", _places, env).get(account)
+
+
+def _places(env: Environment) -> Mapping[str, tuple[Organization, tuple[OrgNode, ...]]]:
+    out: dict[str, tuple[Organization, tuple[OrgNode, ...]]] = {}
+    for organization in env.organizations:
+        _walk(organization, (organization.root,), out)
+    return out
 
 
 def _walk(
@@ -114,11 +115,7 @@ def principal_at(env: Environment, arn: str) -> Principal | None:
 
 def entities(env: Environment) -> Mapping[str, str]:
     """Unique id → ARN of the loaded users and roles."""
-    found: Mapping[str, str] | None = env.memo.get("entities")
-    if found is None:
-        found = {p.unique_id: p.arn for p in env.principals.values() if p.unique_id}
-        env.memo["entities"] = found
-    return found
+    return once(env.memo, "entities", lambda: {p.unique_id: p.arn for p in env.principals.values() if p.unique_id})
 
 
 def known_account(env: Environment, account: str | None) -> bool:
@@ -127,8 +124,8 @@ def known_account(env: Environment, account: str | None) -> bool:
         return False
     if account in env.accounts:
         return True
-    owners: frozenset[str] | None = env.memo.get("owners")
-    if owners is None:
-        owners = frozenset(r.account for r in env.resources.values() if r.account)
-        env.memo["owners"] = owners
-    return account in owners
+    return account in once(env.memo, "owners", _owners, env)
+
+
+def _owners(env: Environment) -> frozenset[str]:
+    return frozenset(r.account for r in env.resources.values() if r.account)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from iamsim.diagnostics import Origin
+from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
 from iamsim.ir.decide import Hit, ResourceSide, Side
 from iamsim.ir.lower import action_term, conditions_term, resource_term
@@ -58,15 +59,12 @@ def label_of(policy: Policy, statement: Statement) -> Label:
 
 def slice_policy(facts: Facts, policy: Policy) -> tuple[Row, ...]:
     """The statements of `policy` that speak of the asked action; made once for a policy and an action."""
-    memo = facts.env.memo
-    key = (id(policy), facts.action)
-    found = memo.get(key)
-    if found is None:
-        made = [_row(policy, statement, _action(statement, facts.action)) for statement in policy.statements]
-        # the policy is kept with its rows, so that its id stays its own
-        found = memo[key] = (tuple(r for r in made if r is not None), policy)
-    rows: tuple[Row, ...] = found[0]
-    return rows
+    return once(facts.env.memo, (id(policy), facts.action), _rows, policy, facts.action)[0]
+
+
+def _rows(policy: Policy, action: str | None) -> tuple[tuple[Row, ...], Policy]:
+    made = (_row(policy, statement, _action(statement, action)) for statement in policy.statements)
+    return tuple(r for r in made if r is not None), policy
 
 
 def _row(policy: Policy, statement: Statement, action: Term) -> Row | None:
@@ -147,13 +145,11 @@ def ceiling(
     """`side` for policies that many callers share: made once for each action and each value of what they read."""
     if facts.resource is None or facts.action is None:
         return side(facts, lookup, label, policies, deny_only=deny_only)
-    memo = facts.env.memo
-    key = ("ceiling", id(policies), facts.action, deny_only)
-    found = memo.get(key)
-    if found is None:
-        made: dict[object, Side] = {}
-        found = memo[key] = (_reads(facts, policies), made, policies)
-    (names, resource), made, _ = found
+
+    def nothing() -> tuple[tuple[tuple[str, ...], bool], dict[object, Side], tuple[Policy, ...]]:
+        return _reads(facts, policies), {}, policies
+
+    (names, resource), made, _ = once(facts.env.memo, ("ceiling", id(policies), facts.action, deny_only), nothing)
     values = (facts.resource if resource else None, *map(lookup, names))
     known: Side | None = made.get(values)
     if known is None:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.ir.lower import action_term
 from iamsim.ir.term import FALSE
@@ -61,10 +62,7 @@ class Index:
 
 def index_of(env: Environment) -> Index:
     """The index of the environment, made once."""
-    found: Index | None = env.memo.get("index")
-    if found is None:
-        found = env.memo["index"] = _build(env)
-    return found
+    return once(env.memo, "index", _build, env)
 
 
 def speaking(index: Index, action: str, resource: str | None) -> dict[int, bool]:

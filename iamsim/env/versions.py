@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iamsim.diagnostics import Origin
+from iamsim.env.memo import once
 from iamsim.env.merge import conflict
 from iamsim.env.records import ManagedVersion, Reading, policy_of
 from iamsim.env.types import MissingPolicy, StoredVersion
@@ -28,10 +29,7 @@ def managed_policy_of(env: Environment, arn: str) -> Policy | MissingPolicy:
 
     Source: IAM User Guide, "Managed policies and inline policies".
     """
-    found: Policy | MissingPolicy | None = env.managed_policies.get(arn) or env.memo.get(("managed", arn))
-    if found is None:
-        found = env.memo["managed", arn] = _packaged(arn)
-    return found
+    return env.managed_policies.get(arn) or once(env.memo, ("managed", arn), _packaged, arn)
 
 
 def as_boundary(env: Environment, arn: str) -> Policy | MissingPolicy:
@@ -39,11 +37,12 @@ def as_boundary(env: Environment, arn: str) -> Policy | MissingPolicy:
 
     Source: IAM User Guide, "Permissions boundaries for IAM entities".
     """
-    found: Policy | MissingPolicy | None = env.memo.get(("as-boundary", arn))
-    if found is None:
+
+    def made() -> Policy | MissingPolicy:
         policy = managed_policy_of(env, arn)
-        found = env.memo["as-boundary", arn] = boundary_of(policy) if isinstance(policy, Policy) else policy
-    return found
+        return boundary_of(policy) if isinstance(policy, Policy) else policy
+
+    return once(env.memo, ("as-boundary", arn), made)
 
 
 def boundary_of(policy: Policy) -> Policy:
@@ -62,10 +61,7 @@ def version_of(env: Environment, arn: str, version: str, *, boundary: bool = Fal
         return MissingPolicy(f"version {version} of {arn}", Origin(""))
     if not boundary:
         return found
-    read: Policy | None = env.memo.get(("as-boundary", arn, version))
-    if read is None:
-        read = env.memo["as-boundary", arn, version] = boundary_of(found)
-    return read
+    return once(env.memo, ("as-boundary", arn, version), boundary_of, found)
 
 
 def _packaged(arn: str) -> Policy | MissingPolicy:

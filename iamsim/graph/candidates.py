@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
 from iamsim.model.pattern import Pattern, match, tokenize
 from iamsim.model.policy import Malformed
@@ -49,9 +50,8 @@ def every_policy(env: Environment) -> Iterator[Policy]:
 
 def texts_of(env: Environment, keys: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
     """For each condition key with one of the prefixes `keys`: the values with which policies compare it."""
-    memo = ("tag-values", keys)
-    found: Mapping[str, tuple[str, ...]] | None = env.memo.get(memo)
-    if found is None:
+
+    def made() -> Mapping[str, tuple[str, ...]]:
         out: dict[str, set[str]] = {}
         for policy in every_policy(env):
             for s in policy.statements:
@@ -61,8 +61,9 @@ def texts_of(env: Environment, keys: tuple[str, ...]) -> Mapping[str, tuple[str,
                 for v in _variables(s):
                     if v.startswith(keys):
                         out.setdefault(v, set())
-        found = env.memo[memo] = {k: tuple(sorted(v)) for k, v in sorted(out.items())}
-    return found
+        return {k: tuple(sorted(v)) for k, v in sorted(out.items())}
+
+    return once(env.memo, ("tag-values", keys), made)
 
 
 def _variables(statement: Statement) -> Iterator[str]:
@@ -80,9 +81,8 @@ def tag_values(env: Environment) -> Mapping[str, tuple[str, ...]]:
 
     They are those with which policies compare it, and those that principals and resources have.
     """
-    key = ("tag-values", "all")
-    found: Mapping[str, tuple[str, ...]] | None = env.memo.get(key)
-    if found is None:
+
+    def made() -> Mapping[str, tuple[str, ...]]:
         out: dict[str, set[str]] = {}
         for name, texts in texts_of(env, _TAG_KEYS).items():
             out.setdefault(name.partition("/")[2], set()).update(example(t) for t in texts if "${" not in t)
@@ -90,8 +90,9 @@ def tag_values(env: Environment) -> Mapping[str, tuple[str, ...]]:
             for k, v in tags:
                 if k.lower() in out:
                     out[k.lower()].add(v)
-        found = env.memo[key] = {k: tuple(sorted(v or {"x"})) for k, v in out.items()}
-    return found
+        return {k: tuple(sorted(v or {"x"})) for k, v in out.items()}
+
+    return once(env.memo, ("tag-values", "all"), made)
 
 
 def example(text: str) -> str:
@@ -119,26 +120,26 @@ def _taken_names(env: Environment, kind: str, account: str | None) -> frozenset[
 
     Source: IAM User Guide, "IAM and AWS STS quotas", name requirements.
     """
-    key = ("taken-names", kind, account)
-    found: frozenset[str] | None = env.memo.get(key)
-    if found is None:
+
+    def made() -> frozenset[str]:
         own = (p for p in env.principals.values() if p.account == account and p.kind.value == kind)
-        found = env.memo[key] = frozenset(p.name.lower() for p in own)
-    return found
+        return frozenset(p.name.lower() for p in own)
+
+    return once(env.memo, ("taken-names", kind, account), made)
+
+
+def _named_by_policies(env: Environment) -> tuple[str, ...]:
+    names = {t for ts in texts_of(env, ("aws:principalarn", "aws:username")).values() for t in ts}
+    for policy in every_policy(env):
+        for s in policy.statements:
+            for e in s.principal.entries if s.principal is not None else ():
+                if not isinstance(e, Malformed) and e.type == "AWS":
+                    names.add(e.value)
+    return tuple(sorted(names))
 
 
 def _named(env: Environment, node: Node, head: str) -> Iterator[str]:
-    key = ("named-principals",)
-    found: tuple[str, ...] | None = env.memo.get(key)
-    if found is None:
-        names = {t for ts in texts_of(env, ("aws:principalarn", "aws:username")).values() for t in ts}
-        for policy in every_policy(env):
-            for s in policy.statements:
-                for e in s.principal.entries if s.principal is not None else ():
-                    if not isinstance(e, Malformed) and e.type == "AWS":
-                        names.add(e.value)
-        found = env.memo[key] = tuple(sorted(names))
-    for text in (*found, *_allowed(env, node)):
+    for text in (*once(env.memo, "named-principals", _named_by_policies, env), *_allowed(env, node)):
         if text.startswith("arn:"):
             fields = text.split(":", 5)
             if len(fields) == 6 and fields[5].startswith(head.rpartition(":")[2]):
@@ -189,9 +190,8 @@ _CHOICES = 40
 
 def bundled_for(env: Environment, action: str) -> tuple[str, ...]:
     """Managed policies of AWS that allow the action (in lower case) everywhere and always, those that say least first."""
-    key = ("bundled-for", action)
-    found: tuple[str, ...] | None = env.memo.get(key)
-    if found is None:
+
+    def made() -> tuple[str, ...]:
         from iamsim.aws.managed import managed_policies
 
         fitting = []
@@ -200,8 +200,9 @@ def bundled_for(env: Environment, action: str) -> tuple[str, ...]:
             statements = listed if isinstance(listed, list) else [listed]
             if any(_grants(s, action) for s in statements):
                 fitting.append((len(statements), arn))
-        found = env.memo[key] = tuple(a for _, a in sorted(fitting)[:_BUNDLED])
-    return found
+        return tuple(a for _, a in sorted(fitting)[:_BUNDLED])
+
+    return once(env.memo, ("bundled-for", action), made)
 
 
 def _grants(statement: Mapping[str, Any], action: str) -> bool:

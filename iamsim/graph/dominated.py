@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from iamsim.aws.keys import key_row
+from iamsim.aws.resource_policies import may_meet_policy, policy_required, services_of
 from iamsim.env.applicable import NO_DOCUMENTS
+from iamsim.env.memo import once
 from iamsim.env.organization import below
 from iamsim.env.resource_policy import policy_holder
 from iamsim.env.types import MissingPolicy
@@ -28,12 +30,6 @@ if TYPE_CHECKING:
     from iamsim.judge.candidates import Target
     from iamsim.model.pattern import Pattern
     from iamsim.model.policy import Policy, Statement
-
-_WITHOUT_RESOURCE_POLICIES = ("iam", "organizations", "sso")
-"""Services of which a request to a user or role, a policy, or a node of the organization meets no resource policy.
-
-Trust policies speak of STS alone. Source: IAM User Guide, "AWS services that work with IAM".
-"""
 
 _NOT_ABOUT_THE_CALLER = frozenset(
     {
@@ -53,24 +49,15 @@ Source: IAM User Guide, "AWS global condition context keys".
 def dominated(env: Environment, technique: Technique, arn: str) -> bool:
     """True only if whoever may do everything in its account can use the technique wherever the principal `arn` of it can."""
     actions = frozenset(a for v in technique.variants for a in v.actions)
-    met = _policied(env) & {a.partition(":")[0] for a in actions}
-    return not met and not env.endpoints and same_ceilings(env, actions, arn)
+    return not env.endpoints and not any(_meets_policy(env, a) for a in actions) and same_ceilings(env, actions, arn)
 
 
-_WITH_POLICIES_ALWAYS = ("kms", "sts")
-"""Services of which every request meets a resource policy, loaded or not.
-
-Source: AWS KMS Developer Guide, "Key policies in AWS KMS"; IAM User Guide, "IAM roles", trust policy.
-"""
-
-
-def _policied(env: Environment) -> frozenset[str]:
-    """The services whose requests may meet a resource policy of this environment, as far as inputs tell."""
-    found: frozenset[str] | None = env.memo.get("policied")
-    if found is None:
-        held = {arn.split(":")[2] for arn in env.resources if arn.count(":") >= _ARN}
-        found = env.memo["policied"] = frozenset((*held, *_WITH_POLICIES_ALWAYS)) - {*_WITHOUT_RESOURCE_POLICIES}
-    return found
+def _meets_policy(env: Environment, action: str) -> bool:
+    """Whether a request of the action (lower case) may meet a resource policy of this environment, as far as inputs tell."""
+    if policy_required(action):
+        return True
+    held = once(env.memo, "policied", lambda: frozenset(a.split(":")[2] for a in env.resources if a.count(":") >= _ARN))
+    return not held.isdisjoint(services_of(action))
 
 
 _ARN = 5
@@ -84,15 +71,14 @@ def request_dominated(search: Search, targets: tuple[Target, ...]) -> bool:
     ask, env = search.ask, search.env
     if ask.given or ask.when is not TRUE or ask.documents != NO_DOCUMENTS or ask.also or env.endpoints:
         return False
-    service = search.action.partition(":")[0].lower()
-    if service not in _WITHOUT_RESOURCE_POLICIES and (
-        service in _WITH_POLICIES_ALWAYS
-        or any(
-            t.resource is None or t.holder is not None or policy_holder(env, t.resource) is not None for t in targets
-        )
-    ):
+    action = search.action.lower()
+    if policy_required(action):
         return False
-    return same_ceilings(env, frozenset({search.action.lower()}), None)
+    open_ = may_meet_policy(action)
+    for t in targets:
+        if t.holder is not None or (open_ if t.resource is None else policy_holder(env, t.resource) is not None):
+            return False
+    return same_ceilings(env, frozenset({action}), None)
 
 
 def same_ceilings(env: Environment, actions: frozenset[str], arn: str | None) -> bool:
@@ -101,13 +87,9 @@ def same_ceilings(env: Environment, actions: frozenset[str], arn: str | None) ->
     """
     if arn is not None and arn.endswith(":root"):
         return False
-    key = ("exempt", actions)
-    found: tuple[Pattern, ...] | bool | None = env.memo.get(key, False)
-    if found is False:
-        found = env.memo[key] = _exempted(_ceilings(env, actions))
+    found = once(env.memo, ("exempt", actions), lambda: _exempted(_ceilings(env, actions)))
     if found is None or (arn is None and found):
         return False
-    assert not isinstance(found, bool)
     return arn is None or not any(match(p, arn) for p in found)
 
 

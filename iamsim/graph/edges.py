@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.applicable import NO_DOCUMENTS
+from iamsim.env.memo import once
 from iamsim.graph.given import given_for, when_for
 from iamsim.graph.hops import HopCheck, hop_check, hop_term, main_term, read_of
 from iamsim.graph.outside import role_at
@@ -71,12 +72,9 @@ def edges_from(ask: Ask, start: Caller, node: str, action: str) -> dict[str, Edg
         given = given_for(ask.given, action, start, first=False, last=False)
         mine, alone = replace(ask, ever=ever), not given
         key = ("edges", node, ask.missing, ever)
-    found: dict[str, Edge] | None = ask.env.memo.get(key) if alone else None
-    if found is None:
-        found = _edges(mine, session, number, action)
-        if alone:
-            ask.env.memo[key] = found
-    return found
+    if alone:
+        return once(ask.env.memo, key, _edges, mine, session, number, action)
+    return _edges(mine, session, number, action)
 
 
 def edge_to(ask: Ask, start: Caller, node: str, role: Principal, action: str) -> Edge | None:

@@ -10,6 +10,7 @@ from iamsim.env.applicable import NO_DOCUMENTS
 from iamsim.env.context import lookup_of
 from iamsim.env.facts import Facts, entities
 from iamsim.env.hits import resource_side
+from iamsim.env.memo import once
 from iamsim.env.types import EMPTY, PrincipalKind
 from iamsim.graph.edges import passed_or_inherited, possible_session
 from iamsim.graph.gains import moves_by
@@ -154,17 +155,17 @@ def _hop(ask: Ask, session: Session, role: Principal, number: int) -> tuple[Chec
 
 def _is_wide(env: Environment, role: Principal) -> bool:
     """Whether some Allow of a trust policy is for all principals, so that every caller is a candidate."""
-    key = ("wide", role.arn)
-    found: bool | None = env.memo.get(key)
-    if found is None:
+
+    def made() -> bool:
         statements = role.trust.statements if isinstance(role.trust, Policy) else ()
-        found = env.memo[key] = any(
+        return any(
             not isinstance(e, Malformed) and e.value == "*"
             for s in statements
             if s.effect is not Effect.DENY and s.principal is not None
             for e in s.principal.entries
         ) and not (isinstance(role.trust, Policy) and role.trust.malformed)
-    return found
+
+    return once(env.memo, ("wide", role.arn), made)
 
 
 def _never_trusts(facts: Facts, role: Principal) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind
 from iamsim.env.hits import slice_policy
+from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
 from iamsim.graph.candidates import ADMINISTRATOR, is_picky
 from iamsim.graph.firing import attempt, may_call, outcome_of, sweeping
@@ -18,7 +19,7 @@ from iamsim.graph.reach import fires_within_reach
 from iamsim.graph.world import Node, own_creation, relevant, worlds
 from iamsim.ir.lower import resource_term
 from iamsim.ir.term import FALSE, TRUE
-from iamsim.model.caller import CallerKind
+from iamsim.model.caller import Caller, CallerKind
 from iamsim.model.policy import Effect
 
 if TYPE_CHECKING:
@@ -87,15 +88,17 @@ def may_do(search: Search, env: Environment, node: Node) -> frozenset[str]:
         return every
     name = caller.parent or caller.arn or ""
     key = ("may-do", name, id(every), caller.kind, search.ask.missing)
-    found: tuple[frozenset[str], frozenset[str]] | None = env.memo.get(key)
-    if found is None:
-        # the set whose id is in the key is kept, so that it stays its own
-        found = env.memo[key] = (_may_do(search, env, caller, name, every), every)
-    return found[0]
+    return once(env.memo, key, _may_do, search, env, caller, every)[0]
 
 
-def _may_do(search: Search, env: Environment, caller: Caller, name: str, every: frozenset[str]) -> frozenset[str]:
-    principal = env.principals.get(name)
+def _may_do(
+    search: Search, env: Environment, caller: Caller, every: frozenset[str]
+) -> tuple[frozenset[str], frozenset[str]]:
+    return _allowed(search, env, caller, every), every  # kept, so that its id stays its own
+
+
+def _allowed(search: Search, env: Environment, caller: Caller, every: frozenset[str]) -> frozenset[str]:
+    principal = env.principals.get(caller.parent or caller.arn or "")
     if principal is None:
         unread = search.ask.missing != "closed" and caller.kind in (CallerKind.USER, CallerKind.ROLE_SESSION)
         return every if unread else frozenset()
@@ -118,12 +121,14 @@ def within_means(
 ) -> list[Technique]:
     """The `techniques_of` these types of which some variant calls nothing but what is in `means`."""
     key = (id(search.catalogue), "within", types, leave, means)
-    found: tuple[list[Technique], object] | None = search.env.memo.get(key)
-    if found is None:
-        every = techniques_of(search, types, leave=leave)
-        fitting = [t for t in every if any(means.issuperset(v.actions) for v in t.variants)]
-        found = search.env.memo[key] = (fitting, search.catalogue)
-    return found[0]
+    return once(search.env.memo, key, _within_means, search, types, means, leave)[0]
+
+
+def _within_means(
+    search: Search, types: tuple[str, ...] | None, means: frozenset[str], leave: tuple[str, ...]
+) -> tuple[list[Technique], object]:
+    every = techniques_of(search, types, leave=leave)
+    return [t for t in every if any(means.issuperset(v.actions) for v in t.variants)], search.catalogue
 
 
 def plausible(env: Environment, node: Node, action: str, resource: str) -> bool:

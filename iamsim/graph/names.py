@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import denies
 from iamsim.env.facts import place
+from iamsim.env.memo import once
 from iamsim.env.organization import below
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.graph.candidates import boundaries, granting_policies, new_principals
@@ -59,16 +60,14 @@ def _rank(name: str) -> int | None:
 
 def of_account(env: Environment, kind: PrincipalKind, account: str | None) -> tuple[str, ...]:
     """The ARNs of the users or roles of an account, made once."""
-    key = ("of-account", kind, account)
-    found: tuple[str, ...] | None = env.memo.get(key)
-    if found is None:
-        every: dict[tuple[PrincipalKind, str], list[str]] = {}
-        for arn, p in env.principals.items():
-            every.setdefault((p.kind, p.account), []).append(arn)
-        for (k, a), arns in every.items():
-            env.memo["of-account", k, a] = tuple(arns)
-        found = env.memo.setdefault(key, ()) if key not in env.memo else env.memo[key]
-    return found
+    return once(env.memo, "of-account", _by_account, env).get((kind, account), ())
+
+
+def _by_account(env: Environment) -> Mapping[tuple[PrincipalKind, str | None], tuple[str, ...]]:
+    every: dict[tuple[PrincipalKind, str | None], list[str]] = {}
+    for arn, p in env.principals.items():
+        every.setdefault((p.kind, p.account), []).append(arn)
+    return {at: tuple(arns) for at, arns in every.items()}
 
 
 def groups_of_account(env: Environment, account: str | None) -> tuple[str, ...]:
@@ -148,24 +147,25 @@ def permission_sets(env: Environment) -> tuple[str, ...]:
 
     Source: IAM Identity Center User Guide, "Referencing permission sets in resource policies".
     """
-    found: tuple[str, ...] | None = env.memo.get("permission-sets")
-    if found is None:
-        every = (a for a, p in env.principals.items() if p.path.startswith("/aws-reserved/sso.amazonaws.com/"))
-        found = env.memo["permission-sets"] = tuple(every)
-    return found
+
+    def made() -> tuple[str, ...]:
+        return tuple(a for a, p in env.principals.items() if p.path.startswith("/aws-reserved/sso.amazonaws.com/"))
+
+    return once(env.memo, "permission-sets", made)
 
 
 def trusting(env: Environment, account: str | None, service: str) -> tuple[str, ...]:
     """The roles of an account whose trust policies may name the service (or, with `federated`, some provider)."""
-    key = ("trusting", account)
-    found: dict[str, list[str]] | None = env.memo.get(key)
-    if found is None:
-        found = {}
-        for arn in of_account(env, PrincipalKind.ROLE, account):
-            for entry in _trusted(env.principals[arn]):
-                found.setdefault(entry, []).append(arn)
-        env.memo[key] = found
+    found = once(env.memo, ("trusting", account), _by_trusted, env, account)
     return tuple(sorted({*found.get(service, ()), *found.get("*", ())}))
+
+
+def _by_trusted(env: Environment, account: str | None) -> Mapping[str, list[str]]:
+    out: dict[str, list[str]] = {}
+    for arn in of_account(env, PrincipalKind.ROLE, account):
+        for entry in _trusted(env.principals[arn]):
+            out.setdefault(entry, []).append(arn)
+    return out
 
 
 def _trusted(role: Principal) -> set[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from iamsim.aws.services import BUILT_IN_PROVIDERS
 from iamsim.env.facts import place
+from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
 from iamsim.errors import QueryError
 from iamsim.graph.outside import SOME, outside_roles
@@ -105,16 +106,17 @@ def _statements(env: Environment) -> Iterator[Statement]:
 
 def _entries(env: Environment) -> set[tuple[str, str]]:
     """Type and text of all that Allow statements of trust policies name."""
-    found: set[tuple[str, str]] | None = env.memo.get("trusted")
-    if found is None:
-        found = env.memo["trusted"] = {
-            (e.type, e.value)
-            for s in _statements(env)
-            if s.principal is not None and not s.principal.negated
-            for e in s.principal.entries
-            if not isinstance(e, Malformed)
-        }
-    return found
+    return once(env.memo, "trusted", _named_in_trusts, env)
+
+
+def _named_in_trusts(env: Environment) -> set[tuple[str, str]]:
+    return {
+        (e.type, e.value)
+        for s in _statements(env)
+        if s.principal is not None and not s.principal.negated
+        for e in s.principal.entries
+        if not isinstance(e, Malformed)
+    }
 
 
 def _in_conditions(env: Environment) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from iamsim.diagnostics import Origin
+from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy, Principal, PrincipalKind
 from iamsim.model.arn import parse_arn
 from iamsim.model.policy import Effect, Malformed
@@ -27,10 +28,7 @@ def outside_roles(env: Environment, missing: str) -> dict[str, Principal]:
     """
     if missing == "closed":
         return {}
-    found: dict[str, Principal] | None = env.memo.get("outside")
-    if found is None:
-        found = env.memo["outside"] = {r.arn: r for r in _roles(env)}
-    return found
+    return once(env.memo, "outside", lambda: {r.arn: r for r in _roles(env)})
 
 
 def role_at(env: Environment, arn: str) -> Principal:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
 from iamsim.model.pattern import match, tokenize
 from iamsim.model.policy import Effect, Malformed
@@ -21,15 +22,12 @@ Actions = frozenset[str]
 
 def actions_of(env: Environment, catalogue: Catalogue) -> Actions:
     """The actions that techniques call, in lower case, worked out once."""
-    key = (id(catalogue), "actions")
-    found: tuple[Actions, Catalogue] | None = env.memo.get(key)
-    if found is None:
+
+    def made() -> tuple[Actions, Catalogue]:
         every = (*catalogue.techniques.values(), *catalogue.primitives.values())
-        found = env.memo[key] = (
-            frozenset(c.action.lower() for t in every for v in t.variants for c in v.calls),
-            catalogue,
-        )
-    return found[0]
+        return frozenset(c.action.lower() for t in every for v in t.variants for c in v.calls), catalogue
+
+    return once(env.memo, (id(catalogue), "actions"), made)[0]
 
 
 @lru_cache(maxsize=65536)
@@ -47,13 +45,14 @@ def permitted(env: Environment, policies: Iterable[Policy | MissingPolicy], acti
         if isinstance(policy, MissingPolicy) or policy.malformed is not None:
             return actions
         key = (id(policy.statements), "permits", id(actions))
-        found = env.memo.get(key)
-        if found is None:
-            speaks = (_of(s, actions) for s in policy.statements if s.effect is not Effect.DENY)
-            # what the ids belong to is kept, so that they stay theirs
-            found = env.memo[key] = (frozenset[str]().union(*speaks), policy.statements, actions)
-        out |= found[0]
+        out |= once(env.memo, key, _granted, policy.statements, actions)[0]
     return frozenset(out)
+
+
+def _granted(statements: tuple[Statement, ...], actions: Actions) -> tuple[Actions, tuple[Statement, ...], Actions]:
+    """What the Allows may grant, with all whose ids are in the key."""
+    speaks = (_of(s, actions) for s in statements if s.effect is not Effect.DENY)
+    return frozenset[str]().union(*speaks), statements, actions
 
 
 def _of(statement: Statement, actions: Actions) -> Actions:

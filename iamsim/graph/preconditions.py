@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from iamsim.aws.actions import action_info
 from iamsim.aws.service_sessions import passing_of
 from iamsim.env.facts import place
+from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.graph.hops import passed_terms
 from iamsim.graph.sources import filled as filled  # noqa: PLC0414 - firing and takeover take it from here
@@ -136,9 +137,8 @@ def service_term(search: Search, env: Environment, account: str, role: str, serv
 
     Source: IAM User Guide, "Grant a user permissions to pass a role to an AWS service".
     """
-    key = ("service-trust", account, role, service, actions, search.ask.missing, search.ask.ever)
-    found: Held | None = env.memo.get(key)
-    if found is None:
+
+    def made() -> Held:
         caller = Caller(kind=CallerKind.SERVICE, services=(service,))
         target = Target(role, env.principals[role].account)
         checks = []
@@ -148,8 +148,10 @@ def service_term(search: Search, env: Environment, account: str, role: str, serv
             part = f"@{n}|" if n else ""
             checks.append(check_of(replace(facts, env=env, given=given, hop="service|", part=part, ever=True)))
         term = all_of(c.authorization.allowed for c in checks)
-        found = env.memo[key] = Held(_passed(term, checks[0], service), tuple(checks))
-    return found
+        return Held(_passed(term, checks[0], service), tuple(checks))
+
+    key = ("service-trust", account, role, service, actions, search.ask.missing, search.ask.ever)
+    return once(env.memo, key, made)
 
 
 def _passed(term: Term, check: Check, service: str) -> Term:
@@ -279,9 +281,7 @@ def _slot(search: Search, env: Environment, node: Node, policy: str, sentence: s
     if len(env.versions.get(policy, ())) < _MOST_VERSIONS:
         return Held(TRUE, (), sentence) if policy in env.versions_unknown else HOLDS
     key = ("may-trim", policy, search.ask.missing, search.ask.ever)
-    found: frozenset[str] | None = env.memo.get(key)
-    if found is None:
-        found = env.memo[key] = frozenset(_trimmers(search, env, policy))
+    found = once(env.memo, key, lambda: frozenset(_trimmers(search, env, policy)))
     own = node.caller.parent or node.caller.arn or ""
     others = f"unsupported:another principal may delete a stored version of {policy}"
     return Held(Opaque(others)) if found - {own} else FAILS

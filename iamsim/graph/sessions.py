@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.aws.service_sessions import ISSUED_FOR
 from iamsim.env.context import lookup_of
+from iamsim.env.memo import once
 from iamsim.graph.outside import SOME
 from iamsim.ir.bindings import ABSENT, Alias, Ambivalent, Cases, Known
 from iamsim.ir.term import FALSE, TRUE, Like, Present, Some, Term, all_of, any_of, const, not_
@@ -76,14 +77,13 @@ def possible(env: Environment, role: Principal) -> Caller:
 
     It contains every session that a path can create.
     """
-    key = ("possible", role.arn)
-    found: tuple[Caller, Principal] | None = env.memo.get(key)
-    if found is None or found[1] is not role:
-        open_ = replace(
-            caller_of(env, role), session=None, open_tags=True, open_source_identity=True, open_provider=True
-        )
-        found = env.memo[key] = (replace(open_, any_role=role.name == SOME), role)
-    return found[0]
+    found, of = once(env.memo, ("possible", role.arn), _possible, env, role)
+    return found if of is role else _possible(env, role)[0]
+
+
+def _possible(env: Environment, role: Principal) -> tuple[Caller, Principal]:
+    made = replace(caller_of(env, role), session=None, open_tags=True, open_source_identity=True, open_provider=True)
+    return replace(made, any_role=role.name == SOME), role
 
 
 def carried(session: Session) -> Mapping[str, Binding]:

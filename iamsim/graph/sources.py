@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from iamsim.aws.service_sessions import source_types
+from iamsim.env.memo import once
 from iamsim.ir.lower import RESOURCE
 from iamsim.ir.term import Like, Present, Term, all_of, implies, not_, subterms
 from iamsim.model.pattern import Literal, Pattern, Star, Variable, tokenize
@@ -33,13 +34,12 @@ def filled(template: str, partition: str, account: str) -> str:
 
 def ways_of(search: Search, condition: Precondition) -> tuple[tuple[Call, ...], ...]:
     """The calls of each variant of a technique that demands `condition`."""
-    key = ("ways-of", id(search.catalogue), condition)
-    found: tuple[tuple[Call, ...], ...] | None = search.env.memo.get(key)
-    if found is None:
+
+    def made() -> tuple[tuple[Call, ...], ...]:
         techniques = (*search.catalogue.techniques.values(), *search.catalogue.primitives.values())
-        found = tuple(v.calls for t in techniques for v in t.variants if condition in v.preconditions)
-        search.env.memo[key] = found
-    return found
+        return tuple(v.calls for t in techniques for v in t.variants if condition in v.preconditions)
+
+    return once(search.env.memo, ("ways-of", id(search.catalogue), condition), made)
 
 
 def source_term(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from iamsim.env.changes import Memo, Overlay
+from iamsim.env.changes import Overlay
 from iamsim.env.facts import principal_at
+from iamsim.env.memo import Memo, once
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.graph.outside import outside_roles, role_at
 from iamsim.ir.lower import action_term, resource_term
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from iamsim.env.types import Environment, Principal
     from iamsim.model.caller import Caller
-    from iamsim.model.policy import Policy, PrincipalEntry, Statement
+    from iamsim.model.policy import PrincipalEntry, Statement
 
 _ANY = "*"
 
@@ -70,12 +71,7 @@ def _leaves_to_accounts(env: Environment, role: Principal) -> bool:
     trust = role.trust
     if trust is None or isinstance(trust, MissingPolicy) or trust.malformed is not None:
         return False
-    key = (id(trust), "leaves")
-    found: tuple[bool, Policy] | None = env.memo.get(key)
-    if found is None:
-        # what the id belongs to is kept, so that it stays its own
-        found = env.memo[key] = (all(map(_only_accounts, trust.statements)), trust)
-    return found[0]
+    return once(env.memo, (id(trust), "leaves"), lambda: (all(map(_only_accounts, trust.statements)), trust))[0]
 
 
 def _only_accounts(statement: Statement) -> bool:
@@ -117,17 +113,17 @@ def _spoken(env: Environment, caller: Caller) -> tuple[Statement, ...] | None:
     principal = principal_at(env, caller.arn) if caller.arn else None
     if principal is None:
         return None
-    key = ("assumes", principal.arn)
-    found: tuple[tuple[Statement, ...] | None] | None = env.memo.get(key)
-    if found is None:
+
+    def made() -> tuple[Statement, ...] | None:
         policies = list(principal.policies)
         for name in principal.groups:
             group = env.groups.get(name)
             policies += group.policies if group is not None else (MissingPolicy(name, principal.origin),)
         known = [p for p in policies if not isinstance(p, MissingPolicy) and p.malformed is None]
         every = tuple(s for p in known for s in p.statements if _speaks(s))
-        found = env.memo[key] = (every if len(known) == len(policies) else None,)
-    return found[0]
+        return every if len(known) == len(policies) else None
+
+    return once(env.memo, ("assumes", principal.arn), made)
 
 
 def _speaks(statement: Statement) -> bool:
@@ -139,15 +135,14 @@ def _speaks(statement: Statement) -> bool:
 
 
 def _index(env: Environment) -> Mapping[str, tuple[str, ...]]:
-    found: Mapping[str, tuple[str, ...]] | None = env.memo.get("trusts")
-    if found is None:
-        before = env.memo.parent.get("trusts") if isinstance(env.memo, Memo) else None
-        if before is not None and isinstance(env.principals, Overlay):
-            found = _after(before, env.principals)
-        else:
-            found = _added({}, (p for p in env.principals.values()))
-        env.memo["trusts"] = found
-    return found
+    return once(env.memo, "trusts", _indexed, env)
+
+
+def _indexed(env: Environment) -> Mapping[str, tuple[str, ...]]:
+    before = env.memo.parent.get("trusts") if isinstance(env.memo, Memo) else None
+    if before is not None and isinstance(env.principals, Overlay):
+        return _after(before, env.principals)
+    return _added({}, (p for p in env.principals.values()))
 
 
 def _after(before: Mapping[str, tuple[str, ...]], principals: Overlay) -> Mapping[str, tuple[str, ...]]:

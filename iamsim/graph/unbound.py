@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind, denies
+from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.env.versions import managed_policy_of
 from iamsim.graph.names import of_account
@@ -25,12 +26,12 @@ if TYPE_CHECKING:
 
 def administrators(env: Environment, account: str | None) -> tuple[str, ...]:
     """The users and roles of an account that nothing of their own binds as they are."""
-    key = ("administrators", account)
-    found: tuple[str, ...] | None = env.memo.get(key)
-    if found is None:
+
+    def made() -> tuple[str, ...]:
         every = [a for k in PrincipalKind for a in sorted(of_account(env, k, account))]
-        found = env.memo[key] = tuple(a for a in every if unbound(env, a, frozenset()))
-    return found
+        return tuple(a for a in every if unbound(env, a, frozenset()))
+
+    return once(env.memo, ("administrators", account), made)
 
 
 def node_in(env: Environment, arn: str) -> Node:

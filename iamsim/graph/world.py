@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from iamsim.env.changes import Change, Kind, changed, may_cost
+from iamsim.env.memo import once
 from iamsim.graph.candidates import texts_of
 
 if TYPE_CHECKING:
@@ -107,11 +108,7 @@ def subjects_of(env: Environment, arn: str, changes: Iterable[Change] = ()) -> f
     """Everything whose change bears on what the principal `arn` may do: itself, its groups, policies and boundary."""
     made = (p for c in changes if c.kind is Kind.CREATED and c.who == arn for p in c.what.split(",") if p)
     joined = (*(c.what for c in changes if c.kind is Kind.JOINS and c.who == arn), *made)
-    key = ("subjects", arn, joined)
-    found: frozenset[str] | None = env.memo.get(key)
-    if found is None:
-        found = env.memo[key] = frozenset(_subjects(env, arn, joined))
-    return found
+    return once(env.memo, ("subjects", arn, joined), lambda: frozenset(_subjects(env, arn, joined)))
 
 
 def _subjects(env: Environment, arn: str, joined: tuple[str, ...]) -> Iterable[str]:

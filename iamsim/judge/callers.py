@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from iamsim.aws.services import BUILT_IN_PROVIDERS
 from iamsim.env.facts import principal_at
+from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.errors import QueryError
 from iamsim.ir.lower import action_term
@@ -176,11 +177,7 @@ def _listing(names: list[str]) -> str:
 
 def caller_of(env: Environment, principal: Principal) -> Caller:
     """The caller that a loaded user is, or some session of a loaded role with a free name (made once per principal)."""
-    key = ("caller", principal.arn)
-    found: Caller | None = env.memo.get(key)
-    if found is None:
-        found = env.memo[key] = _make(principal)
-    return found
+    return once(env.memo, ("caller", principal.arn), _make, principal)
 
 
 def _make(principal: Principal) -> Caller:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from iamsim.aws.actions import action_info, fits, resource_arn_patterns
 from iamsim.aws.services import TRUST_ACTIONS
 from iamsim.aws.shapes import globs_meet
+from iamsim.env.memo import once
 from iamsim.env.resource_policy import owner_of
 from iamsim.errors import QueryError
 from iamsim.ir.lower import RESOURCE, arn_pattern, normal_arn
@@ -180,14 +181,13 @@ def _in_account(account: str) -> Term:
 
 def _unnamed(env: Environment, services: frozenset[str]) -> Term:
     """That a resource of some services (of any, if there are none) is none that an input names; made once."""
-    key = ("unnamed", services)
-    found: Term | None = env.memo.get(key)
-    if found is None:
+
+    def made() -> Term:
         every = not services or "*" in services
         own = (a for a in env.resources if every or a.count(":") < 5 or a.split(":")[2] in services)
-        named = any_of(t for a in own for t in _itself_and_inside(normal_arn(a)))
-        found = env.memo[key] = not_(named)
-    return found
+        return not_(any_of(t for a in own for t in _itself_and_inside(normal_arn(a))))
+
+    return once(env.memo, ("unnamed", services), made)
 
 
 def rest_of(env: Environment, action: str, text: str, account: str) -> Target | None:

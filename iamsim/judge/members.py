@@ -16,6 +16,7 @@ from iamsim.env.context import lookup_of
 from iamsim.env.facts import entities, place
 from iamsim.env.hits import principal_classes, side, slice_policy
 from iamsim.env.index import document_key, index_of, speaking
+from iamsim.env.memo import once
 from iamsim.env.resource_policy import holder_of
 from iamsim.env.types import MissingPolicy
 from iamsim.ir.lower import resource_term
@@ -345,10 +346,5 @@ def _side(scene: Scene, caller: Caller, policy: Policy) -> Side:
 
 def _reads(scene: Scene, policy: Policy) -> Reads:
     """What the statements on the action read of the caller; worked out once for a document and an action."""
-    memo = scene.ask.env.memo
     key = ("reads", document_key(policy), scene.action)
-    found: tuple[Reads, Policy] | None = memo.get(key)
-    if found is None:
-        # the policy is kept, so that its id stays its own
-        found = memo[key] = (reads_of(scene.sample, policy), policy)
-    return found[0]
+    return once(scene.ask.env.memo, key, lambda: (reads_of(scene.sample, policy), policy))[0]

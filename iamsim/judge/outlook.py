@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from iamsim.env.memo import once
 from iamsim.ir.bounds import may, must
 from iamsim.ir.principals import SESSION
 from iamsim.ir.term import FALSE, TRUE, And, Const, Not, Or, Term, all_of, not_, strip, variables
@@ -77,12 +78,7 @@ def _closed(part: Term, background: tuple[Facts, ...], memo: dict[Any, Any]) -> 
     read = variables(part)
     near = tuple(f for f in background if any(v.startswith(f.hop) for v in read) or (f.session or SESSION) in read)
     key = (0, "closed", part, tuple(map(id, near)))
-    found = memo.get(key)
-    if found is None:
-        # what the ids belong to is kept, so that they stay theirs
-        found = memo[key] = (strip(closed(part, near)), near)
-    whole: Term = found[0]
-    return whole
+    return once(memo, key, lambda: (strip(closed(part, near)), near))[0]
 
 
 def _links(background: tuple[Facts, ...]) -> tuple[frozenset[str], ...]:

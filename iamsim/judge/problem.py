@@ -11,6 +11,7 @@ from iamsim.aws.services import TRUST_ACTIONS
 from iamsim.env.applicable import task_policy
 from iamsim.env.context import clock_text
 from iamsim.env.facts import entities, place, principal_at
+from iamsim.env.memo import once
 from iamsim.env.resource_policy import holder_of, provider_at, restricts
 from iamsim.env.types import MissingPolicy
 from iamsim.ir.bindings import Alias, Ambivalent, Cases, Known, Prefixed, Unknowable
@@ -141,15 +142,12 @@ def keys_read(env: Environment, policies: Iterable[Policy | MissingPolicy | None
     for policy in policies:
         if policy is None or isinstance(policy, MissingPolicy):
             continue
-        key = ("keys", id(policy))
-        found = env.memo.get(key)
-        if found is None:
-            found = env.memo[key] = (_keys(policy), policy)
-        out |= found[0]
+        out |= once(env.memo, ("keys", id(policy)), _keys, policy)[0]
     return out
 
 
-def _keys(policy: Policy) -> frozenset[str]:
+def _keys(policy: Policy) -> tuple[frozenset[str], Policy]:
+    """The keys, with the policy whose id is in the key of the memo."""
     out: set[str] = set()
     for statement in policy.statements:
         for condition in statement.conditions:
@@ -161,7 +159,7 @@ def _keys(policy: Policy) -> frozenset[str]:
             for pattern in statement.resource.patterns:
                 if isinstance(pattern, Pattern):
                     out |= {p.key for p in pattern.parts if isinstance(p, Variable)}
-    return frozenset(out)
+    return frozenset(out), policy
 
 
 def flat(policies: Mapping[str, Any]) -> list[Policy | MissingPolicy | None]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from iamsim.aws.universe import bits_of, universe
 from iamsim.env.facts import place
 from iamsim.env.granted import granted_actions
+from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
 from iamsim.judge.callers import caller_of
 from iamsim.model.caller import Caller, CallerKind
@@ -139,16 +140,17 @@ _UNCONCERNED = (
 
 def _reading_sessions(env: Environment) -> int:
     """The actions of which a statement speaks that may read what a session carries."""
-    found: int | None = env.memo.get("reading sessions")
-    if found is None:
-        found = 0
-        for policy in documents_of(env):
-            found |= universe().all if policy.malformed is not None else 0
-            for statement in policy.statements:
-                if _reads_session(statement):
-                    found |= statement_bits(statement)
-        env.memo["reading sessions"] = found
-    return found
+    return once(env.memo, "reading sessions", _read_of_sessions, env)
+
+
+def _read_of_sessions(env: Environment) -> int:
+    out = 0
+    for policy in documents_of(env):
+        out |= universe().all if policy.malformed is not None else 0
+        for statement in policy.statements:
+            if _reads_session(statement):
+                out |= statement_bits(statement)
+    return out
 
 
 def _reads_session(statement: Statement) -> bool:
@@ -160,14 +162,15 @@ def _reads_session(statement: Statement) -> bool:
 
 def _by_resources(env: Environment) -> int:
     """The actions that some resource policy or trust policy allows somebody."""
-    found: int | None = env.memo.get("granted by resources")
-    if found is None:
-        found = _trust_bits() | bits_of("elasticfilesystem:client*")
-        for arn, resource in env.resources.items():
-            grants = universe().all if resource.kms_grants else granted_actions([resource.policy])
-            found |= grants & _of_service(arn)
-        env.memo["granted by resources"] = found
-    return found
+    return once(env.memo, "granted by resources", _granted_by_resources, env)
+
+
+def _granted_by_resources(env: Environment) -> int:
+    out = _trust_bits() | bits_of("elasticfilesystem:client*")
+    for arn, resource in env.resources.items():
+        grants = universe().all if resource.kms_grants else granted_actions([resource.policy])
+        out |= grants & _of_service(arn)
+    return out
 
 
 def _trust_bits() -> int:

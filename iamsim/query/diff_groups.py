@@ -9,6 +9,7 @@ from iamsim.aws.actions import resource_arn_patterns
 from iamsim.aws.keys import key_row
 from iamsim.aws.services import CALLS, KMS_CROSS_ACCOUNT, REFUSALS
 from iamsim.aws.universe import universe
+from iamsim.env.memo import once
 from iamsim.judge.candidates import targets
 from iamsim.model.pattern import Pattern
 from iamsim.query.affected import bit_indices, documents_of, statement_bits
@@ -44,10 +45,7 @@ def families(before: Environment, after: Environment, both: Environment, bits: i
     """The known actions of a set in families: of one service, spoken of by the same statements, with the same of the keys
     that those read.
     """
-    found: tuple[Family, ...] | None = both.memo.get(("families", bits))
-    if found is None:
-        found = both.memo["families", bits] = tuple(_families((before, after), both, bits))
-    yield from found
+    yield from once(both.memo, ("families", bits), lambda: tuple(_families((before, after), both, bits)))
 
 
 def _families(envs: tuple[Environment, ...], both: Environment, bits: int) -> Iterator[Family]:
@@ -77,14 +75,15 @@ def _classes(envs: tuple[Environment, ...], both: Environment, bits: int) -> lis
     """The actions of a set by the statements, of any document of either side, that speak of them; with the keys that those
     read and that not all actions have alike.
     """
-    found: list[tuple[int, frozenset[str]]] | None = both.memo.get("bits of statements")
-    if found is None:
+
+    def made() -> list[tuple[int, frozenset[str]]]:
         read: dict[int, set[str]] = {}
         for said, keys in _statements(envs):
             read.setdefault(said, set()).update(keys)
-        found = both.memo["bits of statements"] = [(b, frozenset(read[b])) for b in sorted(read)]
+        return [(b, frozenset(read[b])) for b in sorted(read)]
+
     classes: list[tuple[int, frozenset[str]]] = [(bits, frozenset())]
-    for one, keys in found:
+    for one, keys in once(both.memo, "bits of statements", made):
         if one & bits:
             parts = ((c & one, k | keys, c & ~one, k) for c, k in classes)
             classes = [(c, k) for inside, more, outside, k0 in parts for c, k in ((inside, more), (outside, k0)) if c]
@@ -127,12 +126,12 @@ _EVERYWHERE = (
 def targets_of(both: Environment, action: str, account: str | None, missing: str) -> tuple[Target, ...]:
     """What the action can work on for a caller of the account, made once for actions with the same resource types."""
     service = action.partition(":")[0].lower()
-    key = ("targets", action if service in SPECIAL else (service, resource_arn_patterns(action)), account)
-    found: tuple[Target, ...] | None = both.memo.get(key)
-    if found is None:
+
+    def made() -> tuple[Target, ...]:
         found = targets(both, action, "*", account, any_resource=False, owner=None, closed=missing == "closed")
         # what is in a bucket is of the bucket's service: the first fields of an ARN hold no colon
         services = {p.split(":")[2] for p in resource_arn_patterns(action)}
-        found = tuple(t for t in found if t.holder is None or services & {"*", t.holder.arn.split(":")[2]})
-        both.memo[key] = found
-    return found
+        return tuple(t for t in found if t.holder is None or services & {"*", t.holder.arn.split(":")[2]})
+
+    key = ("targets", action if service in SPECIAL else (service, resource_arn_patterns(action)), account)
+    return once(both.memo, key, made)

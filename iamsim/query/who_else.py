@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.aws.services import ORGANIZATION_WIDE, TRUST_ACTIONS
 from iamsim.env.hits import slice_policy
+from iamsim.env.memo import once
 from iamsim.env.resource_policy import holder_of
 from iamsim.graph.outside import SOME
 from iamsim.ir.bindings import ABSENT, Alias
@@ -82,9 +83,7 @@ def _negated(statement: Statement) -> bool:
 
 
 def _partition(env: Environment, account: str) -> str:
-    known: dict[str, str] | None = env.memo.get("partitions")
-    if known is None:
-        known = env.memo["partitions"] = {p.account: p.arn.split(":")[1] for p in env.principals.values()}
+    known = once(env.memo, "partitions", lambda: {p.account: p.arn.split(":")[1] for p in env.principals.values()})
     return known.get(account, "aws")
 
 
