@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind
 from iamsim.graph.accept import accept
-from iamsim.graph.dominated import dominated
+from iamsim.graph.dominated import not_dominated
 from iamsim.graph.moves import NODES, TAKEOVERS, Firing, firings, means_of, within_means
 from iamsim.graph.ruled import ruled, signature
 from iamsim.graph.state import SIGNED, Closure, loaded
@@ -58,6 +58,8 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
     arn = node.caller.arn or ""
     among = worlds(search.env, relevant(search.env, mine, (arn,)), (arn,))
     techniques = within_means(search, types, means_of(search, among, node), leave=_LEFT)
+    if not closure.every and node.caller.kind is not CallerKind.ROOT and ruled(closure, node):
+        techniques = not_dominated(search.env, techniques, arn)
     if not techniques:
         return
     wanted = wants(closure, node.caller.account)
@@ -71,10 +73,7 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
         return
     if types is None:
         closure.done["offered", name] = mine
-    spared = not closure.every and node.caller.kind is not CallerKind.ROOT and ruled(closure, node)
     for technique in techniques:
-        if spared and dominated(search.env, technique, arn):
-            continue
         if technique.outcome.type in ("lifts-org-policy", "moves-account") and _all_lifted(closure):
             continue
         subject = _SUBJECT.get(technique.outcome.type)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iamsim.graph.candidates import is_picky
-from iamsim.graph.dominated import dominated
+from iamsim.graph.dominated import not_dominated
 from iamsim.graph.given import given_for, when_for
 from iamsim.graph.moves import NODES, Firing, firings, techniques_of
 from iamsim.graph.ruled import not_held, ruled
@@ -29,7 +29,7 @@ def moves_by(closure: Closure, node: Node, mine: frozenset[Change]) -> Iterable[
         # whoever may do everything has the means of the others of its account, but for conditions on who they are
         free = not_held(closure, node.caller.account)
         arn = node.caller.arn or ""
-        own = [t for t in techniques_of(search, NODES) if not dominated(search.env, t, arn)] if free else []
+        own = not_dominated(search.env, techniques_of(search, NODES), arn) if free else []
         return tuple(firings(search, node, mine, own, {"who": free})) if own else ()
     key = _key(search, "moves", node, mine)
     found = search.env.memo.get(key) if key is not None else None
