@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from iamsim.aws.services import REFUSALS
 from iamsim.env.changes import Kind, changed
+from iamsim.env.memo import once
 from iamsim.graph.dominated import same_ceilings
 from iamsim.graph.edges import of_session
 from iamsim.graph.entering import edge_in, fewest_to_enter
@@ -14,7 +16,7 @@ from iamsim.graph.ruled import ruled, ruler_of
 from iamsim.graph.sessions import possible
 from iamsim.graph.state import ASSUME, OUTSIDE, OUTSIDER, Closure, account_of, loaded
 from iamsim.graph.wants import worthwhile
-from iamsim.graph.world import Node, own_creation, relevant, worlds
+from iamsim.graph.world import Node, caller_in, own_creation, relevant, worlds
 from iamsim.ir.term import FALSE, TRUE
 from iamsim.judge.candidates import Target
 from iamsim.judge.check import check_of
@@ -23,6 +25,10 @@ from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from iamsim.env.changes import Change
+    from iamsim.env.types import Environment
+    from iamsim.graph.world import Search
 
 
 def admitted(closure: Closure) -> Iterator[Firing]:
@@ -36,15 +42,7 @@ def admitted(closure: Closure) -> Iterator[Firing]:
             continue
         if role in closure.nodes and not closure.every and not worthwhile(closure, role):
             continue
-        for name, node in sorted(closure.nodes.items(), key=lambda n: n[0] == OUTSIDER):
-            if (
-                not node.full
-                or node.caller.kind not in (CallerKind.USER, CallerKind.ROLE_SESSION)
-                or not loaded(closure, node)
-            ):
-                continue
-            if name != OUTSIDER and not closure.follows(name):
-                continue
+        for name, node in _callers(closure):
             arn = node.caller.arn or ""
             changes = relevant(search.env, closure.changes, (arn, role))
             if name == OUTSIDER:
@@ -67,8 +65,9 @@ def admitted(closure: Closure) -> Iterator[Firing]:
                 and (ruler_of(closure, node.caller.account) or "") in closure.nodes
             ):
                 continue  # the administrator of its account enters, or nobody of it
-            if name != OUTSIDER and home and opened and _enters(closure, node):
-                needs = frozenset(opened) | own_creation(changes, (arn,))
+            means = _entering(closure, node) if name != OUTSIDER and home and opened else None
+            if means is not None:
+                needs = frozenset(opened) | means
                 there = changed(search.env, needs, (role,))
                 gain = Node(role, possible(there, there.principals[role]))
                 yield Firing(ASSUME, 0, name, (("$target-role", role),), (gain,), True, needs)
@@ -90,21 +89,57 @@ def admitted(closure: Closure) -> Iterator[Firing]:
                 break
 
 
+def _callers(closure: Closure) -> list[tuple[str, Node]]:
+    """The nodes that may assume roles, the user outside last."""
+    key, size = "callers", (len(closure.nodes), len(closure.how))
+    known = closure.done.get(key)
+    if known is None or known[0] != size:  # type: ignore[index]
+        found = [
+            (name, node)
+            for name, node in closure.nodes.items()
+            if node.full and node.caller.kind in _ASSUMING and loaded(closure, node) and closure.follows(name)
+        ]
+        found.append((OUTSIDER, closure.nodes[OUTSIDER]))
+        known = closure.done[key] = (size, found)
+    return known[1]  # type: ignore[index,no-any-return]
+
+
+_ASSUMING = (CallerKind.USER, CallerKind.ROLE_SESSION)
+_LINKED = next(r.reason for r in REFUSALS if r.id == "refuse-assume-service-linked-role")
 _ENTERING = frozenset({"sts:assumerole"})
 
 
-def _enters(closure: Closure, node: Node) -> bool:
-    """Whether the node may assume whatever role of its account names it: nothing denies it that, anywhere, ever."""
+def _entering(closure: Closure, node: Node) -> frozenset[Change] | None:
+    """Changes after which the node may assume whatever role of its account names it: nothing denies it that, anywhere, ever.
+
+    None of them is superfluous. None if there are none such.
+    """
     search = closure.search
+    if search.ask.given or search.ask.when is not TRUE:
+        return None
     arn = node.caller.arn or ""
-    env = changed(search.env, own_creation(closure.changes, (arn,)), (arn,))
+    own = relevant(search.env, closure.changes, (arn,))
+    least = own_creation(own, (arn,))
+    tries = (least, *(least | {c} for c in sorted(own - least)), *((own,) if len(own) > len(least) + 1 else ()))
+    found: frozenset[Change] | None = next((some for some in tries if _enters(search, node, some)), None)
+    if found is None or len(found) <= len(least) + 1:
+        return found
+    for change in sorted(found - least, reverse=True):
+        if _enters(search, node, found - {change}):
+            found -= {change}
+    return found
+
+
+def _enters(search: Search, node: Node, changes: frozenset[Change]) -> bool:
+    env = changed(search.env, changes, (node.caller.arn or "",))
     key = ("enters", node.caller, search.ask.missing, search.ask.ever)
-    found: bool | None = env.memo.get(key)
-    if found is None:
-        target = Target(None, node.caller.account)
-        check = check_of(
-            replace(facts_of(replace(search.ask, given={}), node.caller, "sts:AssumeRole", target), env=env)
-        )
-        found = check.authorization.denied is FALSE and all(t is TRUE for _, t in check.authorization.limits)
-        env.memo[key] = found
-    return found and not search.ask.given and search.ask.when is TRUE
+    return once(env.memo, key, _nothing_denies, search, node, env)
+
+
+def _nothing_denies(search: Search, node: Node, env: Environment) -> bool:
+    caller = caller_in(search.env, env, node.caller)
+    facts = facts_of(replace(search.ask, given={}), caller, "sts:AssumeRole", Target(None, caller.account))
+    check = check_of(replace(facts, env=env))
+    # a role whose trust policy can be changed is not linked to a service
+    limits = (t for label, t in check.authorization.limits if label.text != _LINKED)
+    return check.authorization.denied is FALSE and all(t is TRUE for t in limits)

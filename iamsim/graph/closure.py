@@ -16,7 +16,7 @@ from iamsim.graph.admitted import admitted
 from iamsim.graph.candidates import is_picky
 from iamsim.graph.changing import changes_by, free_itself
 from iamsim.graph.entering import hops
-from iamsim.graph.gains import moves_by
+from iamsim.graph.gains import moves_by, users_by
 from iamsim.graph.moves import NODES, firings, techniques_of
 from iamsim.graph.ruled import is_free, left_open, settled, signature
 from iamsim.graph.state import BASE, OUTSIDER, START, Closure, outsider
@@ -26,7 +26,10 @@ from iamsim.ir.term import TRUE
 from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from iamsim.env.changes import Change
+    from iamsim.graph.moves import Firing
     from iamsim.graph.world import Node, Search
 
 
@@ -94,21 +97,29 @@ def _of_node(closure: Closure, name: str) -> None:
         free_itself(closure, name, node)
         if closure.free(node.caller.arn or ""):
             _absorb(closure, node)
-    mine = signature(closure, node)
-    if closure.done.get(("moves", name)) != mine:
-        closure.done["moves", name] = mine
-        for fired in moves_by(closure, node, mine):
-            accept(closure, fired)
-        for fired in hops(closure, node, mine):
-            accept(closure, fired)
-    if closure.free(node.caller.arn or ""):
-        # roles that can be opened first: then fewer other changes can matter
+    free = closure.free(node.caller.arn or "")
+    if free:
+        # users that can be taken over and roles that can be opened first: what is left for all else is little
+        _give(closure, node, hops)
+        _give(closure, node, users_by)
         for fired in changes_by(closure, name, node, ("rewrites-trust",)):
             accept(closure, fired)
         for fired in admitted(closure):
             accept(closure, fired)
+    _give(closure, node, moves_by)
+    if not free:
+        _give(closure, node, hops)
     for fired in changes_by(closure, name, node):
         accept(closure, fired)
+
+
+def _give(closure: Closure, node: Node, giving: Callable[[Closure, Node, frozenset[Change]], Iterable[Firing]]) -> None:
+    """Adds what the node gives by itself in one way, unless nothing that bears on it has changed since."""
+    mine, key = signature(closure, node), ("given", giving.__name__, node.name)
+    if closure.done.get(key) != mine:
+        closure.done[key] = mine
+        for fired in giving(closure, node, mine):
+            accept(closure, fired)
 
 
 def _absorb(closure: Closure, node: Node) -> None:
@@ -156,7 +167,7 @@ def _rule(search: Search, node: Node, *, sure: bool, local: bool) -> Closure:
     if found is None and not local:
         inner = _rule(search, node, sure=sure, local=True)
         done: dict[object, object] = {
-            k: v for k, v in inner.done.items() if isinstance(k, tuple) and k[0] in ("admitted", "moves", "offered")
+            k: v for k, v in inner.done.items() if isinstance(k, tuple) and k[0] in ("admitted", "given", "offered")
         }
         below = replace(inner, local=None, done=done)
         below.done["absorbed", node.caller.account], below.done[_RULING] = START, True

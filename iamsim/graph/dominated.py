@@ -13,13 +13,13 @@ from iamsim.aws.resource_policies import may_meet_policy, policy_required
 from iamsim.env.applicable import NO_DOCUMENTS
 from iamsim.env.memo import once
 from iamsim.env.resource_policy import policy_holder
-from iamsim.graph.apart import favoured_by_resources, spared_by_ceilings
+from iamsim.graph.apart import favoured_by_resources, favoured_by_trust, spared_by_ceilings
 from iamsim.ir.term import TRUE
 from iamsim.model.pattern import match
 
 if TYPE_CHECKING:
     from iamsim.aws.escalations import Technique
-    from iamsim.env.types import Environment
+    from iamsim.env.types import Environment, Principal
     from iamsim.graph.world import Search
     from iamsim.judge.candidates import Target
     from iamsim.model.pattern import Pattern
@@ -57,6 +57,17 @@ def _favoured(env: Environment, technique: Technique) -> tuple[Pattern, ...] | N
         return None
     by_ceilings, by_resources = spared_by_ceilings(env, actions), favoured_by_resources(env, actions)
     return None if by_ceilings is None or by_resources is None else (*by_ceilings, *by_resources)
+
+
+def lets_in_alike(env: Environment, role: Principal, arn: str) -> bool:
+    """True only if the role lets whoever may do everything in its account in wherever it lets in the principal `arn` of it."""
+    favoured = favoured_by_trust(env, role)
+    if favoured is None or env.endpoints or any(match(p, arn) for p in favoured):
+        return False
+    return same_ceilings(env, _ENTERING, arn)
+
+
+_ENTERING = frozenset({"sts:assumerole", "sts:tagsession", "sts:setsourceidentity"})
 
 
 def request_dominated(search: Search, targets: tuple[Target, ...]) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, changed
+from iamsim.graph.dominated import lets_in_alike
 from iamsim.graph.edges import of_session
 from iamsim.graph.moves import Firing
 from iamsim.graph.ruled import ruled
@@ -75,7 +76,10 @@ def _worth_entering(closure: Closure, node: Node, env: Environment) -> dict[str,
     caller = node.caller if node.made else caller_in(closure.search.env, env, node.caller)
     found = {}
     for role in roles_for(env, caller, closure.search.ask.missing):
-        if role.arn not in closure.held(role.account) and (edge := edge_in(closure, node, env, role.arn)) is not None:
+        if role.arn in closure.held(role.account) or lets_in_alike(env, role, node.caller.arn or ""):
+            continue  # whoever may do everything in the node's account enters it, or nobody of that
+        edge = edge_in(closure, node, env, role.arn)
+        if edge is not None:
             found[role.arn] = edge
     return found
 

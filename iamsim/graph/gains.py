@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from iamsim.env.memo import once
 from iamsim.graph.candidates import is_picky
 from iamsim.graph.dominated import not_dominated
 from iamsim.graph.given import given_for, when_for
@@ -16,6 +17,7 @@ from iamsim.ir.term import TRUE
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from iamsim.aws.escalations import Technique
     from iamsim.env.changes import Change
     from iamsim.graph.world import Node, Search
 
@@ -25,12 +27,8 @@ def moves_by(closure: Closure, node: Node, mine: frozenset[Change]) -> Iterable[
     search = closure.search
     if node.caller.kind not in SIGNED or not loaded(closure, node):
         return ()
-    if not closure.every and ruled(closure, node):
-        # whoever may do everything has the means of the others of its account, but for conditions on who they are
-        free = not_held(closure, node.caller.account)
-        arn = node.caller.arn or ""
-        own = not_dominated(search.env, techniques_of(search, NODES), arn) if free else []
-        return tuple(firings(search, node, mine, own, {"who": free})) if own else ()
+    if not closure.every and (ruled(closure, node) or closure.free(node.caller.arn or "")):
+        return _of_ruled(closure, node, mine, techniques_of(search, NODES))
     key = _key(search, "moves", node, mine)
     found = search.env.memo.get(key) if key is not None else None
     if found is None:
@@ -38,6 +36,36 @@ def moves_by(closure: Closure, node: Node, mine: frozenset[Change]) -> Iterable[
         if key is not None:
             search.env.memo[key] = found
     return tuple(f if f.node == node.name else replace(f, node=node.name) for f in found)
+
+
+def users_by(closure: Closure, node: Node, mine: frozenset[Change]) -> Iterable[Firing]:
+    """The users of its account whom the node takes over by techniques of its own."""
+    search = closure.search
+    if closure.every or node.caller.kind not in SIGNED or not loaded(closure, node):
+        return ()
+    return _of_ruled(closure, node, mine, _of_users(search))
+
+
+def _of_users(search: Search) -> list[Technique]:
+    """The techniques that give a user."""
+    key = (id(search.catalogue), "of-users")
+    return once(search.env.memo, key, _made_of_users, search)[0]
+
+
+def _made_of_users(search: Search) -> tuple[list[Technique], object]:
+    every = techniques_of(search, NODES)
+    return [t for t in every if t.outcome.get("who") == "$target-user"], search.catalogue
+
+
+def _of_ruled(closure: Closure, node: Node, mine: frozenset[Change], techniques: list[Technique]) -> Iterable[Firing]:
+    """The firings of an administrator, or of one of its account beside it, that give whom the account still lacks."""
+    search, left = closure.search, not_held(closure, node.caller.account)
+    if ruled(closure, node):
+        # whoever may do everything has the means of the others of its account, but for conditions on who they are
+        techniques = not_dominated(search.env, techniques, node.caller.arn or "")
+    if not left:
+        techniques = [t for t in techniques if t.outcome.type != "becomes"]
+    return tuple(firings(search, node, mine, techniques, {"who": left})) if techniques else ()
 
 
 def _key(search: Search, what: str, node: Node, mine: frozenset[Change]) -> object:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from iamsim.env.changes import Change, Kind
+from iamsim.env.changes import Change, Kind, changed
 from iamsim.env.hits import slice_policy
 from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
 from iamsim.graph.candidates import ADMINISTRATOR, is_picky
 from iamsim.graph.firing import attempt, may_call, outcome_of, sweeping
 from iamsim.graph.names import names_in, values
-from iamsim.graph.outcomes import Gain, disables, gained
+from iamsim.graph.outcomes import Gain, disables, gained, named_node
 from iamsim.graph.permitted import actions_of, permitted
 from iamsim.graph.preconditions import holds
 from iamsim.graph.reach import fires_within_reach
@@ -23,7 +23,7 @@ from iamsim.model.caller import Caller, CallerKind
 from iamsim.model.policy import Effect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from iamsim.aws.escalations import Technique, Variant
     from iamsim.env.types import Environment
@@ -205,7 +205,8 @@ def firings(
             )
             if swept is False:
                 continue
-            sweeps = swept is True and _sweepable(technique, variant, mine)
+            sweeps = swept is True and _sweepable(technique, variant)
+            least = _least(search, node, technique, variant, mine) if sweeps else mine
             done = have if not every else set()
             for bound in _bindings(search, among, node, technique, variant, wanted, changes, done, sweeps=sweeps):
                 gains = gained(search, among[0], technique, variant, node, bound)
@@ -213,7 +214,7 @@ def firings(
                 if not gains or (not every and (what in have or _subject(gains) in have)):
                     continue
                 if sweeps:
-                    fired = _swept(search, among[0], node, technique, number, bound, gains, mine)
+                    fired = _swept(search, node, technique, number, bound, gains, changes, least)
                 else:
                     fired = _fire(search, node, technique, number, bound, changes, gains)
                 if fired is not None:
@@ -237,35 +238,62 @@ def _plain_hold(search: Search, among: tuple[Environment, ...], node: Node, vari
     return True
 
 
-def _sweepable(technique: Technique, variant: Variant, mine: frozenset[Change]) -> bool:
+def _sweepable(technique: Technique, variant: Variant) -> bool:
     """Whether calls that are allowed on whatever they are made leave only the preconditions to be seen to."""
-    if technique.outcome.type == "creates-principal" or len(mine) > 1:
+    if technique.outcome.type == "creates-principal":
         return False
     dependent = any(v.startswith("$") and v != "$self" for c in variant.calls for _, v in c.context)
     return not dependent or technique.outcome.type in ("gains-managed-policy", "group-gains-managed-policy")
 
 
+def _least(
+    search: Search, node: Node, technique: Technique, variant: Variant, mine: frozenset[Change]
+) -> frozenset[Change]:
+    """Changes after which the calls are allowed on whatever they are made, none of them superfluous."""
+    arn = node.caller.arn or ""
+    base = own_creation(mine, (arn,))
+
+    def enough(some: frozenset[Change]) -> bool:
+        return sweeping(search, node, technique, variant, changed(search.env, some, (arn,))) is True
+
+    return base if mine == base or enough(base) else _fewest_of(base, mine, enough)
+
+
+def _fewest_of(
+    base: frozenset[Change], needs: frozenset[Change], enough: Callable[[frozenset[Change]], bool]
+) -> frozenset[Change]:
+    """`base` with as few of `needs` as are enough: one, or what is left when the superfluous are gone."""
+    for change in sorted(needs - base):
+        if enough(base | {change}):
+            return base | {change}
+    for change in sorted(needs - base, reverse=True):
+        if enough(needs - {change}):
+            needs -= {change}
+    return needs
+
+
 def _swept(
     search: Search,
-    env: Environment,
     node: Node,
     technique: Technique,
     number: int,
     bound: Mapping[str, str],
     gains: tuple[Gain, ...],
-    mine: frozenset[Change],
+    changes: frozenset[Change],
+    needs: frozenset[Change],
 ) -> Firing | None:
-    """The use of a variant whose calls are allowed on whatever they are made."""
+    """The use of a variant whose calls are allowed on whatever they are made after the changes `needs`."""
+    env = changed(search.env, needs, (node.caller.arn or "",))
     assumed: list[str] = []
     for condition in technique.variants[number].preconditions:
         held = holds(search, env, node, condition, bound, technique.variants[number].calls)
-        if held.term is FALSE:
+        if held.term is FALSE and changes <= needs:
             return None
         if held.term is not TRUE:
-            return _fire(search, node, technique, number, bound, mine, gains)
+            return _fire(search, node, technique, number, bound, changes, gains)
         assumed += [held.assumed] if held.assumed else []
     names = tuple(sorted(bound.items()))
-    return Firing(technique.id, number, node.name, names, gains, True, mine, False, tuple(dict.fromkeys(assumed)))
+    return Firing(technique.id, number, node.name, names, gains, True, needs, False, tuple(dict.fromkeys(assumed)))
 
 
 def _subject(gains: tuple[Gain, ...]) -> object:
@@ -347,13 +375,7 @@ def _fewest(
         found = None if less is None else outcome_of(search, less)
         return found is not None and found[0] >= sure
 
-    for change in sorted(needs - base):
-        if enough(base | {change}):
-            return base | {change}
-    for change in sorted(needs - base, reverse=True):
-        if enough(needs - {change}):
-            needs -= {change}
-    return needs
+    return _fewest_of(base, needs, enough)
 
 
 def _bindings(
@@ -371,6 +393,7 @@ def _bindings(
     names = names_in(technique, variant)
     created = technique.outcome.get("who") if technique.outcome.type == "creates-principal" else None
     subjects = {} if wanted is None else {v: wanted[k] for k, vs in technique.outcome.fields if k in wanted for v in vs}
+    becomes = technique.outcome.get("who") if technique.outcome.type == "becomes" else None
 
     def bind(at: int, bound: dict[str, str]) -> Iterator[dict[str, str]]:
         if created in bound and (Kind.CREATED, bound[created]) in have:
@@ -386,6 +409,8 @@ def _bindings(
             if value in seen or (name in subjects and value not in subjects[name]):
                 continue
             seen.add(value)
+            if name == becomes and (named_node(value, technique.outcome.reach),) in have:
+                continue
             mine = [c for c in variant.calls if name in c.resources]
             if sweeps or all(_plausible(among, node, c.action, value) for c in mine):
                 if name.startswith("$new-") and not all(

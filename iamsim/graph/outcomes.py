@@ -169,11 +169,15 @@ def _node_id(arn: str) -> str:
     return arn.rpartition("/")[2]
 
 
+def named_node(arn: str, reach: str) -> str:
+    """The name of the node of a user or role that is controlled as far as `reach`."""
+    return arn if reach in ("session", "console", "api-any") else f"{arn}#{reach}"
+
+
 def node_of(env: Environment, arn: str, reach: str = "session", only: tuple[str, ...] = ()) -> Node:
     """The node of a user, or of any session of a role that a path creates."""
     principal = env.principals[arn]
-    full = reach in ("session", "console", "api-any")
-    name = arn if full else f"{arn}#{reach}"
+    name = named_node(arn, reach)
     if principal.kind is PrincipalKind.USER:
         return Node(name, caller_of(env, principal), reach, only, made=False)
     return Node(name, possible(env, principal), reach, only)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from iamsim.env.changes import Kind, changed
 from iamsim.env.types import PrincipalKind
 from iamsim.graph.candidates import FRESH, new_principals, texts_of
+from iamsim.graph.dominated import lets_in_alike
 from iamsim.graph.entering import edge_in
 from iamsim.graph.moves import fully
 from iamsim.graph.names import of_account
+from iamsim.graph.outside import role_at
 from iamsim.graph.ruled import not_held, ruled
 from iamsim.graph.state import Closure, account_of, everyone_of
 from iamsim.graph.trusts import roles_for
@@ -102,8 +104,7 @@ def worthwhile(closure: Closure, arn: str) -> bool:
         return True
     if arn in not_held(closure, account_of(arn)):
         return True
-    asking = _naming(closure.search, arn) - closure.held_anywhere
-    return any(_could_enter(closure, arn, r) == "tagged" for r in sorted(asking))
+    return any(_could_enter(closure, arn, r) == "tagged" for r in _asking(closure, arn))
 
 
 def _special(closure: Closure, arn: str) -> bool:
@@ -112,7 +113,14 @@ def _special(closure: Closure, arn: str) -> bool:
     env = search.env
     if arn not in env.principals:
         return False
-    return any(_could_enter(closure, arn, r) for r in sorted(_naming(search, arn) - closure.held_anywhere))
+    return any(_could_enter(closure, arn, r) for r in _asking(closure, arn))
+
+
+def _asking(closure: Closure, arn: str) -> list[str]:
+    """The roles not held yet whose trust policies may let the principal in where they let in nobody else of its account."""
+    env = closure.search.env
+    roles = sorted(_naming(closure.search, arn) - closure.held_anywhere)
+    return [r for r in roles if not lets_in_alike(env, role_at(env, r), arn)]
 
 
 def _naming(search: Search, arn: str) -> frozenset[str]:
