@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from iamsim.env.applicable import NO_DOCUMENTS
 from iamsim.env.memo import once
+from iamsim.graph.alike import alike, shared
 from iamsim.graph.candidates import is_picky
 from iamsim.graph.dominated import not_dominated
 from iamsim.graph.given import given_for, when_for
@@ -29,13 +31,36 @@ def moves_by(closure: Closure, node: Node, mine: frozenset[Change]) -> Iterable[
         return ()
     if not closure.every and (ruled(closure, node) or closure.free(node.caller.arn or "")):
         return _of_ruled(closure, node, mine, techniques_of(search, NODES))
-    key = _key(search, "moves", node, mine)
-    found = search.env.memo.get(key) if key is not None else None
-    if found is None:
-        found = tuple(firings(search, node, mine, techniques_of(search, NODES), every=closure.every))
-        if key is not None:
-            search.env.memo[key] = found
+    about = _about(closure, node)
+    if about is None:
+        return tuple(firings(search, node, mine, techniques_of(search, NODES), every=closure.every))
+    key = ("moves", node.caller, node.reach, node.only, node.made, mine, about)
+    found = once(search.env.memo, key, _moves, closure, node, mine, about)
     return tuple(f if f.node == node.name else replace(f, node=node.name) for f in found)
+
+
+def _moves(closure: Closure, node: Node, mine: frozenset[Change], about: object) -> tuple[Firing, ...]:
+    """The uses of techniques by the node: those of a node that is like it, and those in which the two differ."""
+    search = closure.search
+    every = techniques_of(search, NODES)
+    kin = alike(search, node, mine, NODES) if not closure.every else None
+    if kin is None:
+        return tuple(firings(search, node, mine, every, every=closure.every))
+    same, own = once(search.env.memo, (id(every), "shared"), _shared, every)[0]
+    arn = node.caller.arn or ""
+    first, found = once(search.env.memo, ("kin", kin, about), lambda: (arn, tuple(firings(search, node, mine, same))))
+    rest = tuple(firings(search, node, mine, own))
+    if first != arn:
+        found = tuple(f for f in found if f.target != arn)
+        rest += tuple(
+            firings(search, node, mine, [t for t in same if t.outcome.get("who")], {"who": frozenset({first})})
+        )
+    place = {t.id: n for n, t in enumerate(every)}
+    return tuple(sorted((*found, *rest), key=lambda f: (place[f.technique], f.variant, f.bound)))
+
+
+def _shared(techniques: list[Technique]) -> tuple[tuple[list[Technique], list[Technique]], object]:
+    return shared(techniques), techniques
 
 
 def users_by(closure: Closure, node: Node, mine: frozenset[Change]) -> Iterable[Firing]:
@@ -68,22 +93,14 @@ def _of_ruled(closure: Closure, node: Node, mine: frozenset[Change], techniques:
     return tuple(firings(search, node, mine, techniques, {"who": left})) if techniques else ()
 
 
-def _key(search: Search, what: str, node: Node, mine: frozenset[Change]) -> object:
-    ask = search.ask
-    around = given_for(ask.given, search.action, search.start, first=node.name == START, last=False)
-    when = when_for(ask.when, search.action, search.start, first=node.name == START, last=False)
+def _about(closure: Closure, node: Node) -> object | None:
+    """What the uses of techniques depend on besides the node and the changes; None if they are the question's own."""
+    search, ask = closure.search, closure.search.ask
+    starts = node.name == START
+    around = given_for(ask.given, search.action, search.start, first=starts, last=False)
+    when = when_for(ask.when, search.action, search.start, first=starts, last=False)
     if around or when is not TRUE:
         return None
-    return (
-        search.action.lower() if is_picky(search.env) else None,
-        what,
-        node.caller,
-        node.reach,
-        node.only,
-        node.made,
-        mine,
-        ask.missing,
-        ask.ever,
-        search.ruling,
-        id(search.catalogue),
-    )
+    action = search.action.lower() if is_picky(search.env) else None
+    documents = ask.documents if starts else NO_DOCUMENTS
+    return (action, closure.every, documents, ask.missing, ask.ever, search.ruling, id(search.catalogue))

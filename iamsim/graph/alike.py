@@ -1,0 +1,122 @@
+"""Nodes that are alike for techniques: no document that bears on the calls tells one of them from the other.
+
+Of one of them the techniques are worked out; the others give the same, but for themselves as targets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from iamsim.env.memo import once
+from iamsim.env.types import MissingPolicy
+from iamsim.graph.apart import favoured_by_resources, spared_by_ceilings
+from iamsim.graph.moves import means_of, within_means
+from iamsim.graph.names import names_in
+from iamsim.graph.world import relevant, subjects_of, worlds
+from iamsim.ir.lower import action_term
+from iamsim.ir.term import FALSE
+from iamsim.judge.reads import is_fine, of_session
+from iamsim.model.caller import CallerKind
+from iamsim.model.pattern import match
+
+if TYPE_CHECKING:
+    from iamsim.aws.escalations import Technique
+    from iamsim.env.changes import Change
+    from iamsim.env.types import Environment, Principal
+    from iamsim.graph.world import Node, Search
+    from iamsim.model.pattern import Pattern
+    from iamsim.model.policy import Policy, Statement
+
+Policies = "Iterable[Policy | MissingPolicy]"
+_ALIKE = (CallerKind.USER, CallerKind.ROLE_SESSION)
+_OWN_NAMES = frozenset(
+    {"$self", "$self-group", "$any-user", "$any-role", "$helper-role", "$attached-policy", "$denying-policy", "$boundary-policy"}
+)  # fmt: skip
+"""Names whose values hang on who uses a technique, the one whom it gives aside."""
+
+
+def alike(search: Search, node: Node, mine: frozenset[Change], types: tuple[str, ...]) -> object | None:
+    """What decides the uses of techniques with outcomes of these types by the node after the changes `mine`.
+
+    Two nodes for which it is equal have the same, but for what is about themselves. None: the node is like no other.
+    """
+    env, caller = search.env, node.caller
+    arn = caller.arn or ""
+    principal = env.principals.get(arn)
+    if principal is None or caller.kind not in _ALIKE or env.endpoints:
+        return None
+    among = worlds(env, relevant(env, mine, (arn,)), (arn,))
+    if len(among) != 1 or any(c.who in subjects_of(env, arn) for c in mine):
+        return None
+    techniques = within_means(search, types, means_of(search, among, node))
+    actions = once(env.memo, (id(techniques), "actions"), _actions, techniques)[0]
+    held = _held(env, principal, actions)
+    told = once(env.memo, ("told", actions), _told, env, actions)
+    if held is None or told is None:
+        return None
+    anyone = replace(caller, arn=None, name=None, unique_id=None, tags=())
+    return (anyone, node.reach, node.only, node.made, mine, held, tuple(match(p, arn) for p in told), actions)
+
+
+def shared(techniques: list[Technique]) -> tuple[list[Technique], list[Technique]]:
+    """The techniques whose uses nodes that are alike share, and those of which each has its own."""
+    own = [t for t in techniques if any(_OWN_NAMES.intersection(names_in(t, v)) for v in t.variants)]
+    return [t for t in techniques if t not in own], own
+
+
+def _actions(techniques: list[Technique]) -> tuple[frozenset[str], object]:
+    return frozenset(a for t in techniques for v in t.variants for a in v.actions), techniques
+
+
+def _told(env: Environment, actions: frozenset[str]) -> tuple[Pattern, ...] | None:
+    by_ceilings, by_resources = spared_by_ceilings(env, actions), favoured_by_resources(env, actions)
+    return None if by_ceilings is None or by_resources is None else (*by_ceilings, *by_resources)
+
+
+def _held(env: Environment, principal: Principal, actions: frozenset[str]) -> object | None:
+    """What the identity policies and the boundary of a user or role say of the actions; None if that hangs on who it is."""
+    policies: list[Policy | MissingPolicy] = list(principal.policies)
+    for name in principal.groups:
+        group = env.groups.get(name)
+        if group is None:
+            return None
+        policies += group.policies
+    identity = [_bearing(env, p, actions) for p in policies]
+    boundary = _bearing(env, principal.boundary, actions) if principal.boundary is not None else frozenset[int]()
+    if boundary is None or None in identity:
+        return None
+    return frozenset[int]().union(*(i for i in identity if i is not None)), principal.boundary is not None, boundary
+
+
+def _bearing(env: Environment, policy: Policy | MissingPolicy, actions: frozenset[str]) -> frozenset[int] | None:
+    """The statements of a document on the actions, by number; None if it cannot be read or one of them reads the caller."""
+    if isinstance(policy, MissingPolicy) or policy.malformed is not None:
+        return None
+    key = (id(policy.statements), "bearing", policy.variables, actions)
+    return once(env.memo, key, _numbers, env, policy, actions)[0]
+
+
+def _numbers(env: Environment, policy: Policy, actions: frozenset[str]) -> tuple[frozenset[int] | None, object]:
+    numbers: dict[object, int] = env.memo.setdefault("statement-numbers", {})
+    out = set()
+    for s in policy.statements:
+        if s.malformed is None and s.action is not None and all(action_term(s.action, a) is FALSE for a in actions):
+            continue
+        if _reads_caller(s):
+            return None, policy.statements
+        out.add(numbers.setdefault((policy.variables, s), len(numbers)))
+    return frozenset(out), policy.statements  # kept, so that their id stays their own
+
+
+def _reads_caller(statement: Statement) -> bool:
+    if statement.malformed is not None or statement.action is None:
+        return True
+    patterns = statement.resource.patterns if statement.resource is not None else ()
+    texts = (*(v for c in statement.conditions for v in c.values), *(getattr(p, "text", "${") for p in patterns))
+    keys = [c.key.lower() for c in statement.conditions]
+    return any("${" in t for t in texts) or any(c.malformed for c in statement.conditions) or any(map(_of_caller, keys))
+
+
+def _of_caller(key: str) -> bool:
+    return is_fine(key) or of_session(key)
