@@ -470,13 +470,19 @@ def documents(value, kind="identity"):
                 yield found, value, name
 
 
-def with_statement(r, case, effect):
-    """The case with one more statement of `effect` in one of its documents; None if there is none to put it in."""
+def some_document(r, case, effect):
+    """A copy of the files of the case, with kind, holder and name of a document in it that may hold `effect`, or None."""
     files = json.loads(json.dumps(case.files))
     fits = [d for d in documents(files) if d[0] != "rcp" or effect == "Deny"]
-    if not fits:
+    return files, r.choice(fits) if fits else None
+
+
+def with_statement(r, case, effect):
+    """The case with one more statement of `effect` in one of its documents; None if there is none to put it in."""
+    files, found = some_document(r, case, effect)
+    if found is None:
         return None
-    kind, holder, name = r.choice(fits)
+    kind, holder, name = found
     old = holder[name]["Statement"]
     old = old if isinstance(old, list) else [old]
     new = statement(r, kind, effect=effect, action=case.action, resource=case.resource)

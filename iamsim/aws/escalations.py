@@ -13,7 +13,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from iamsim.aws.escalation_checks import Names, check_entry, check_type, texts, unknown_member
+from iamsim.aws.escalation_checks import Names, check_entry, check_type, texts
+from iamsim.aws.escalation_shapes import unknown_member
 from iamsim.diagnostics import Diagnostic, Origin
 from iamsim.findings import diagnostic, printable
 from iamsim.model.json_text import DECODER

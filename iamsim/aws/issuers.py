@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from itertools import product
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from iamsim.aws.claim_templates import choice, filled, named_in, value_parts
+from iamsim.aws.github_tokens import github
 from iamsim.errors import QueryError
 from iamsim.findings import printable
 from iamsim.model.caller import ClaimShape
 from iamsim.model.grammar import nearest
-from iamsim.model.pattern import AnyChar, Literal, Pattern, Star, join, match, tokenize
+from iamsim.model.pattern import join, match, tokenize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-    from iamsim.model.pattern import Part
 
 _STANDARD = ("aud", "sub", "amr", "oaud", "email")
-_PLACE = re.compile(r"\{([a-z-]+)\}|(\*\*)|([^{*]+)")
 _OWNER = r"[A-Za-z0-9_*-]+"
 _REPO = r"[A-Za-z0-9._*-]+"
 _LABEL = r"[a-z0-9*]([a-z0-9*-]*[a-z0-9*])?"
@@ -57,7 +56,7 @@ class Issuer:
     @property
     def parameters(self) -> tuple[str, ...]:
         """The names of the short forms, in order of the templates."""
-        named = [m[1] for t in (*self.templates, *self.excluded) for m in _PLACE.finditer(t) if m[1]]
+        named = [n for t in (*self.templates, *self.excluded) for n in named_in(t)]
         return tuple(dict.fromkeys([*named, *self.more]))
 
 
@@ -178,7 +177,7 @@ def issuer_of(provider: str, name: str = "") -> Issuer | None:
         found = next((i for i in ISSUERS if i.name == name), None)
         if found is None:
             names = [i.name for i in ISSUERS]
-            raise QueryError(f"`issuer={printable(name)}` is no issuer that is known", _choose(name, names))
+            raise QueryError(f"`issuer={printable(name)}` is no issuer that is known", choice(name, names))
         return found
     low = provider.lower()
     return next((i for i in ISSUERS if any(match(tokenize(h, variables=False), low) for h in i.hosts)), None)
@@ -211,15 +210,15 @@ def shapes_of(
     for name, value in given.items():
         _check(issuer, name, value)
     if issuer.name == "github":
-        return _github(prefix, given, claims)
+        return github(issuer, prefix, given, claims)
     texts = issuer.templates if given else issuer.always
     if not texts:
         return ()
     values = dict(given)
     if issuer.name == "gitlab":
         texts, values = _gitlab(values)
-    allowed = tuple(p for t in texts if _uses(t, issuer, values) for p in _fill(t, values, issuer.choices))
-    excluded = tuple(p for t in issuer.excluded if _named(t) <= values.keys() for p in _fill(t, values, {}))
+    allowed = tuple(p for t in texts if _uses(t, issuer, values) for p in filled(t, values, issuer.choices))
+    excluded = tuple(p for t in issuer.excluded if values.keys() >= {*named_in(t)} for p in filled(t, values, {}))
     if not allowed:
         raise QueryError("no token has these parameters together", f"`sub` is {' or '.join(issuer.templates)}")
     return (ClaimShape(f"{prefix}:sub", allowed, excluded),)
@@ -242,56 +241,20 @@ def samples(key: str) -> tuple[str, ...]:
     return () if found is None else (found,)
 
 
-def _choose(word: str, names: list[str]) -> str:
-    close = nearest(word, names)
-    return f"did you mean `{close}`?" if close else "one of " + ", ".join(names)
-
-
 def _check(issuer: Issuer, name: str, value: str) -> None:
     said = f"`{name}={printable(value)}`"
     choices = issuer.choices.get(name)
     if choices and value not in choices:
-        raise QueryError(f"{said} is no value of `{name}`", _choose(value, list(choices)))
+        raise QueryError(f"{said} is no value of `{name}`", choice(value, list(choices)))
     form = issuer.forms.get(name, r"(?s:.+)")
     if not re.fullmatch(form, value):
         example = issuer.samples.get("sub", "")
         raise QueryError(f"{said} is no {name} of {issuer.name}", f"`sub` is like `{example}`" if example else "")
 
 
-def _named(template: str) -> set[str]:
-    return {m[1] for m in _PLACE.finditer(template) if m[1]}
-
-
 def _uses(template: str, issuer: Issuer, values: Mapping[str, str]) -> bool:
     """True iff the template has a place for every parameter that is given, those of exclusions apart."""
-    return values.keys() <= _named(template) | {n for t in issuer.excluded for n in _named(t)}
-
-
-def _fill(template: str, values: Mapping[str, str], choices: Mapping[str, tuple[str, ...]]) -> Iterator[Pattern]:
-    """The patterns that `template` stands for: one for each choice of what is not given."""
-    open_ = [n for n in _named(template) if n in choices and n not in values]
-    for chosen in product(*(choices[n] for n in open_)):
-        told = {**values, **dict(zip(open_, chosen, strict=True))}
-        parts: list[Part] = []
-        for place in _PLACE.finditer(template):
-            if place[1]:
-                parts += _value(told[place[1]]) if place[1] in told else _some()
-            else:
-                parts.append(Star() if place[2] else Literal(place[3]))
-        yield join("", parts)
-
-
-def _some() -> list[Part]:
-    return [AnyChar(field=True), Star(field=True)]
-
-
-def _value(text: str) -> list[Part]:
-    """The parts of a given value: `*` is any text without a colon."""
-    out: list[Part] = []
-    for n, piece in enumerate(text.split("*")):
-        out += [Star(field=True)] if n else []
-        out += [Literal(piece)] if piece else []
-    return out
+    return values.keys() <= {n for t in (template, *issuer.excluded) for n in named_in(t)}
 
 
 def _gitlab(values: dict[str, str]) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -303,144 +266,10 @@ def _gitlab(values: dict[str, str]) -> tuple[tuple[str, ...], dict[str, str]]:
     group = values.pop("group", None)
     if group is not None:
         values.setdefault("project", f"{group.rstrip('/')}/*")
-        if not match(join("", _value(group.rstrip("/") + "/*")), values["project"]):
+        if not match(join("", value_parts(group.rstrip("/") + "/*")), values["project"]):
             raise QueryError(f"the project `{values['project']}` is not in the group `{group}`", "give one of the two")
     if "not-group" in values:
         values["not-group"] = values["not-group"].rstrip("/")
     if "ref" in values or "ref-type" in values:
         return ("project_path:{project}:ref_type:{ref-type}:ref:{ref}",), values
     return ("project_path:{project}", "project_path:{project}:**"), values
-
-
-# --- GitHub Actions
-
-_CLASSIC, _IMMUTABLE = "repo:{owner}/{name}", "repo:{owner}@{owner-id}/{name}@{repo-id}"
-# a claim with a name of five letters or more: no claim but `repo` and `ref` has a shorter one
-_OTHER_CLAIM = Pattern("", (*(AnyChar(field=True),) * 5, Star(field=True), Literal(":"), Star()))
-_PLACES = ("environment", "ref", "branch", "tag", "event")
-
-
-def _github(prefix: str, given: Mapping[str, str], claims: Mapping[str, str]) -> tuple[ClaimShape, ...]:
-    """The claims of a workflow's token.
-
-    The subject is `repo:OWNER/REPO:CONTEXT`, or `repo:OWNER@ID/REPO@ID:CONTEXT` where immutable subjects are in use, or made of
-    the claims of a template that the repository or its organization chose. Only who may set the template of a repository
-    can choose its claims, not their values, in which a colon is written `%3A`. A job with an environment has that as its
-    context, one of a pull request `pull_request`, each other its ref.
-    Source: GitHub Actions documentation, "OpenID Connect reference".
-    """
-    values = _repository(given)
-    template = given.get("sub-template") or ("repo,context" if any(p in values for p in _PLACES) else "")
-    if template:
-        subject = [ClaimShape(f"{prefix}:sub", _templated(template, values, claims))]
-    else:
-        subject = _any_template(prefix, values)
-    known = "*" not in values.get("owner", "*") + values.get("name", "*")
-    names = () if known else _names(prefix, values)
-    return (*subject, *names, *_claims(prefix, values))
-
-
-def _repository(given: Mapping[str, str]) -> dict[str, str]:
-    values = dict(given)
-    repo = values.pop("repo", "")
-    owner, slash, name = repo.rpartition("/")
-    if repo and not slash and "owner" not in values:
-        raise QueryError(f"`repo={printable(repo)}` names no owner", "write repo=OWNER/REPO")
-    if slash and values.setdefault("owner", owner) != owner:
-        raise QueryError(
-            f"`repo={printable(repo)}` is not of owner `{printable(values['owner'])}`", "give one of the two"
-        )
-    if name:
-        values["name"] = name
-    if "owner" in values and values["owner"].lower() == values.get("not-owner", "").lower():
-        raise QueryError("`owner` and `not-owner` are the same", "give one of the two")
-    refs = [n for n in ("ref", "branch", "tag") if n in values]
-    if len(refs) + ("event" in values) > 1:
-        told = ", ".join(f"`{n}`" for n in (*refs, *(["event"] if "event" in values else [])))
-        raise QueryError(f"{told} exclude each other", "the subject of a pull request names no ref; give one of them")
-    for kind in ("branch", "tag"):
-        if kind in values:
-            values["ref"] = f"refs/{'heads' if kind == 'branch' else 'tags'}/{values[kind]}"
-    return values
-
-
-def _contexts(values: Mapping[str, str]) -> tuple[str, ...]:
-    if "environment" in values:
-        return ("environment:{environment}",)
-    if "event" in values:
-        return ("pull_request",)
-    if "ref" in values:
-        return ("ref:{ref}",)
-    return ("ref:refs/heads/{any}", "ref:refs/{any}", "pull_request", "environment:{any}")
-
-
-def _forms(values: Mapping[str, str]) -> tuple[str, ...]:
-    form = values.get("sub-form")
-    return tuple(t for t, f in ((_CLASSIC, "classic"), (_IMMUTABLE, "immutable")) if form in (None, f))
-
-
-def _templated(template: str, values: Mapping[str, str], claims: Mapping[str, str]) -> tuple[Pattern, ...]:
-    """The subjects of a template, given as the names of its claims with commas or spaces between them."""
-    github = ISSUERS[0]
-    told = {
-        n: v.replace(":", "%3A") for n, v in {**{c.replace("_", "-"): v for c, v in claims.items()}, **values}.items()
-    }
-    known = {"repo", "context", *github.claims, *github.aliases, "environment", "ref"} - {"repository"}
-    places: list[tuple[str, ...]] = []
-    for key in re.split(r"[,\s]+", template):
-        if key == "repo":
-            places.append(_forms(values))
-        elif key == "context":
-            places.append(_contexts(values))
-        elif key in known or key.startswith("repo_property_"):
-            places.append((f"{key}:{{{github.aliases.get(key, key.replace('_', '-'))}}}",))
-        else:
-            raise QueryError(f"`{printable(key)}` is no claim of a template", _choose(key, sorted(known)))
-    return tuple(p for chosen in product(*places) for p in _fill(":".join(chosen), told, {}))
-
-
-def _any_template(prefix: str, values: Mapping[str, str]) -> list[ClaimShape]:
-    """A subject of whatever template: a repository in front, or the ref of the context, or another claim."""
-    key, forms = f"{prefix}:sub", _forms(values)
-    # the usual ones first: a witness shows one of them, though others cover them
-    usual = tuple(p for f in forms for c in _contexts(values) for p in _fill(f"{f}:{c}", values, {}))
-    rest = (*_fill("pull_request", {}, {}), *_fill("ref:**", {}, {}), _OTHER_CLAIM)
-    out = [ClaimShape(key, (*usual, *_each(forms, values), *rest))]
-    if "owner" in values:
-        own = _each(("repository_owner:{owner}",), values)
-        out.append(ClaimShape(key, own, when=tokenize("repository_owner:*")))
-    return out
-
-
-def _names(prefix: str, values: Mapping[str, str]) -> list[ClaimShape]:
-    """Names hold no slash and no `@`; nobody outside an organization has its name in another case either."""
-    key, form = f"{prefix}:sub", values.get("sub-form")
-    bad = [*_each(("repo:{a}/{b}/{c}", "repo:{a}@{b}@{c}@{d}"), dict.fromkeys("abcd", "*"))]
-    with_ids = () if form == "classic" else _each((_IMMUTABLE,), {})
-    marked = () if form == "immutable" else _each(("repo:{a}@{b}",), dict.fromkeys("ab", "*"))
-    if "not-owner" in values:
-        heads = ("repo:{o}/**", "repo:{o}@**", "repository_owner:{o}", "repository_owner:{o}:**")
-        bad += [p for h in heads for t in (h, f"**:{h}") for p in _fill(t, {"o": values["not-owner"]}, {})]
-    return [ClaimShape(key, None, tuple(bad)), *(ClaimShape(key, with_ids, when=p) for p in marked)]
-
-
-def _each(heads: tuple[str, ...], values: Mapping[str, str]) -> tuple[Pattern, ...]:
-    """The patterns of texts that are like one of `heads`, or go on behind it with a colon."""
-    return tuple(p for h in heads for t in (h, f"{h}:**") for p in _fill(t, values, {}))
-
-
-def _claims(prefix: str, values: Mapping[str, str]) -> list[ClaimShape]:
-    """The further claims that AWS reads and that say the same as the parameters."""
-    out = []
-    if "owner" in values or "name" in values:
-        out.append(ClaimShape(f"{prefix}:repository", tuple(_fill("{owner}/{name}", values, {}))))
-    if "not-owner" in values:
-        out.append(ClaimShape(f"{prefix}:repository", None, tuple(_fill("{not-owner}/**", values, {}))))
-    for claim, name in (("repository_id", "repo-id"), ("repository_owner_id", "owner-id"), ("ref", "ref")):
-        if name in values:
-            out.append(ClaimShape(f"{prefix}:{claim}", tuple(_fill(f"{{{name}}}", values, {}))))
-    if "environment" in values:
-        out.append(ClaimShape(f"{prefix}:environment", (tokenize(values["environment"], variables=False),)))
-    elif any(p in values for p in _PLACES) and "sub-template" not in values:
-        out.append(ClaimShape(f"{prefix}:environment", ()))
-    return out

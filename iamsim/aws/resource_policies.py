@@ -178,6 +178,7 @@ def has_resource_policy(arn: str, action: str) -> bool:
     return any(row.covers(arn, action.lower()) for row in RESOURCE_POLICIES)
 
 
+@lru_cache(maxsize=4096)
 def may_meet_policy(action: str) -> bool:
     """False only if no resource that `action` (lower case) works on can carry a policy that has a say in it.
 
@@ -186,6 +187,7 @@ def may_meet_policy(action: str) -> bool:
     return action_info(action) is None or any(has_resource_policy(p, action) for p in resource_arn_patterns(action))
 
 
+@lru_cache(maxsize=4096)
 def policy_required(action: str) -> bool:
     """False only if identity policies count for `action` (lower case) without the leave of a resource policy.
 

@@ -146,8 +146,8 @@ def _operator(condition: Condition) -> str:
 
 
 def _effect(condition: Condition) -> str:
+    from iamsim.ir.conditions import condition_term
     from iamsim.ir.evaluate import evaluate
-    from iamsim.ir.lower import condition_term
 
     held_ = evaluate(condition_term(condition, variables=True), {})
     return (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.check.counting import FailOn, Result, result_of
 from iamsim.cli.options import OnUnknown, snapshots
-from iamsim.cli.output import Loud, Status, environment, unread, unread_notes, working
+from iamsim.cli.output import Loud, Status, environment, or_json, unread, unread_notes, working
 from iamsim.errors import InputError, QueryError
 from iamsim.findings import printable
 
@@ -47,14 +47,7 @@ class CheckOptions:
 
 def check_command(options: CheckOptions) -> int:
     """Checks, writes the reports, and returns the status: 2 for what could not be read, 1 for what counts, 3 for unknowns."""
-    try:
-        return _check(options)
-    except (InputError, QueryError) as error:
-        if options.format is CheckFormat.JSON:
-            from iamsim.report.json import error_json, json_line
-
-            sys.stdout.write(json_line(error_json(error)) + "\n")
-        raise
+    return or_json(options.format, lambda: _check(options))
 
 
 def _check(options: CheckOptions) -> Status:

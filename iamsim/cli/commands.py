@@ -22,13 +22,15 @@ from iamsim.cli.output import (
     Loud,
     Status,
     environment,
+    or_json,
     remarks,
     technique_remarks,
+    unknown_status,
     unread,
     unread_notes,
     working,
 )
-from iamsim.errors import InputError, QueryError
+from iamsim.errors import InputError
 
 if TYPE_CHECKING:
     from iamsim.env.types import Environment
@@ -66,23 +68,20 @@ class CanOptions:
 
 def can_command(principal: str, action: str, resource: str, options: CanOptions) -> int:
     """Asks one question, prints the answer, and returns the status that `--expect` and `--unknown` make of it."""
-    try:
-        arguments = _arguments(options)
-        env = environment(snapshots(options.snapshot), options.loud)
-        if options.smtlib is not None:
-            _write_smtlib(env, (principal, action, resource), arguments, options.smtlib)
-            if options.smtlib == "-":
-                return Status.INPUT if unread(env) else Status.AS_EXPECTED
-        broken = technique_remarks(options.techniques, options.loud)
-        with working("looking for ways", options.loud):
-            answer, found = _answered(env, (principal, action, resource), arguments, explains=options.explain)
-            answer.evidence  # noqa: B018 - it is worked out here
-    except (InputError, QueryError) as error:
-        if options.format is Format.JSON:
-            from iamsim.report.json import error_json, json_line
+    return or_json(options.format, lambda: _can(principal, action, resource, options))
 
-            sys.stdout.write(json_line(error_json(error)) + "\n")
-        raise
+
+def _can(principal: str, action: str, resource: str, options: CanOptions) -> int:
+    arguments = _arguments(options)
+    env = environment(snapshots(options.snapshot), options.loud)
+    if options.smtlib is not None:
+        _write_smtlib(env, (principal, action, resource), arguments, options.smtlib)
+        if options.smtlib == "-":
+            return Status.INPUT if unread(env) else Status.AS_EXPECTED
+    broken = technique_remarks(options.techniques, options.loud)
+    with working("looking for ways", options.loud):
+        answer, found = _answered(env, (principal, action, resource), arguments, explains=options.explain)
+        answer.evidence  # noqa: B018 - it is worked out here
     remarks(answer.warnings, options.loud)
     _print(answer, found, env, options)
     return Status.INPUT if broken or unread(env) else _status(answer, options)
@@ -159,10 +158,4 @@ def _status(answer: Answer, options: CanOptions) -> Status:
         return Status.AS_EXPECTED
     if answer.verdict.value != "unknown":
         return Status.NOT_EXPECTED
-    match options.unknown:
-        case OnUnknown.PASS:
-            return Status.AS_EXPECTED
-        case OnUnknown.FAIL:
-            return Status.NOT_EXPECTED
-        case None:
-            return Status.UNKNOWN
+    return unknown_status(options.unknown)

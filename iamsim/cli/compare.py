@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iamsim.cli.options import json_file
-from iamsim.cli.output import Loud, Status, remarks, working
-from iamsim.errors import InputError, QueryError
+from iamsim.cli.output import Loud, Status, or_json, remarks, working
+from iamsim.errors import QueryError
 
 if TYPE_CHECKING:
     from iamsim.model.policy import Policy
@@ -54,14 +54,8 @@ def compare_command(policies: list[str], options: CompareOptions) -> int:
 
     1 it is not, 2 bad input, 3 it is not known.
     """
-    try:
-        return _order(policies, options) if options.every or options.managed else _pair(policies, options)
-    except (InputError, QueryError) as error:
-        if options.format is CompareFormat.JSON:
-            from iamsim.report.json import error_json, json_line
-
-            sys.stdout.write(json_line(error_json(error)) + "\n")
-        raise
+    run = _order if options.every or options.managed else _pair
+    return or_json(options.format, lambda: run(policies, options))
 
 
 def read_policy_named(text: str, loud: Loud) -> Policy:

@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from iamsim.cli.options import Missing
-from iamsim.cli.output import Loud, Status, environment, unread, working
-from iamsim.errors import InputError, QueryError
+from iamsim.cli.output import Loud, Status, environment, or_json, unread, working
+from iamsim.errors import QueryError
 
 if TYPE_CHECKING:
     from iamsim.query.diff import Diff
@@ -45,14 +45,7 @@ class DiffOptions:
 
 def diff_command(before: str, after: str, options: DiffOptions) -> int:
     """Prints the diff; 0 iff it is as expected, 1 if not, 3 if that is not known, 2 for bad input."""
-    try:
-        return _diff(before, after, options)
-    except (InputError, QueryError) as error:
-        if options.format is DiffFormat.JSON:
-            from iamsim.report.json import error_json, json_line
-
-            sys.stdout.write(json_line(error_json(error)) + "\n")
-        raise
+    return or_json(options.format, lambda: _diff(before, after, options))
 
 
 def _diff(before: str, after: str, options: DiffOptions) -> int:

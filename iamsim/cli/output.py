@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from iamsim.cli.options import cache_directory
+from iamsim.cli.options import OnUnknown, cache_directory
 from iamsim.errors import InputError, InternalError, QueryError
 from iamsim.findings import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from enum import StrEnum
 
     from iamsim.diagnostics import Diagnostic
     from iamsim.env.types import Environment
@@ -178,6 +179,29 @@ def technique_remarks(file: str | None, loud: Loud) -> bool:
     if broken:
         say("note: the techniques with a mistake were left out; the answer counts the others")
     return bool(broken)
+
+
+def or_json(form: StrEnum, run: Callable[[], int]) -> int:
+    """What `run` returns; its errors are also printed as JSON where that is the form."""
+    try:
+        return run()
+    except (InputError, QueryError) as error:
+        if form == "json":
+            from iamsim.report.json import error_json, json_line
+
+            sys.stdout.write(json_line(error_json(error)) + "\n")
+        raise
+
+
+def unknown_status(wanted: OnUnknown | None) -> Status:
+    """The status for an answer that is not known."""
+    match wanted:
+        case OnUnknown.PASS:
+            return Status.AS_EXPECTED
+        case OnUnknown.FAIL:
+            return Status.NOT_EXPECTED
+        case None:
+            return Status.UNKNOWN
 
 
 def guarded(run: Callable[[], int]) -> int:

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from iamsim.cli.options import Format, Missing, Via, given_keys, snapshots
-from iamsim.cli.output import Loud, Status, environment, technique_remarks, unread, unread_notes, working
-from iamsim.errors import InputError, QueryError
+from iamsim.cli.output import Loud, Status, environment, or_json, technique_remarks, unread, unread_notes, working
+from iamsim.errors import QueryError
 from iamsim.findings import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from iamsim.env.types import Environment
     from iamsim.query.paths import Path
 
@@ -53,24 +51,12 @@ class EscalationsOptions:
 
 def paths_command(source: str, target: str | None, options: PathsOptions) -> int:
     """Lists the ways as they are found; 0 iff there is one, 1 if there is none, 3 if that is not known, 2 for bad input."""
-    return _or_json(options.format, lambda: _paths(source, target, options))
+    return or_json(options.format, lambda: _paths(source, target, options))
 
 
 def escalations_command(source: str | None, options: EscalationsOptions) -> int:
     """Lists what the principal can become, or for a pattern a table; 2 iff some input could not be read whole, else 0."""
-    return _or_json(options.format, lambda: _escalations(source, options))
-
-
-def _or_json(form: Format, run: Callable[[], int]) -> int:
-    """What `run` returns; its errors are also printed as JSON where that is the form."""
-    try:
-        return run()
-    except (InputError, QueryError) as error:
-        if form is Format.JSON:
-            from iamsim.report.json import error_json, json_line
-
-            sys.stdout.write(json_line(error_json(error)) + "\n")
-        raise
+    return or_json(options.format, lambda: _escalations(source, options))
 
 
 def _paths(source: str, target: str | None, options: PathsOptions) -> int:

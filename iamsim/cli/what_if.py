@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from iamsim.cli.check import rule_files
 from iamsim.cli.diff import DiffFormat, status_of
 from iamsim.cli.options import json_file, snapshots
-from iamsim.cli.output import Loud, Status, environment, remarks, unread, working
+from iamsim.cli.output import Loud, Status, environment, or_json, remarks, unread, working
 from iamsim.env.edit import Edit, EditKind
 from iamsim.errors import InputError, QueryError
 from iamsim.findings import printable
@@ -40,14 +40,7 @@ class Edits:
 
 def what_if_command(snapshot: list[str], edits: Edits, rules: list[str], options: DiffOptions) -> int:
     """Prints the diff and the rules that flip; 0 iff both are as expected, 1 if not, 3 if that is not known, 2 for bad input."""
-    try:
-        return _what_if(snapshot, edits, rules, options)
-    except (InputError, QueryError) as error:
-        if options.format is DiffFormat.JSON:
-            from iamsim.report.json import error_json, json_line
-
-            sys.stdout.write(json_line(error_json(error)) + "\n")
-        raise
+    return or_json(options.format, lambda: _what_if(snapshot, edits, rules, options))
 
 
 def _what_if(snapshot: list[str], edits: Edits, rules: list[str], options: DiffOptions) -> int:

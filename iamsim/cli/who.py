@@ -8,8 +8,19 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from iamsim.cli.options import Format, Missing, OnUnknown, Via, given_keys, json_file, snapshots
-from iamsim.cli.output import Loud, Status, environment, remarks, technique_remarks, unread, unread_notes, working
-from iamsim.errors import InputError, QueryError
+from iamsim.cli.output import (
+    Loud,
+    Status,
+    environment,
+    or_json,
+    remarks,
+    technique_remarks,
+    unknown_status,
+    unread,
+    unread_notes,
+    working,
+)
+from iamsim.errors import QueryError
 from iamsim.findings import printable
 
 if TYPE_CHECKING:
@@ -56,18 +67,6 @@ def who_can_command(action: str, resource: str, options: WhoOptions) -> int:
     else 0; 2 for bad input.
     """
     return or_json(options.format, lambda: _who_can(action, resource, options))
-
-
-def or_json(form: Format, run: Callable[[], int]) -> int:
-    """What `run` returns; its errors are also printed as JSON where that is the form."""
-    try:
-        return run()
-    except (InputError, QueryError) as error:
-        if form is Format.JSON:
-            from iamsim.report.json import error_json, json_line
-
-            sys.stdout.write(json_line(error_json(error)) + "\n")
-        raise
 
 
 def _arguments(options: WhoOptions) -> dict[str, Any]:
@@ -158,13 +157,7 @@ def _status(told: Any, options: WhoOptions) -> Status:
         return Status.AS_EXPECTED
     if told.can:
         return Status.NOT_EXPECTED
-    match options.unknown:
-        case OnUnknown.PASS:
-            return Status.AS_EXPECTED
-        case OnUnknown.FAIL:
-            return Status.NOT_EXPECTED
-        case None:
-            return Status.UNKNOWN
+    return unknown_status(options.unknown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

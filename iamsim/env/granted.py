@@ -1,4 +1,4 @@
-"""Of which actions some Allow statement of a set of policies speaks."""
+"""Of which actions statements speak, and the Allow statements of a set of policies."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def granted_actions(policies: Iterable[Policy | MissingPolicy | None]) -> int:
         seen.add(id(policy.statements))
         for statement in policy.statements:
             if statement.effect is not Effect.DENY:
-                bits |= _bits(statement, every)
+                bits |= statement_bits(statement)
     return bits
 
 
@@ -43,9 +43,11 @@ def has_action(bits: int, action: str) -> bool:
     return at == len(names) or names[at] != action or bool(bits >> at & 1)
 
 
-def _bits(statement: Statement, every: int) -> int:
-    from iamsim.aws.universe import bits_of
+def statement_bits(statement: Statement) -> int:
+    """The known actions of which a statement speaks, or may speak, as a set of `aws.universe`."""
+    from iamsim.aws.universe import bits_of, universe
 
+    every = universe().all
     if statement.malformed is not None or statement.action is None:
         return every
     bits = 0

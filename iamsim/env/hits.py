@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from iamsim.diagnostics import Origin
 from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
+from iamsim.ir.conditions import conditions_term
 from iamsim.ir.decide import Hit, ResourceSide, Side
-from iamsim.ir.lower import action_term, conditions_term, resource_term
+from iamsim.ir.lower import action_term, resource_term
 from iamsim.ir.principals import Classes, match_principal, unknown
 from iamsim.ir.reduce import reduce
 from iamsim.ir.term import FALSE, TRUE, Label, LabelKind, Opaque, all_of, any_of, malformed, variables

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from iamsim.aws.services import BUILT_IN_PROVIDERS, KMS_CROSS_ACCOUNT, refusals, refusals_of, refused_across
+from iamsim.aws.refusals import refusals, refusals_of, refused_across
+from iamsim.aws.services import BUILT_IN_PROVIDERS, KMS_CROSS_ACCOUNT
 from iamsim.env.public import public
 from iamsim.env.types import MissingPolicy
 from iamsim.ir.decide import Hit
@@ -18,7 +19,7 @@ from iamsim.model.pattern import Literal, Star, join, plain, tokenize
 from iamsim.model.policy import Effect, PrincipalEntry, PrincipalMatch
 
 if TYPE_CHECKING:
-    from iamsim.aws.services import RefusalRow
+    from iamsim.aws.refusals import RefusalRow
     from iamsim.env.facts import Facts
     from iamsim.env.types import Environment, KmsGrant, Provider, Resource
     from iamsim.ir.bindings import Lookup

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from iamsim.aws.services import REFUSALS
+from iamsim.aws.refusals import REFUSALS
 from iamsim.env.changes import Kind, changed
 from iamsim.env.memo import once
 from iamsim.graph.dominated import same_ceilings

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.amend import Amendment, Lack, amended
+from iamsim.graph.calls import call_checks
 from iamsim.graph.derive import depths
-from iamsim.graph.firing import ONE, attempt, outcome_of
-from iamsim.graph.firing import _call as call_checks
+from iamsim.graph.firing import attempt, outcome_of
 from iamsim.graph.hops import hop_technique
 from iamsim.graph.lacking import NONE, lacking, meet, spoken
 from iamsim.graph.moves import TAKEOVERS, may_do, plausible, techniques_of
@@ -24,7 +24,7 @@ from iamsim.graph.reach import fires_within_reach, within_reach
 from iamsim.graph.search import doors
 from iamsim.graph.sources import filled
 from iamsim.graph.state import OUTSIDER, START, later
-from iamsim.graph.takeover import _governing as governing
+from iamsim.graph.takeover import governing
 from iamsim.graph.trusts import roles_for
 from iamsim.graph.world import Node, caller_in, relevant, worlds
 from iamsim.ir.bounds import may
@@ -287,7 +287,7 @@ def _lacks(
     soft: Amendments = NONE
     for call in variant.calls:
         for resource in call.resources:
-            made = call_checks(search, node, technique, call, resource, bound, (env,), ONE, "1|", "", 1)
+            made = call_checks(search, node, technique, call, resource, bound, (env,))
             mends = lacking(made.checks[0], _named(closure, node, resource, bound))
             if may(made.term(0)) is not FALSE:
                 held, soft = held + 1, soft | mends

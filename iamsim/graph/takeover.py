@@ -29,7 +29,7 @@ def takeovers(closure: Closure, target: Target) -> Iterator[Firing]:
     search = closure.search
     for technique in techniques_of(search, TAKEOVERS):
         name = next((r for c in technique.variants[0].calls for r in c.resources if r.startswith("$owned-")), None)
-        arn = _governing(search, target, name.removeprefix("$owned-")) if name is not None else None
+        arn = governing(search, target, name.removeprefix("$owned-")) if name is not None else None
         if arn is None or name is None:
             continue
         asked = _asked(technique.outcome.all("actions"), search.action)
@@ -85,7 +85,7 @@ def _change(outcome: str, gains: str, actions: tuple[str, ...], arn: str) -> Cha
     return Change(Kind.UNGUARDED if gains.startswith("whatever identity policies") else Kind.RESOURCE, arn)
 
 
-def _governing(search: Search, target: Target, kind: str) -> str | None:
+def governing(search: Search, target: Target, kind: str) -> str | None:
     """The ARN of the resource of type `kind` whose policy governs the target, or None."""
     template = search.catalogue.resource_types.get(kind)
     if template is None:

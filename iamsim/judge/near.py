@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from iamsim.env.hits import principal_classes, slice_policy
 from iamsim.env.types import MissingPolicy
 from iamsim.ir.bounds import may
-from iamsim.ir.lower import condition_term, resource_term
+from iamsim.ir.conditions import condition_term
+from iamsim.ir.lower import resource_term
 from iamsim.ir.reduce import reduce
 from iamsim.ir.term import FALSE
 from iamsim.judge.problem import policies_of

@@ -15,8 +15,8 @@ from iamsim.env.memo import once
 from iamsim.env.resource_policy import holder_of, provider_at, restricts
 from iamsim.env.types import MissingPolicy
 from iamsim.ir.bindings import Alias, Ambivalent, Cases, Known, Prefixed, Unknowable
+from iamsim.ir.conditions import condition_term
 from iamsim.ir.evaluate import evaluate
-from iamsim.ir.lower import condition_term
 from iamsim.ir.term import variables
 from iamsim.judge.axioms import hint_of
 from iamsim.model.caller import CallerKind, Credentials

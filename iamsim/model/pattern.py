@@ -222,3 +222,14 @@ def _star(ends: set[int], text: str, *, field_only: bool) -> set[int]:
             stop = text.find(":", e)
             out.update(range(e, (len(text) if stop < 0 else stop) + 1))
     return out
+
+
+def single_characters(pattern: Pattern) -> list[Part]:
+    """The parts of the pattern, each literal as one part a character."""
+    out: list[Part] = []
+    for p in pattern.parts:
+        if isinstance(p, Literal):
+            out.extend(Literal(c) for c in p.text)
+        else:
+            out.append(p)
+    return out

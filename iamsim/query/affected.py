@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from iamsim.aws.universe import bits_of, universe
 from iamsim.env.facts import place
-from iamsim.env.granted import granted_actions
+from iamsim.env.granted import granted_actions, statement_bits
 from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
 from iamsim.judge.callers import caller_of
 from iamsim.model.caller import Caller, CallerKind
 from iamsim.model.pattern import Pattern
-from iamsim.model.policy import Malformed, Policy
+from iamsim.model.policy import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -211,19 +211,6 @@ def _said(policies: Iterable[Attached]) -> Iterator[tuple[Any, Any]]:
         else:
             for statement in policy.statements:
                 yield statement, policy.variables
-
-
-def statement_bits(statement: Statement) -> int:
-    """The known actions of which a statement speaks, or may speak."""
-    every = universe().all
-    if statement.malformed is not None or statement.action is None:
-        return every
-    bits = 0
-    for p in statement.action.patterns:
-        if isinstance(p, Malformed):
-            return every
-        bits |= bits_of(p.text.lower()) if p.text != "*" else every
-    return every & ~bits if statement.action.negated else bits
 
 
 def _ceilings(before: Environment, after: Environment, account: str) -> tuple[int, int]:

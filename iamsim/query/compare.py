@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from iamsim.aws.actions import action_info
 from iamsim.aws.universe import Universe, bits_of, shape_groups, universe
 from iamsim.ir.bounds import must, reasons
+from iamsim.ir.conditions import conditions_term
 from iamsim.ir.evaluate import evaluate
-from iamsim.ir.lower import RESOURCE, action_term, conditions_term, resource_term
+from iamsim.ir.lower import RESOURCE, action_term, resource_term
 from iamsim.ir.term import (
     FALSE,
     TRUE,

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from iamsim.aws.actions import resource_arn_patterns
 from iamsim.aws.keys import key_row
-from iamsim.aws.services import CALLS, KMS_CROSS_ACCOUNT, REFUSALS
+from iamsim.aws.refusals import REFUSALS
+from iamsim.aws.services import CALLS, KMS_CROSS_ACCOUNT
 from iamsim.aws.universe import universe
+from iamsim.env.granted import statement_bits
 from iamsim.env.memo import once
 from iamsim.judge.candidates import targets
 from iamsim.model.pattern import Pattern
-from iamsim.query.affected import bit_indices, documents_of, statement_bits
+from iamsim.query.affected import bit_indices, documents_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

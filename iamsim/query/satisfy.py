@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from iamsim.ir.bounds import may, must
-from iamsim.ir.lower import condition_term, resource_term
+from iamsim.ir.conditions import condition_term
+from iamsim.ir.lower import resource_term
 from iamsim.ir.term import FALSE, TRUE, Term, all_of, has_opaque, strip, variables
 from iamsim.judge.axioms import hint_of, shapes
 from iamsim.smt.types import Limits, Sat, Unsat

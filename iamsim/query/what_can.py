@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from iamsim.aws.actions import action_info, fits, resource_arn_patterns
-from iamsim.aws.services import TRUST_ACTIONS, refusals_of
+from iamsim.aws.refusals import refusals_of
+from iamsim.aws.services import TRUST_ACTIONS
 from iamsim.aws.shapes import globs_meet
 from iamsim.aws.universe import bits_of, universe
 from iamsim.env.facts import entities

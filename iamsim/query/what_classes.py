@@ -8,26 +8,26 @@ from typing import TYPE_CHECKING
 
 from iamsim.aws.actions import action_info, resource_arn_patterns
 from iamsim.aws.keys import key_row
+from iamsim.aws.refusals import REFUSALS
 from iamsim.aws.resource_policies import RESOURCE_POLICIES, region_of
 from iamsim.aws.services import (
     CALLS,
     KMS_CROSS_ACCOUNT,
     ORGANIZATION_WIDE,
-    REFUSALS,
     S3_POLICY_ACTIONS,
     TRUST_ACTIONS,
     Effect,
     call_row,
 )
 from iamsim.aws.universe import bits_of, universe
+from iamsim.env.granted import statement_bits
 from iamsim.env.types import MissingPolicy
-from iamsim.model.policy import Malformed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from iamsim.model.caller import Caller
-    from iamsim.model.policy import Policy, Statement
+    from iamsim.model.policy import Policy
 
 _OWN = ("iam:passrole", "kms:retiregrant", "logs:createlogstream")
 _OWN_PREFIXES = (*TRUST_ACTIONS, "elasticfilesystem:client", "elasticloadbalancing:")
@@ -86,21 +86,8 @@ def _choices(policies: Iterable[Policy | MissingPolicy | None]) -> list[int]:
             continue
         seen.add(id(policy.statements))
         for statement in policy.statements:
-            out[actions_of(statement)] = None
+            out[statement_bits(statement)] = None
     return list(out)
-
-
-def actions_of(statement: Statement) -> int:
-    """The known actions of which a statement speaks; all of them where that cannot be read."""
-    every = universe().all
-    if statement.action is None or statement.malformed is not None:
-        return every
-    bits = 0
-    for p in statement.action.patterns:
-        if isinstance(p, Malformed):
-            return every
-        bits |= every if p.text == "*" else bits_of(p.text.lower())
-    return every & ~bits if statement.action.negated else bits
 
 
 def _traits(action: str, caller: Caller, keys: tuple[str, ...]) -> object:

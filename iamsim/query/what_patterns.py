@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from iamsim.aws.universe import universe
+from iamsim.env.granted import statement_bits
 from iamsim.env.types import MissingPolicy
 from iamsim.ir.bindings import Known
 from iamsim.model.arn import parse_arn
 from iamsim.model.pattern import AnyChar, Literal, Pattern, Star, Variable
 from iamsim.model.policy import Effect
-from iamsim.query.what_classes import actions_of, free_actions
+from iamsim.query.what_classes import free_actions
 
 if TYPE_CHECKING:
     from iamsim.ir.bindings import Lookup
@@ -34,7 +35,7 @@ def patterns_of(caller: Caller, own: dict[str, Any], lookup: Lookup, *, root: bo
             plain = s.resource is not None and not s.resource.negated and s.malformed is None
             for p in s.resource.patterns if plain and s.resource is not None else ("*",):
                 text = _text(p, lookup) if isinstance(p, Pattern) else "*"
-                found[text] = found.get(text, 0) | actions_of(s)
+                found[text] = found.get(text, 0) | statement_bits(s)
     return tuple((bits, text) for text, bits in sorted(found.items()) if bits)
 
 

@@ -10,7 +10,7 @@ from iamsim.ir.term import TRUE
 from iamsim.report.conditions import condition_text
 from iamsim.report.json import SCHEMA
 from iamsim.report.lines import Line, Span, Style, line
-from iamsim.report.reasons import explain
+from iamsim.report.numbered import Numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from iamsim.query.what_can import What
 
 _TEXT = 2000
-_CONDITION = 600
 _ACTIONS = 8
 _BUT = 4
 _INDENT = 15
@@ -31,8 +30,7 @@ class Listed:
 
     verbose: bool = False
     service: str = ""
-    conditions: dict[str, int] = field(default_factory=dict)
-    reasons: dict[str, int] = field(default_factory=dict)
+    numbered: Numbered = field(default_factory=Numbered)
     rows: int = 0
 
 
@@ -50,8 +48,8 @@ def what_lines(row: What, listed: Listed) -> Iterator[Line]:
     more = f" and {len(names) - len(shown)} more (-v shows all)" if len(shown) < len(names) else ""
     mark = row.verdict.upper()
     known = condition_text(row.condition) if row.verdict == "conditional" and row.condition is not TRUE else ""
-    number = listed.conditions.get(known, 0)
-    old = [str(listed.reasons[r]) for r in row.reasons if r in listed.reasons]
+    number = listed.numbered.conditions.get(known, 0)
+    old = listed.numbered.known_reasons(row.reasons)
     end = f", under condition {number}" if number else f", reason {', '.join(old)}" if old else ""
     spans = (
         Span(mark, _STYLES[row.verdict]),
@@ -59,15 +57,7 @@ def what_lines(row: What, listed: Listed) -> Iterator[Line]:
         Span(f" on {printable(row.resource, _TEXT)}{end}"),
     )
     yield Line(spans, indent=2, hang=_INDENT - 2)
-    if known and not number:
-        listed.conditions[known] = len(listed.conditions) + 1
-        text = known if listed.verbose or len(known) <= _CONDITION else known[:_CONDITION] + " … (-v shows all)"
-        yield line(f"condition {len(listed.conditions)}: {text}", indent=_INDENT)
-    for code in row.reasons:
-        if code not in listed.reasons:
-            listed.reasons[code] = len(listed.reasons) + 1
-            sentence = printable(explain(code).sentence, _TEXT)
-            yield line(f"reason {listed.reasons[code]}, why it is not known: {sentence}", indent=_INDENT)
+    yield from listed.numbered.tell(known, row.reasons, verbose=listed.verbose, indent=_INDENT)
     yield from _but(row, listed)
 
 

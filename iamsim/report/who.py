@@ -11,6 +11,7 @@ from iamsim.judge.answer import Verdict
 from iamsim.report.conditions import condition_text
 from iamsim.report.json import SCHEMA, diagnostic_json
 from iamsim.report.lines import Line, Span, Style, line, plain_text
+from iamsim.report.numbered import Numbered
 from iamsim.report.reasons import explain
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from iamsim.query.who_can import Who
 
 _TEXT = 2000
-_CONDITION = 600
 _INDENT = 9
 _SHOWN = 10
 _STYLES = {Verdict.YES: Style.YES, Verdict.UNKNOWN: Style.UNKNOWN}
@@ -35,8 +35,7 @@ class Told:
 
     only: bool = False
     verbose: bool = False
-    conditions: dict[str, int] = field(default_factory=dict)
-    reasons: dict[str, int] = field(default_factory=dict)
+    numbered: Numbered = field(default_factory=Numbered)
     assumptions: dict[str, None] = field(default_factory=dict)
     can: int = 0
     unknown: int = 0
@@ -58,9 +57,9 @@ def row_lines(row: Who, told: Told, *, expected: bool = False) -> Iterator[Line]
         told.unknown += row.verdict is Verdict.UNKNOWN
     told.assumptions |= dict.fromkeys(row.assumptions)
     known = condition_of(row)
-    number = told.conditions.get(known, 0)
+    number = told.numbered.conditions.get(known, 0)
     more = f", under condition {number}" if number else ""
-    old = [str(told.reasons[code]) for code in row.reasons if code in told.reasons]
+    old = told.numbered.known_reasons(row.reasons)
     more += f", not known for {_plural(len(old), 'reason')} {', '.join(old)}" if old else ""
     more += ", as claimed" if expected else ""
     mark = row.verdict.value.upper()
@@ -68,15 +67,7 @@ def row_lines(row: Who, told: Told, *, expected: bool = False) -> Iterator[Line]
     yield Line((Span(mark, _STYLES[row.verdict]), Span(name, Style.HEAD), Span(more)), hang=_INDENT)
     if row.steps:
         yield line("by way of " + ", ".join(printable(s, _TEXT) for s in row.steps), indent=_INDENT)
-    if known and not number:
-        told.conditions[known] = len(told.conditions) + 1
-        shown = known if told.verbose or len(known) <= _CONDITION else known[:_CONDITION] + " … (-v shows all)"
-        yield line(f"condition {len(told.conditions)}: {shown}", indent=_INDENT)
-    for code in row.reasons:
-        if code not in told.reasons:
-            told.reasons[code] = len(told.reasons) + 1
-            sentence = printable(explain(code).sentence, _TEXT)
-            yield line(f"reason {told.reasons[code]}, why it is not known: {sentence}", indent=_INDENT)
+    yield from told.numbered.tell(known, row.reasons, verbose=told.verbose, indent=_INDENT)
 
 
 def condition_of(row: Who) -> str:
@@ -101,7 +92,7 @@ def end_lines(told: Told) -> Iterator[Line]:
     else:
         unknown = f"; of {_count(told.unknown, 'caller')} it is not known" if told.unknown else ""
         yield line(f"{_count(told.can, 'caller') if told.can else 'nobody'} can{unknown}", style=Style.HEAD)
-    remedies = dict.fromkeys(explain(code).remedy for code in told.reasons)
+    remedies = dict.fromkeys(explain(code).remedy for code in told.numbered.reasons)
     yield from _listed("to decide it", list(remedies), told.verbose)
     yield from _listed("assumed", sorted(told.assumptions), told.verbose)
 

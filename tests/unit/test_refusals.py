@@ -7,7 +7,7 @@ from check_envs import ACCOUNT, OTHER, allow, environment, lets, policy, role, u
 
 from iamsim import can
 from iamsim.aws.actions import expand, fits
-from iamsim.aws.services import REFUSALS
+from iamsim.aws.refusals import REFUSALS
 
 LINKED = f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/es.amazonaws.com/AWSServiceRoleForES"
 ON_LINKED = [a for a in (*expand("iam:*"), *expand("sts:*")) if fits(a, LINKED)]
@@ -15,6 +15,7 @@ EXAMPLES = {
     "refuse-aws-managed-policy": "arn:aws:iam::aws:policy/ReadOnlyAccess",
     "refuse-aws-reserved-role": f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_a",
     "refuse-service-linked-role": LINKED,
+    "refuse-service-linked-path": LINKED,
     "refuse-assume-service-linked-role": LINKED,
     "refuse-kms-aws-alias": f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/aws/s3",
     "unknown-s3-access-point": f"arn:aws:s3:us-east-1:{ACCOUNT}:accesspoint/a/object/k",

@@ -123,6 +123,12 @@ def test_examples_shrink_to_what_matters():
     assert all(p.policies == () and p.boundary is None for p in env.principals.values())
 
 
+def run(code, root):
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
 def test_a_failing_example_prints_its_input_files(pytestconfig):
     code = (
         "from hypothesis import Phase, given, settings\n"
@@ -132,26 +138,12 @@ def test_a_failing_example_prints_its_input_files(pytestconfig):
         "def test(env):\n    assert not env.principals\n"
         "test()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=pytestconfig.rootpath,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run(code, pytestconfig.rootpath)
     assert done.returncode == 1
     assert f'input files: {{"{ACCOUNTS[0]}.json"' in done.stderr
 
 
 def test_without_hypothesis_the_remedy_is_said(pytestconfig):
     code = "import sys; sys.modules['hypothesis'] = None\nimport iamsim.strategies"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=pytestconfig.rootpath,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run(code, pytestconfig.rootpath)
     assert done.stderr.splitlines()[-1] == "ImportError: iamsim.strategies needs hypothesis: install `iamsim[test]`"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pages import read_page, rule_pages
 
-from iamsim.aws import keys, limits, operators, resource_policies, services
+from iamsim.aws import keys, limits, operators, refusals, resource_policies, services
 from iamsim.findings import _ROWS, FINDINGS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,7 +21,7 @@ TABLES = {
     "keys": [(r.name.lower(), r.source) for r in keys.ROWS],
     "limits": [(r.id, r.source) for r in limits.ROWS],
     "calls": [(r.id, r.source) for r in services.CALLS],
-    "refusals": [(r.id, r.source) for r in services.REFUSALS],
+    "refusals": [(r.id, r.source) for r in refusals.REFUSALS],
     "notes": [(r.service, r.source) for r in services.NOTES],
     "resource policies": [((r.service, r.actions), r.source) for r in resource_policies.RESOURCE_POLICIES],
     "resource account": [(r.action.lower(), r.source) for r in resource_policies.RESOURCE_ACCOUNT_EXCEPTIONS],

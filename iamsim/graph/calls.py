@@ -1,0 +1,228 @@
+"""The calls of a technique, each as a check of one request, with what is demanded of it besides the permission."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from iamsim.env.applicable import NO_DOCUMENTS
+from iamsim.env.facts import Facts
+from iamsim.env.memo import once
+from iamsim.env.resource_policy import owner_of
+from iamsim.graph.given import given_for, when_for
+from iamsim.graph.hops import session_facts
+from iamsim.graph.sources import filled
+from iamsim.graph.world import caller_in
+from iamsim.ir.lower import RESOURCE
+from iamsim.ir.reduce import reduce
+from iamsim.ir.term import TRUE, Like, Present, Term, all_of, any_of, implies, not_, some, variables
+from iamsim.judge.candidates import shape_of
+from iamsim.judge.check import Check, check_of
+from iamsim.model.pattern import Pattern, Variable, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from iamsim.aws.escalations import Call, Technique
+    from iamsim.env.types import Environment
+    from iamsim.graph.sessions import Session
+    from iamsim.graph.world import Node, Search
+
+# The name that stands for one of the values of a key, whatever the others are.
+_AMONG = "$operation"
+
+
+@dataclass(frozen=True, slots=True)
+class CallChecks:
+    """A call on one resource: its check in each environment that the attacker may choose, and what is demanded besides.
+
+    Calls of one `request` are made in one of these environments, the same for all.
+    """
+
+    action: str
+    resource: str
+    request: int
+    checks: tuple[Check, ...]
+    demanded: Term
+
+    def term(self, choice: int) -> Term:
+        """When the call is allowed in one of the environments."""
+        return all_of((self.checks[choice].authorization.allowed, self.demanded))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a call stands in an attempt: `hop` and `part` tell its variables from those of others, `request` says with
+    which others it is made in one environment, `session` by which session, None for any that the node stands for.
+    """
+
+    hop: str = "1|"
+    part: str = ""
+    request: int = 1
+    session: Session | None = None
+
+
+ALONE = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A call on one resource, or on one that `target`, a `$name`, leaves open, with the condition keys that are `fixed`.
+
+    `hop` and `part` are those of its place.
+    """
+
+    action: str
+    target: str
+    fixed: tuple[tuple[str, tuple[str, ...]], ...]
+    hop: str = ALONE.hop
+    part: str = ALONE.part
+
+
+def call_checks(
+    search: Search,
+    node: Node,
+    technique: Technique,
+    call: Call,
+    resource: str,
+    bound: Mapping[str, str],
+    among: tuple[Environment, ...],
+    place: Place = ALONE,
+) -> CallChecks:
+    """A call of the technique on one of its resources, in each of the environments `among`."""
+    fixed = tuple(sorted(_fixed(technique, call, resource, bound, among[0]).items()))
+    wanted = Wanted(call.action, bound.get(resource, resource), fixed, place.hop, place.part)
+    checks = tuple(check_in(search, env, node, wanted, place.session) for env in among)
+    demanded = _demanded(search, node, technique, call, bound, checks)
+    return CallChecks(call.action, wanted.target, place.request, checks, demanded)
+
+
+def _demanded(
+    search: Search, node: Node, technique: Technique, call: Call, bound: Mapping[str, str], checks: tuple[Check, ...]
+) -> Term:
+    """What must hold besides the permission for the call, which `checks` decide in each environment."""
+    first = checks[0]
+    demanded: list[Term] = []
+    if first.facts.resource is None:
+        demanded.append(_domain(search, node, first))
+    when = when_for(search.ask.when, search.action, search.start, first=_starts(search, node), last=False)
+    if when is not TRUE:
+        demanded.append(reduce(when, first.lookup))
+    demanded += _shared(technique, call, bound, first)
+    demanded += _associated(technique, call, checks)
+    return all_of(demanded)
+
+
+def _shared(technique: Technique, call: Call, bound: Mapping[str, str], check: Check) -> Iterator[Term]:
+    """Keys that hold the ARN of a free resource, which is the one that other calls are made on, and keys that hold a value
+    among others.
+    """
+    for key, value in call.context:
+        if value == _AMONG and bound.get(value):
+            yield reduce(some(key, Like(key, plain(bound[value]))), check.lookup)
+        elif value.startswith("$") and value not in bound and _is_free(technique, value):
+            names = Variable(f"{value}|{RESOURCE}")
+            yield implies(Present(f"{check.facts.hop}{key}"), Like(f"{check.facts.hop}{key}", Pattern("", (names,))))
+
+
+def _associated(technique: Technique, call: Call, checks: tuple[Check, ...]) -> Iterator[Term]:
+    """The resource with which a role is associated, where that is read: one of the service to which it is passed.
+
+    Source: IAM User Guide, "Available keys for IAM", iam:AssociatedResourceArn.
+    """
+    if call.action.lower() != "iam:passrole":
+        return
+    key = "iam:associatedresourcearn"
+    if not any(f"{c.facts.hop}{key}" in variables(c.authorization.allowed) for c in checks):
+        return
+    passed = technique.passed_to.removesuffix(".amazonaws.com").rpartition(".")[2] if technique.passed_to else ""
+    called = {c.action.partition(":")[0].lower() for v in technique.variants for c in v.calls} - {"iam", "sts"}
+    services = sorted(called | {passed} - {""})
+    of_service = any_of(Like(key, shape_of(f"arn:*:{s}:*:*:*")) for s in services)
+    yield reduce(implies(Present(key), of_service), checks[0].lookup)
+
+
+def _is_free(technique: Technique, name: str) -> bool:
+    return any(name in c.resources for v in technique.variants for c in v.calls)
+
+
+def _starts(search: Search, node: Node) -> bool:
+    return node.caller is search.start
+
+
+def check_in(search: Search, env: Environment, node: Node, wanted: Wanted, session: Session | None = None) -> Check:
+    """The check of a call by the node, or by one session of it; made once where it does not hang on the question."""
+    ask, starts = search.ask, _starts(search, node)
+    given = given_for(ask.given, search.action, search.start, first=starts, last=False)
+    if session is not None or (starts and (ask.given or ask.documents != NO_DOCUMENTS)):
+        return _made_check(search, env, node, wanted, given, session)
+    key = ("check", node.caller, node.made, ask.missing, ask.ever, tuple(sorted(given.items())), wanted)
+    return once(env.memo, key, _made_check, search, env, node, wanted, given, None)
+
+
+def _made_check(
+    search: Search,
+    env: Environment,
+    node: Node,
+    wanted: Wanted,
+    given: Mapping[str, tuple[str, ...]],
+    session: Session | None,
+) -> Check:
+    ask, caller, target = search.ask, caller_in(search.env, env, node.caller), wanted.target
+    symbolic = target.startswith("$")
+    facts = Facts(
+        env=env,
+        caller=caller if session is None else caller_in(search.env, env, session.caller),
+        action=wanted.action.lower(),
+        resource=None if symbolic else target,
+        owner=caller.account if symbolic or target == "*" else owner_of(env, target, caller.account),
+        given={**given, **dict(wanted.fixed)},
+        ever=ask.ever,
+        missing=ask.missing,
+        hop=wanted.hop,
+        part=wanted.part,
+        resource_var=f"{target}|{RESOURCE}" if symbolic else None,
+        **(session_facts(session) if session is not None else {"on_path": node.made}),
+    )
+    if facts.owner is None:
+        facts = replace(facts, owner=caller.account)
+    return check_of(facts, ask.documents if _starts(search, node) and not node.made else NO_DOCUMENTS)
+
+
+def _domain(search: Search, node: Node, check: Check) -> Term:
+    """What the ARN of a free resource looks like: of its type, in the caller's account where the type names one."""
+    name = check.facts.resource_name.partition("|")[0]
+    kind = name[1:].partition("-")[2]
+    known = search.catalogue.resource_types.get(name[1:]) or search.catalogue.resource_types.get(kind)
+    template = known or "arn:${Partition}:*:${Region}:${Account}:*"
+    wanted = Like(RESOURCE, shape_of(filled(template, node.caller.partition, node.caller.account or "*")))
+    nowhere = not_(Like(RESOURCE, shape_of("arn:*:*::*:*"))) if known is not None and "${Region}" in known else TRUE
+    return reduce(all_of((wanted, nowhere)), check.lookup)
+
+
+def _fixed(
+    technique: Technique, call: Call, resource: str, bound: Mapping[str, str], env: Environment
+) -> dict[str, tuple[str, ...]]:
+    """The condition keys that the technique fixes in one call."""
+    out: dict[str, tuple[str, ...]] = {}
+    if call.action.lower() == "iam:passrole" and technique.passed_to and resource == "$target-role":
+        out["iam:passedtoservice"] = (technique.passed_to,)
+    for named, value in call.context:
+        key = named.replace("${key}", bound.get("$key", "").lower())
+        if value == "$current-boundary":
+            principal = env.principals.get(bound.get(resource, ""))
+            arn = principal.boundary.arn if principal is not None and principal.boundary is not None else None
+            out[key] = (arn,) if arn else ()
+        elif value.startswith("$"):
+            if value in bound and value != _AMONG:
+                out[key] = (bound[value],) if bound[value] else ()
+        else:
+            out[key] = (value,) if value else ()
+    return out
+
+
+def told_keys(
+    technique: Technique, call: Call, resource: str, env: Environment
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The keys that the technique fixes to a value, whatever its names are bound to."""
+    return tuple(sorted((k, v) for k, v in _fixed(technique, call, resource, {}, env).items() if v))
