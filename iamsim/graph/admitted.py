@@ -16,7 +16,7 @@ from iamsim.graph.ruled import ruled, ruler_of
 from iamsim.graph.sessions import possible
 from iamsim.graph.state import ASSUME, OUTSIDE, OUTSIDER, Closure, account_of, loaded
 from iamsim.graph.wants import worthwhile
-from iamsim.graph.world import Node, caller_in, own_creation, relevant, worlds
+from iamsim.graph.world import Node, caller_in, own_creation, worlds
 from iamsim.ir.term import FALSE, TRUE
 from iamsim.judge.candidates import Target
 from iamsim.judge.check import check_of
@@ -34,17 +34,14 @@ if TYPE_CHECKING:
 def admitted(closure: Closure) -> Iterator[Firing]:
     """Roles whose trust policy or tags were changed, assumed by whichever node may."""
     search = closure.search
-    about = sorted(
-        {c.who for c in closure.changes if c.kind in (Kind.TRUST, Kind.TAGS, Kind.CREATED) and ":role/" in c.who}
-    )
-    for role in about:
+    for role in sorted(closure.known.opened):
         if role in closure.nodes and any(f.technique == ASSUME for f in closure.how[role]):
             continue
         if role in closure.nodes and not closure.every and not worthwhile(closure, role):
             continue
         for name, node in _callers(closure):
             arn = node.caller.arn or ""
-            changes = relevant(search.env, closure.changes, (arn, role))
+            changes = closure.relevant(arn, role)
             if name == OUTSIDER:
                 if not any(c.who == role and c.kind in (Kind.TRUST, Kind.CREATED) for c in changes) or any(
                     f.sure for f in closure.how.get(role, ())
@@ -118,7 +115,7 @@ def _entering(closure: Closure, node: Node) -> frozenset[Change] | None:
     if search.ask.given or search.ask.when is not TRUE:
         return None
     arn = node.caller.arn or ""
-    own = relevant(search.env, closure.changes, (arn,))
+    own = closure.relevant(arn)
     least = own_creation(own, (arn,))
     tries = (least, *(least | {c} for c in sorted(own - least)), *((own,) if len(own) > len(least) + 1 else ()))
     found: frozenset[Change] | None = next((some for some in tries if _enters(search, node, some)), None)

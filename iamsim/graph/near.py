@@ -26,7 +26,7 @@ from iamsim.graph.sources import filled
 from iamsim.graph.state import OUTSIDER, START, later
 from iamsim.graph.takeover import governing
 from iamsim.graph.trusts import roles_for
-from iamsim.graph.world import Node, caller_in, relevant, worlds
+from iamsim.graph.world import Node, caller_in, worlds
 from iamsim.ir.bounds import may
 from iamsim.ir.term import FALSE
 from iamsim.judge.candidates import Target
@@ -101,7 +101,7 @@ def candidates(closure: Closure, targets: tuple[Target, ...], budget: Budget) ->
 def _world(closure: Closure, node: Node, *more: str) -> Environment:
     """The environment in which the node fares best: all changes that cost nothing are made."""
     focus = (node.caller.arn or "", *more)
-    return worlds(closure.search.env, relevant(closure.search.env, closure.changes, focus), focus)[0]
+    return worlds(closure.search.env, closure.relevant(*focus), focus)[0]
 
 
 def _all(node: Node, technique: str, found: Amendments, held: int, *, close: bool) -> Iterator[Candidate]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.graph.exact import verdict_of
 from iamsim.graph.goals import request_of
-from iamsim.graph.world import relevant, worlds
+from iamsim.graph.world import worlds
 from iamsim.ir.term import FALSE
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def refuted(closure: Closure, node: Node, targets: tuple[Target, ...]) -> tuple[
     for target in targets[:_TARGETS]:
         arn = node.caller.arn or ""
         about = (arn, target.resource) if target.resource and ":iam:" in target.resource else (arn,)
-        changes = relevant(closure.search.env, closure.changes, about)
+        changes = closure.relevant(*about)
         for env in worlds(closure.search.env, changes, about):
             found = request_of(closure, node, target, env)
             if found.term is not FALSE and verdict_of(closure, found.term, (found.check.facts,)) is not None:

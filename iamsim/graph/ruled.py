@@ -7,7 +7,7 @@ from iamsim.env.types import PrincipalKind
 from iamsim.graph.moves import fully
 from iamsim.graph.names import of_account
 from iamsim.graph.state import OUTSIDER, START, Closure, account_of, everyone_of
-from iamsim.graph.world import Node, relevant, subjects_of
+from iamsim.graph.world import Node, subjects_of
 
 
 def ruled(closure: Closure, node: Node) -> bool:
@@ -21,11 +21,11 @@ def ruler_of(closure: Closure, account: str | None) -> str | None:
     absorbed = closure.done.get(("absorbed", account))
     if isinstance(absorbed, str) and absorbed:
         return absorbed
-    key, size = ("ruler", account), (len(closure.nodes), len(closure.changes))
+    key, seen = ("ruler", account), closure.known.seen.get(account, 0)
     known = closure.done.get(key)
-    if known is None or (known[0] is None and known[1] != size):  # type: ignore[index]
-        mine = (k for k, n in closure.nodes.items() if n.caller.account == account and n.full and is_free(closure, n))
-        known = closure.done[key] = (next(mine, None), size)
+    if known is None or (known[0] is None and known[1] != seen):  # type: ignore[index]
+        mine = ((k, closure.nodes[k]) for k in closure.known.of_account.get(account, ()))
+        known = closure.done[key] = (next((k for k, n in mine if n.full and is_free(closure, n)), None), seen)
     return known[0]  # type: ignore[index,no-any-return]
 
 
@@ -34,20 +34,20 @@ def is_free(closure: Closure, node: Node) -> bool:
     if node.name == START and closure.bound:
         return False
     arn = node.caller.arn or ""
-    made = any(c.kind is Kind.CREATED and c.who == arn and fully(c) for c in closure.changes)
+    made = any(c.kind is Kind.CREATED and fully(c) for c in closure.known.by_who.get(arn, ()))
     return node.name != OUTSIDER and (made or closure.free(arn))
 
 
 def not_held(closure: Closure, account: str | None) -> frozenset[str]:
     """The users and roles of an account that are not controlled, those aside that nobody may change."""
     env = closure.search.env
-    key = ("not-held", account)
+    key, mine = ("not-held", account), closure.known.of_account.get(account, ())
     known = closure.done.get(key)
-    if known is None or known[0] != len(closure.nodes):  # type: ignore[index]
-        held = {n.caller.arn for n in closure.nodes.values() if n.full}
+    if known is None or known[0] != len(mine):  # type: ignore[index]
+        held = {n.caller.arn for n in map(closure.nodes.__getitem__, mine) if n.full}
         every = (a for k in PrincipalKind for a in of_account(env, k, account))
         found = frozenset(a for a in every if a not in held and not env.principals[a].path.startswith(_FIXED))
-        known = closure.done[key] = (len(closure.nodes), found)
+        known = closure.done[key] = (len(mine), found)
     return known[1]  # type: ignore[index,no-any-return]
 
 
@@ -87,16 +87,19 @@ def left_open(closure: Closure) -> set[str]:
 
 def signature(closure: Closure, node: Node) -> frozenset[Change]:
     """The changes that bear on what the node may do by itself, worked out once for what is known."""
-    key, size = ("signature", node.name), (len(closure.nodes), len(closure.changes))
-    known = closure.done.get(key)
-    if known is None or known[0] != size:  # type: ignore[index]
-        known = closure.done[key] = (size, _bearing_on(closure, node))
-    return known[1]  # type: ignore[index,no-any-return]
+    known, arn, account = closure.known, node.caller.arn or "", node.caller.account
+    alone = ruled(closure, node) and not closure.every
+    key = ("signature", node.name)
+    stamp = (known.stamp(closure.search.env, arn), len(known.everywhere), -1 if alone else known.seen.get(account, 0))
+    made = closure.done.get(key)
+    if made is None or made[0] != stamp:  # type: ignore[index]
+        made = closure.done[key] = (stamp, _bearing_on(closure, node, alone=alone))
+    return made[1]  # type: ignore[index,no-any-return]
 
 
-def _bearing_on(closure: Closure, node: Node) -> frozenset[Change]:
-    mine = relevant(closure.search.env, closure.changes, (node.caller.arn or "",))
-    if ruled(closure, node) and not closure.every:
+def _bearing_on(closure: Closure, node: Node, *, alone: bool) -> frozenset[Change]:
+    mine = closure.relevant(node.caller.arn or "")
+    if alone:
         return mine
     about = everyone_of(closure.search.env, node.caller.account)
-    return mine | {c for c in closure.changes if c.who in about and c.kind in (Kind.TAGS, Kind.BOUNDARY)}
+    return mine | {c for c in closure.known.of_kind(Kind.TAGS, Kind.BOUNDARY) if c.who in about}

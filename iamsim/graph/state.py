@@ -9,6 +9,7 @@ from iamsim.env.applicable import NO_DOCUMENTS
 from iamsim.env.changes import Change, Kind, changed
 from iamsim.env.types import PrincipalKind
 from iamsim.graph.given import given_for, when_for
+from iamsim.graph.known import Known
 from iamsim.graph.names import of_account
 from iamsim.graph.unbound import unbound
 from iamsim.graph.world import OUTSIDE as OUTSIDE_ACCOUNT
@@ -18,6 +19,8 @@ from iamsim.judge.callers import caller_of
 from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from iamsim.env.types import Environment
     from iamsim.graph.moves import Firing
     from iamsim.judge.judge import Ask
@@ -63,47 +66,47 @@ class Closure:
     unsettled: set[str] = field(default_factory=set)
     done: dict[object, object] = field(default_factory=dict)
     late: bool = False
+    index: Known | None = None
+
+    @property
+    def known(self) -> Known:
+        """The facts by what they are about."""
+        found = self.index
+        if found is None or found.how is not self.how or found.nodes is not self.nodes:
+            found = self.index = Known(self.how, self.nodes)
+        if found.facts != len(self.how) or found.callers != len(self.nodes):
+            found.update()
+        return found
 
     @property
     def changes(self) -> frozenset[Change]:
         """All changes that can be made."""
-        known = self.done.get("changes")
-        if known is None or known[0] != len(self.how):  # type: ignore[index]
-            found = frozenset(f for f in self.how if isinstance(f, Change))
-            known = self.done["changes"] = (len(self.how), found)
-        return known[1]  # type: ignore[index,no-any-return]
+        return self.known.changes()
+
+    def relevant(self, *focus: str) -> frozenset[Change]:
+        """The changes that bear on checks about the principals `focus`."""
+        return self.known.relevant(self.search.env, focus)
 
     def follows(self, name: str) -> bool:
         """True iff what the node gives is followed here."""
         return name != OUTSIDER and (self.local is None or self.nodes[name].caller.account == self.local)
 
-    def held(self, account: str | None) -> frozenset[str]:
+    def held(self, account: str | None) -> Collection[str]:
         """The ARNs of the callers of an account that are controlled."""
-        return self._held()[0].get(account, frozenset())
+        return self.known.held.get(account, ())
 
     @property
     def held_anywhere(self) -> frozenset[str]:
         """The ARNs of all callers that are controlled."""
-        return self._held()[1]
-
-    def _held(self) -> tuple[dict[str | None, frozenset[str]], frozenset[str]]:
-        known = self.done.get("held")
-        if known is None or known[0] != len(self.nodes):  # type: ignore[index]
-            found: dict[str | None, set[str]] = {}
-            for node in self.nodes.values():
-                if node.caller.arn:
-                    found.setdefault(node.caller.account, set()).add(node.caller.arn)
-            every = frozenset[str]().union(*found.values())
-            known = self.done["held"] = (len(self.nodes), ({a: frozenset(v) for a, v in found.items()}, every))
-        return known[1]  # type: ignore[index,no-any-return]
+        return frozenset().union(*self.known.held.values())
 
     def free(self, arn: str) -> bool:
         """True iff nothing but SCPs, RCPs and resource policies keeps the user or role from doing whatever it likes."""
-        changes = self.changes
-        key = ("free", arn)
+        env = self.search.env
+        stamp, key = self.known.stamp(env, arn), ("free", arn)
         known = self.done.get(key)
-        if known is None or known[0] != len(changes):  # type: ignore[index]
-            known = self.done[key] = (len(changes), unbound(self.search.env, arn, changes))
+        if known is None or known[0] != stamp:  # type: ignore[index]
+            known = self.done[key] = (stamp, unbound(env, arn, self.known.own(env, arn)))
         return bool(known[1])  # type: ignore[index]
 
     @property
@@ -112,18 +115,20 @@ class Closure:
         ask = self.search.ask
         return bool(ask.given) or ask.when is not TRUE or ask.documents != NO_DOCUMENTS
 
+    def ruled_from_within(self, account: str | None) -> bool:
+        """Whether some node may do everything in the account, as far as it is for the account to say."""
+        known = self.known
+        key, seen = ("rulers", account), known.seen.get(account, 0)
+        made = self.done.get(key)
+        if made is None or made[0] != seen:  # type: ignore[index]
+            mine = ((k, self.nodes[k]) for k in known.of_account.get(account, ()) if account)
+            found = any(n.full and self.free(n.caller.arn or "") and not (k == START and self.bound) for k, n in mine)
+            made = self.done[key] = (seen, found)
+        return bool(made[1])  # type: ignore[index]
+
     def rulers(self) -> frozenset[str]:
         """The accounts in which some node may do everything, as far as it is for the account to say."""
-        key, size = "rulers", (len(self.nodes), len(self.changes))
-        known = self.done.get(key)
-        if known is None or known[0] != size:  # type: ignore[index]
-            found = (
-                n.caller.account
-                for k, n in self.nodes.items()
-                if n.full and n.caller.account and self.free(n.caller.arn or "") and not (k == START and self.bound)
-            )
-            known = self.done[key] = (size, frozenset(found))
-        return known[1]  # type: ignore[index,no-any-return]
+        return frozenset(a for a in self.known.of_account if a and self.ruled_from_within(a))
 
 
 def begin(search: Search, *, every: bool = False) -> Closure:
@@ -158,7 +163,7 @@ def loaded(closure: Closure, node: Node) -> bool:
     return (
         node.name == OUTSIDER
         or arn in closure.search.env.principals
-        or any(c.kind is Kind.CREATED and c.who == arn for c in closure.changes)
+        or any(c.kind is Kind.CREATED for c in closure.known.by_who.get(arn, ()))
     )
 
 

@@ -12,7 +12,7 @@ from iamsim.graph.moves import Firing, may_do, techniques_of
 from iamsim.graph.names import of_account
 from iamsim.graph.ruled import settled
 from iamsim.graph.wants import worthwhile
-from iamsim.graph.world import own_creation, relevant, worlds
+from iamsim.graph.world import own_creation, worlds
 from iamsim.ir.term import variables
 from iamsim.model.caller import CallerKind
 
@@ -45,7 +45,7 @@ def tag_firings(closure: Closure) -> Iterator[Firing]:
         ):
             continue
         own = node.caller.arn or ""
-        among = worlds(env, relevant(env, closure.changes, (own,)), (own,))
+        among = worlds(env, closure.relevant(own), (own,))
         able = frozenset[str]().union(*(may_do(closure.search, e, node) for e in among))
         for technique in techniques_of(closure.search, ("sets-tags",)):
             for number, variant in enumerate(technique.variants):
@@ -112,7 +112,7 @@ def _fewest(
     """The changes that must have been made before the tag can be set, none of them superfluous."""
     search = closure.search
     who = (node.caller.arn or "", *(v for v in bound.values() if ":" in v))
-    needs = relevant(search.env, closure.changes, who)
+    needs = closure.relevant(*who)
     own = own_creation(needs, who)
     for c in sorted(needs - own, reverse=True):
         less = attempt(search, node, technique, technique.variants[number], bound, needs - {c})

@@ -59,12 +59,10 @@ def takeovers(closure: Closure, target: Target) -> Iterator[Firing]:
 def _with_fewest(closure: Closure, fired: Firing, name: str) -> Firing:
     from dataclasses import replace
 
-    from iamsim.graph.world import relevant
-
     search, node = closure.search, closure.nodes[name]
     technique = search.catalogue.techniques.get(fired.technique) or search.catalogue.primitives[fired.technique]
     variant = technique.variants[fired.variant]
-    needs = relevant(search.env, closure.changes, (node.caller.arn or "",))
+    needs = closure.relevant(node.caller.arn or "")
     for change in sorted(needs, reverse=True):
         tried = attempt(search, node, technique, variant, dict(fired.bound), needs - {change})
         found = None if tried is None else outcome_of(search, tried)

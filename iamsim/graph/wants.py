@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 def wants(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
     """`_wanted`, worked out once for what is known."""
-    key, size = ("wanted", account), (len(closure.nodes), len(closure.changes), closure.late)
+    found = closure.known
+    gained = len(found.by_kind.get(Kind.GAINS, ()))
+    key, size = ("wanted", account), (found.seen.get(account, 0), gained, closure.late and len(closure.nodes))
     known = closure.done.get(key)
     if known is None or known[0] != size:  # type: ignore[index]
         known = closure.done[key] = (size, _wanted(closure, account))
@@ -35,27 +37,27 @@ def wants(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
 
 def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
     """What of an account may usefully be changed, by the field of the outcomes that name it."""
-    env, changes = closure.search.env, closure.changes
-    written = {c.who for c in changes if c.kind is Kind.WRITES}
-    lifted = {c.who for c in changes if c.kind is Kind.BOUNDARY and not c.what}
+    env, known = closure.search.env, closure.known
+    written = {c.who for c in known.of_kind(Kind.WRITES)}
+    lifted = {c.who for c in known.of_kind(Kind.BOUNDARY) if not c.what}
     tested = bool(texts_of(env, ("iam:permissionsboundary",)))
     controlled = sorted(a for a in closure.held(account) if a in env.principals)
-    created = {c.who for c in changes if c.kind is Kind.CREATED and account_of(c.who) == account}
+    created = {c.who for c in known.of_kind(Kind.CREATED) if account_of(c.who) == account}
     who: set[str] = set()
     groups: set[str] = set()
     policies: set[str] = set()
     users: set[str] = set()
-    rulers = closure.rulers()
+    within = closure.ruled_from_within(account)
     for arn in (*controlled, *sorted(created)):
         if closure.free(arn):
             continue
-        plain = account_of(arn) in rulers and not closure.every and arn not in closure.extra
+        plain = within and not closure.every and arn not in closure.extra
         if plain and not (closure.late and _special(closure, arn)):
             continue
         who.add(arn)
         principal = env.principals.get(arn)
         if principal is None:
-            made = next(c for c in changes if c.kind is Kind.CREATED and c.who == arn)
+            made = next(c for c in known.by_who[arn] if c.kind is Kind.CREATED)
             policies.update(p for p in made.what.split(",")[:2] if p)
             if ":user/" in arn:
                 users.add(arn)
@@ -63,7 +65,7 @@ def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
             continue
         if principal.kind is PrincipalKind.USER:
             users.add(arn)
-            joined = [c.what for c in changes if c.kind is Kind.JOINS and c.who == arn]
+            joined = [c.what for c in known.by_who.get(arn, ()) if c.kind is Kind.JOINS]
             groups.update(g for g in (*principal.groups, *joined) if g in env.groups)
         if principal.boundary is not None and principal.boundary.arn:
             policies.add(principal.boundary.arn)
@@ -71,7 +73,7 @@ def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
     for carrier in (*who, *groups):
         own = env.principals.get(carrier) or env.groups.get(carrier)
         policies.update(p.arn for p in (own.policies if own is not None else ()) if p.arn)
-    policies.update(c.what for c in changes if c.kind is Kind.GAINS)
+    policies.update(c.what for c in known.of_kind(Kind.GAINS))
     return {
         "who": frozenset(who - written),
         "unwritten": frozenset(who - written),
@@ -80,7 +82,7 @@ def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
         "bounded": bounded,
         "rebounded": frozenset(who) | everyone_of(env, account) if tested else bounded,
         "group": frozenset(groups - written),
-        "policy": frozenset(policies - {c.who for c in changes if c.kind is Kind.REWRITES}),
+        "policy": frozenset(policies - {c.who for c in known.of_kind(Kind.REWRITES)}),
         "user": frozenset(users),
         "role": _roles(closure, account),
     }
@@ -88,7 +90,7 @@ def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
 
 def creatable(closure: Closure, node: Node, technique: Technique) -> bool:
     """Whether a name for which the technique could create a principal does not have a free one yet."""
-    made = {c.who for c in closure.changes if c.kind is Kind.CREATED and fully(c)}
+    made = {c.who for c in closure.known.of_kind(Kind.CREATED) if fully(c)}
     names = new_principals(closure.search.env, node, technique.outcome.get("who"))
     if closure.free(node.caller.arn or "") or ruled(closure, node):
         # an ordinary new principal could do no more than the node itself
@@ -100,7 +102,7 @@ def worthwhile(closure: Closure, arn: str) -> bool:
     """Whether changes to a principal may matter: it is not held yet, or nobody of its account has the means it would give."""
     if closure.free(arn):
         return False
-    if account_of(arn) not in closure.rulers() or closure.every or arn in closure.extra:
+    if not closure.ruled_from_within(account_of(arn)) or closure.every or arn in closure.extra:
         return True
     if arn in not_held(closure, account_of(arn)):
         return True
@@ -156,8 +158,10 @@ def _could_enter(closure: Closure, arn: str, role: str) -> str:
 def _roles(closure: Closure, account: str | None) -> frozenset[str]:
     """Roles of the account that are not controlled yet, and those asked for."""
     env = closure.search.env
-    have = {c.who for c in closure.changes if c.kind in (Kind.TRUST, Kind.CREATED)}
-    held = {n.caller.arn for n in closure.nodes.values() if n.made and n.full and n.caller.account == account}
+    known = closure.known
+    have = {c.who for c in known.of_kind(Kind.TRUST, Kind.CREATED)}
+    mine = map(closure.nodes.__getitem__, known.of_account.get(account, ()))
+    held = {n.caller.arn for n in mine if n.made and n.full}
     out = {r for r in of_account(env, PrincipalKind.ROLE, account) if r not in held}
     out |= {e for e in closure.extra if e in env.principals and env.principals[e].kind is PrincipalKind.ROLE}
     return frozenset(out - have)

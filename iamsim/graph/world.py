@@ -12,7 +12,7 @@ from iamsim.env.memo import once
 from iamsim.graph.candidates import texts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from iamsim.aws.escalations import Catalogue
     from iamsim.env.types import Environment
@@ -129,23 +129,36 @@ def _subjects(env: Environment, arn: str, joined: tuple[str, ...]) -> Iterable[s
         yield from (p.arn for p in group.policies if p.arn) if group is not None else ()
 
 
-_EVERYWHERE = (Kind.LIFTED, Kind.DISABLED, Kind.MOVED, Kind.LEFT, Kind.RESOURCE, Kind.UNGUARDED, Kind.GRANTED)
+EVERYWHERE = (Kind.LIFTED, Kind.DISABLED, Kind.MOVED, Kind.LEFT, Kind.RESOURCE, Kind.UNGUARDED, Kind.GRANTED)
+"""The kinds of changes that are made outside the policies of one account's users and roles."""
 
 
 def relevant(env: Environment, changes: frozenset[Change], focus: tuple[str, ...]) -> frozenset[Change]:
     """The changes that bear on checks about the principals `focus`."""
     if not changes:
         return changes
+    return bearing(env, *_by_subject(changes), focus)
+
+
+def bearing(
+    env: Environment,
+    own: Mapping[str, Sequence[Change]],
+    everywhere: Iterable[Change],
+    off: frozenset[str],
+    focus: tuple[str, ...],
+) -> frozenset[Change]:
+    """As `relevant`, of changes by what they are about, those outside the accounts' own policies, and the types switched off."""
     about: set[str] = set()
-    own, everywhere, off = _by_subject(changes)
     for arn in focus:
         mine = own.get(arn, ())
         about |= subjects_of(env, arn, mine)
     gained = {c.what for who in about for c in own.get(who, ()) if c.kind is Kind.GAINS}
     accounts = {a.split(":")[4] for a in focus if a.count(":") >= _ACCOUNT}
     found = [c for who in about | gained for c in own.get(who, ())]
-    off = frozenset() if reads_paths(env) else off
-    return frozenset((*found, *(c for c in everywhere if _bears(c, accounts, off))))
+    if everywhere:
+        off = frozenset() if reads_paths(env) else off
+        found += [c for c in everywhere if _bears(c, accounts, off)]
+    return frozenset(found)
 
 
 _PATHS = ("aws:principalorgpaths", "aws:resourceorgpaths", "aws:sourceorgpaths")
@@ -164,7 +177,7 @@ def _by_subject(
     own: dict[str, list[Change]] = {}
     for c in changes:
         own.setdefault(c.who, []).append(c)
-    everywhere = tuple(c for c in changes if c.kind in _EVERYWHERE)
+    everywhere = tuple(c for c in changes if c.kind in EVERYWHERE)
     off = frozenset(c.what for c in everywhere if c.kind is Kind.DISABLED)
     return {k: tuple(v) for k, v in own.items()}, everywhere, off
 
