@@ -1,0 +1,111 @@
+"""The facts of a closure by what they are about: kept beside them, and brought up to date with those that are new."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+from iamsim.env.changes import Change, Kind
+from iamsim.graph.world import EVERYWHERE, bearing, subjects_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from iamsim.env.types import Environment
+    from iamsim.graph.moves import Firing
+    from iamsim.graph.state import Fact
+    from iamsim.graph.world import Node
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+OPENING = (Kind.TRUST, Kind.TAGS, Kind.CREATED)
+"""The kinds of changes after which a role may be assumed that could not be before."""
+
+
+@dataclass(slots=True)
+class Known:
+    """What the facts of `how` and `nodes` say, by subject, account and kind; `update` adds what was found since.
+
+    `seen` counts for each account what was found about it, so that whatever hangs on it alone is worked out again only then.
+    """
+
+    how: dict[Fact, list[Firing]]
+    nodes: dict[str, Node]
+    facts: int = 0
+    callers: int = 0
+    by_who: dict[str, list[Change]] = field(default_factory=dict)
+    by_kind: dict[Kind, list[Change]] = field(default_factory=dict)
+    everywhere: list[Change] = field(default_factory=list)
+    off: set[str] = field(default_factory=set)
+    opened: dict[str, None] = field(default_factory=dict)
+    seen: dict[str | None, int] = field(default_factory=dict)
+    held: dict[str | None, set[str]] = field(default_factory=dict)
+    of_account: dict[str | None, list[str]] = field(default_factory=dict)
+    whole: tuple[int, frozenset[Change]] = (0, frozenset())
+
+    def update(self) -> None:
+        """Takes in the facts that were added to `how` and `nodes`."""
+        for fact in _last(self.how, len(self.how) - self.facts):
+            if isinstance(fact, Change):
+                self._add(fact)
+        self.facts = len(self.how)
+        for name in _last(self.nodes, len(self.nodes) - self.callers):
+            caller = self.nodes[name].caller
+            self.seen[caller.account] = self.seen.get(caller.account, 0) + 1
+            self.of_account.setdefault(caller.account, []).append(name)
+            if caller.arn:
+                self.held.setdefault(caller.account, set()).add(caller.arn)
+        self.callers = len(self.nodes)
+
+    def _add(self, change: Change) -> None:
+        self.by_who.setdefault(change.who, []).append(change)
+        self.by_kind.setdefault(change.kind, []).append(change)
+        account = change.who.split(":", 5)[4] if change.who.count(":") >= _ACCOUNT else None
+        self.seen[account] = self.seen.get(account, 0) + 1
+        if change.kind in EVERYWHERE:
+            self.everywhere.append(change)
+            if change.kind is Kind.DISABLED:
+                self.off.add(change.what)
+        if change.kind in OPENING and ":role/" in change.who:
+            self.opened[change.who] = None
+
+    def changes(self) -> frozenset[Change]:
+        """All changes, as one set that is made once for what is known."""
+        count = sum(map(len, self.by_kind.values()))
+        if self.whole[0] != count:
+            self.whole = (count, frozenset(c for found in self.by_kind.values() for c in found))
+        return self.whole[1]
+
+    def of_kind(self, *kinds: Kind) -> Iterable[Change]:
+        """The changes of these kinds."""
+        return (c for k in kinds for c in self.by_kind.get(k, ()))
+
+    def subjects(self, env: Environment, arn: str) -> set[str]:
+        """Everything whose change bears on what the principal `arn` may do, policies that it gained included."""
+        about = subjects_of(env, arn, self.by_who.get(arn, ()))
+        return {*about, *(c.what for who in about for c in self.by_who.get(who, ()) if c.kind is Kind.GAINS)}
+
+    def stamp(self, env: Environment, arn: str) -> int:
+        """A number that grows with every change to what bears on the principal `arn`."""
+        return sum(len(self.by_who.get(who, ())) for who in self.subjects(env, arn))
+
+    def own(self, env: Environment, arn: str) -> frozenset[Change]:
+        """The changes to what bears on the principal `arn`, those to whole organizations and to resources aside."""
+        return frozenset(c for who in self.subjects(env, arn) for c in self.by_who.get(who, ()))
+
+    def relevant(self, env: Environment, focus: tuple[str, ...]) -> frozenset[Change]:
+        """The changes that bear on checks about the principals `focus`."""
+        if not self.by_who:
+            return frozenset()
+        return bearing(env, self.by_who, self.everywhere, frozenset(self.off), focus)
+
+
+def _last(found: dict[_K, _V], count: int) -> list[_K]:
+    """The keys that were added last, in the order in which they were."""
+    return list(islice(reversed(found), count))[::-1]
+
+
+_ACCOUNT = 5
+"""The colons of an ARN up to its resource."""
