@@ -129,7 +129,12 @@ def _with(
         for a, p in principals.items()
     )
     memo = Memo(
-        env.memo, frozenset((*principals, *groups, *focus)), trusts=trusts, moved=moved, resources=bool(resources)
+        env.memo,
+        frozenset((*principals, *groups, *focus)),
+        trusts=trusts,
+        moved=moved,
+        resources=bool(resources),
+        added=any(a not in env.principals for a in principals),
     )
     return replace(
         env,
@@ -152,6 +157,13 @@ class Overlay(Mapping[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         return self.top[key] if key in self.top else self.base[key]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of `key`, or `default`."""
+        return self.top[key] if key in self.top else self.base.get(key, default)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.top or key in self.base
 
     def __iter__(self) -> Iterator[str]:
         yield from self.base

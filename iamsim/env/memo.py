@@ -29,10 +29,17 @@ def once(memo: dict[Any, Any], key: Hashable, make: Callable[[*_Ts], _T], *args:
 class Memo(dict[Any, Any]):
     """What was worked out for a changed environment; what the changes do not touch is taken from the one before."""
 
-    __slots__ = ("moved", "parent", "resources", "trusts", "who")
+    __slots__ = ("added", "moved", "parent", "resources", "trusts", "who")
 
     def __init__(
-        self, parent: dict[Any, Any], who: frozenset[str], *, trusts: bool, moved: bool, resources: bool
+        self,
+        parent: dict[Any, Any],
+        who: frozenset[str],
+        *,
+        trusts: bool,
+        moved: bool,
+        resources: bool,
+        added: bool = False,
     ) -> None:
         super().__init__()
         self.parent = parent
@@ -40,6 +47,7 @@ class Memo(dict[Any, Any]):
         self.trusts = trusts
         self.moved = moved
         self.resources = resources
+        self.added = added
 
     def get(self, key: Any, default: Any = None) -> Any:
         """The value for `key` of this environment or, where it is the same there, of the one before."""
@@ -71,8 +79,16 @@ class Memo(dict[Any, Any]):
                 return not self.moved
             case "owners" | "outside":
                 return not self.resources
-            case "entities" | "tag-values":
+            case "entities" | "tag-values" | "linked":
                 return True
+            case "of-account":
+                return not self.added
+            case ("spared", *_):
+                return not self.moved
+            case ("favoured", *_):
+                return not self.resources
+            case ("picky", *_):
+                return not self.trusts
             case "trusts":
                 return not self.trusts
             case _:

@@ -88,7 +88,7 @@ def admitted(closure: Closure) -> Iterator[Firing]:
 
 def _callers(closure: Closure) -> list[tuple[str, Node]]:
     """The nodes that may assume roles, the user outside last."""
-    key, size = "callers", (len(closure.nodes), len(closure.how))
+    key, size = "callers", (len(closure.nodes), len(closure.known.by_kind.get(Kind.CREATED, ())))
     known = closure.done.get(key)
     if known is None or known[0] != size:  # type: ignore[index]
         found = [

@@ -8,6 +8,7 @@ from iamsim.env.changes import Change, Kind
 from iamsim.graph.accept import accept
 from iamsim.graph.dominated import not_dominated
 from iamsim.graph.moves import NODES, TAKEOVERS, Firing, firings, means_of, within_means
+from iamsim.graph.names import permission_sets
 from iamsim.graph.ruled import ruled, signature
 from iamsim.graph.state import SIGNED, Closure, loaded
 from iamsim.graph.wants import creatable, wants
@@ -90,9 +91,9 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
             continue
         what = _WANTED.get(technique.outcome.type, subject)
         if any(c.fact == "role-is-permission-set" for v in technique.variants for c in v.preconditions):
-            every = frozenset().union(
-                *(wants(closure, a)[what] for a in {n.caller.account for n in closure.nodes.values()})
-            )
+            if not permission_sets(search.env):
+                continue
+            every = frozenset().union(*(wants(closure, a)[what] for a in closure.known.of_account))
         else:
             every = wanted[what]
         left = every - _tried(closure, name, technique.id, subject, mine)

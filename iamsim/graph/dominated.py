@@ -14,6 +14,8 @@ from iamsim.env.applicable import NO_DOCUMENTS
 from iamsim.env.memo import once
 from iamsim.env.resource_policy import policy_holder
 from iamsim.graph.apart import favoured_by_resources, favoured_by_trust, spared_by_ceilings
+from iamsim.graph.outside import outside_roles, role_at
+from iamsim.graph.trusts import entered, naming_account, naming_anyone, naming_itself, roles_for
 from iamsim.ir.term import TRUE
 from iamsim.model.pattern import match
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from iamsim.env.types import Environment, Principal
     from iamsim.graph.world import Search
     from iamsim.judge.candidates import Target
+    from iamsim.model.caller import Caller
     from iamsim.model.pattern import Pattern
 
 
@@ -65,6 +68,27 @@ def lets_in_alike(env: Environment, role: Principal, arn: str) -> bool:
     if favoured is None or env.endpoints or any(match(p, arn) for p in favoured):
         return False
     return same_ceilings(env, _ENTERING, arn)
+
+
+def roles_beside(env: Environment, caller: Caller, missing: str) -> tuple[Principal, ...]:
+    """Those of `roles_for` the user or role that do not let in alike whoever may do everything in its account."""
+    arn = caller.arn or ""
+    if env.endpoints or not same_ceilings(env, _ENTERING, arn):
+        return roles_for(env, caller, missing)
+    found = naming_itself(env, caller) | _picky(env, caller.account)
+    outside = outside_roles(env, missing)
+    names = {a for a in (*found, *outside) if not lets_in_alike(env, role_at(env, a), arn)}
+    return entered(env, caller, names, ())
+
+
+def _picky(env: Environment, account: str | None) -> frozenset[str]:
+    """The roles whose trust policies name the account or everybody, and tell its principals apart."""
+
+    def made() -> frozenset[str]:
+        every = naming_account(env, account) | naming_anyone(env)
+        return frozenset(a for a in every if favoured_by_trust(env, env.principals[a]) != ())
+
+    return once(env.memo, ("picky", account), made)
 
 
 _ENTERING = frozenset({"sts:assumerole", "sts:tagsession", "sts:setsourceidentity"})

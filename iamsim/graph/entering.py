@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, changed
-from iamsim.graph.dominated import lets_in_alike
+from iamsim.graph.dominated import roles_beside
 from iamsim.graph.edges import of_session
 from iamsim.graph.moves import Firing
 from iamsim.graph.ruled import ruled
@@ -23,7 +23,6 @@ from iamsim.graph.edges import edge_to, edges_from
 from iamsim.graph.hops import hop_technique
 from iamsim.graph.outside import is_known, role_at
 from iamsim.graph.state import NO_HOPS, START, later
-from iamsim.graph.trusts import roles_for
 from iamsim.graph.world import caller_in
 
 if TYPE_CHECKING:
@@ -75,9 +74,10 @@ def _worth_entering(closure: Closure, node: Node, env: Environment) -> dict[str,
         return _edges(closure, node, env)
     caller = node.caller if node.made else caller_in(closure.search.env, env, node.caller)
     found = {}
-    for role in roles_for(env, caller, closure.search.ask.missing):
-        if role.arn in closure.held(role.account) or lets_in_alike(env, role, node.caller.arn or ""):
-            continue  # whoever may do everything in the node's account enters it, or nobody of that
+    # into others whoever may do everything in the node's account enters, or nobody of that
+    for role in roles_beside(env, caller, closure.search.ask.missing):
+        if role.arn in closure.held(role.account):
+            continue
         edge = edge_in(closure, node, env, role.arn)
         if edge is not None:
             found[role.arn] = edge

@@ -299,10 +299,11 @@ def _trimmers(search: Search, env: Environment, policy: str) -> Iterator[str]:
 
 
 def _linked(env: Environment, node: Node, service: str) -> Held:
-    path = f"/aws-service-role/{service}/"
-    return _bool(
-        any(
-            p.kind is PrincipalKind.ROLE and p.account == node.caller.account and p.path == path
-            for p in env.principals.values()
-        )
-    )
+    found = once(env.memo, "linked", _by_service, env)
+    return _bool((node.caller.account, f"/aws-service-role/{service}/") in found)
+
+
+def _by_service(env: Environment) -> frozenset[tuple[str | None, str]]:
+    """The accounts with the paths of their service-linked roles."""
+    every = (p for p in env.principals.values() if p.kind is PrincipalKind.ROLE)
+    return frozenset((p.account, p.path) for p in every if p.path.startswith("/aws-service-role/"))

@@ -32,21 +32,38 @@ def roles_for(env: Environment, caller: Caller, missing: str = "assume") -> tupl
 
     Where no identity policy of the caller speaks of `sts:AssumeRole` for the role, it must be in the caller's account and name it.
     """
-    index = _index(env)
-    found: set[str] = set(index.get(_ANY, ()))
-    for key in _keys(caller):
-        found.update(index.get(key, ()))
+    found = naming_anyone(env) | naming_itself(env, caller)
     if caller.kind not in (CallerKind.USER, CallerKind.ROLE_SESSION):
-        return _roles(env, caller, found | set(index.get(caller.account or "", ())), missing)
-    spoken = _spoken(env, caller)
-    if spoken == ():
+        return _roles(env, caller, found | naming_account(env, caller.account), outside_roles(env, missing))
+    if _spoken(env, caller) == ():
         return tuple(env.principals[a] for a in sorted(found) if env.principals[a].account == caller.account)
-    every = _roles(env, caller, found | set(index.get(caller.account or "", ())), missing)
+    return entered(env, caller, found | naming_account(env, caller.account), outside_roles(env, missing))
+
+
+def entered(env: Environment, caller: Caller, found: set[str], outside: Iterable[str]) -> tuple[Principal, ...]:
+    """Those of the roles `found` and `outside` that identity policies of the user or role may allow it to assume where they must."""
+    spoken, every = _spoken(env, caller), _roles(env, caller, found, outside)
     return every if spoken is None else tuple(r for r in every if _may_let_in(env, caller, r, spoken))
 
 
-def _roles(env: Environment, caller: Caller, found: set[str], missing: str) -> tuple[Principal, ...]:
-    every = found.union(outside_roles(env, missing))
+def naming_anyone(env: Environment) -> set[str]:
+    """The roles whose trust policies name everybody, or whom they name cannot be told."""
+    return set(_index(env).get(_ANY, ()))
+
+
+def naming_itself(env: Environment, caller: Caller) -> set[str]:
+    """The roles whose trust policies name the caller other than by its account."""
+    index = _index(env)
+    return {arn for key in _keys(caller) for arn in index.get(key, ())}
+
+
+def naming_account(env: Environment, account: str | None) -> set[str]:
+    """The roles whose trust policies name the account."""
+    return set(_index(env).get(account or "", ()))
+
+
+def _roles(env: Environment, caller: Caller, found: set[str], outside: Iterable[str]) -> tuple[Principal, ...]:
+    every = found.union(outside)
     every.discard(caller.arn if caller.arn not in env.principals else "")
     return tuple(role_at(env, a) for a in sorted(every))
 
@@ -142,28 +159,28 @@ def _indexed(env: Environment) -> Mapping[str, tuple[str, ...]]:
     before = env.memo.parent.get("trusts") if isinstance(env.memo, Memo) else None
     if before is not None and isinstance(env.principals, Overlay):
         return _after(before, env.principals)
-    return _added({}, (p for p in env.principals.values()))
+    return _by_named(env.principals.values())
 
 
 def _after(before: Mapping[str, tuple[str, ...]], principals: Overlay) -> Mapping[str, tuple[str, ...]]:
     """The index after some principals were replaced or added."""
-    out = dict(before)
+    out: dict[str, tuple[str, ...]] = {}
     for arn in principals.top:
         old = principals.base.get(arn)
         for key in _named(old) if old is not None and old.kind is PrincipalKind.ROLE else ():
-            out[key] = tuple(a for a in out.get(key, ()) if a != arn)
-    return _added(out, principals.top.values())
+            out[key] = tuple(a for a in out.get(key, before.get(key, ())) if a != arn)
+    for key, arns in _by_named(principals.top.values()).items():
+        out[key] = (*out.get(key, before.get(key, ())), *arns)
+    return Overlay(before, out)
 
 
-def _added(index: dict[str, tuple[str, ...]], principals: Iterable[Principal]) -> Mapping[str, tuple[str, ...]]:
-    more: dict[str, list[str]] = {}
+def _by_named(principals: Iterable[Principal]) -> Mapping[str, tuple[str, ...]]:
+    out: dict[str, list[str]] = {}
     for principal in principals:
         if principal.kind is PrincipalKind.ROLE:
             for key in _named(principal):
-                more.setdefault(key, []).append(principal.arn)
-    for key, arns in more.items():
-        index[key] = (*index.get(key, ()), *arns)
-    return index
+                out.setdefault(key, []).append(principal.arn)
+    return {key: tuple(arns) for key, arns in out.items()}
 
 
 def _named(role: Principal) -> set[str]:

@@ -6,22 +6,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Kind, changed
+from iamsim.env.memo import once
 from iamsim.env.types import PrincipalKind
 from iamsim.graph.candidates import FRESH, new_principals, texts_of
-from iamsim.graph.dominated import lets_in_alike
+from iamsim.graph.dominated import roles_beside
 from iamsim.graph.entering import edge_in
 from iamsim.graph.moves import fully
 from iamsim.graph.names import of_account
-from iamsim.graph.outside import role_at
 from iamsim.graph.ruled import not_held, ruled
 from iamsim.graph.state import Closure, account_of, everyone_of
-from iamsim.graph.trusts import roles_for
 from iamsim.graph.unbound import most_of, node_in
 from iamsim.ir.term import TRUE
 
 if TYPE_CHECKING:
     from iamsim.aws.escalations import Technique
-    from iamsim.graph.world import Node, Search
+    from iamsim.env.types import Environment
+    from iamsim.graph.world import Node
 
 
 def wants(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
@@ -121,18 +121,18 @@ def _special(closure: Closure, arn: str) -> bool:
 def _asking(closure: Closure, arn: str) -> list[str]:
     """The roles not held yet whose trust policies may let the principal in where they let in nobody else of its account."""
     env = closure.search.env
-    roles = sorted(_naming(closure.search, arn) - closure.held_anywhere)
-    return [r for r in roles if not lets_in_alike(env, role_at(env, r), arn)]
+    if arn not in env.principals:
+        return []
+    every = once(env.memo, ("asking", arn), _naming, env, arn)
+    return [r for r in every if r not in closure.held(env.principals[r].account)]
 
 
-def _naming(search: Search, arn: str) -> frozenset[str]:
-    """The roles of other accounts, and those of its own, whose trust policies may name the principal."""
-    key = ("naming", arn)
-    found: frozenset[str] | None = search.env.memo.get(key)
-    if found is None:
-        env = changed(search.env, most_of(search.env, arn), (arn,))
-        found = search.env.memo[key] = frozenset(r.arn for r in roles_for(env, node_in(env, arn).caller, "closed"))
-    return found
+def _naming(env: Environment, arn: str) -> tuple[str, ...]:
+    """The roles whose trust policies may let in the principal, once it may do everything, where they let in nobody else of its
+    account.
+    """
+    there = changed(env, most_of(env, arn), (arn,))
+    return tuple(r.arn for r in roles_beside(there, node_in(there, arn).caller, "closed"))
 
 
 def _could_enter(closure: Closure, arn: str, role: str) -> str:

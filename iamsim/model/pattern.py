@@ -178,7 +178,8 @@ def match(pattern: Pattern, text: str, *, fold_case: bool = False) -> bool:
         return False
     if isinstance(last, Literal) and not text.endswith(last.text):
         return False
-    return _glob(parts, text)
+    found = _leftmost(parts, text)
+    return _glob(parts, text) if found is None else found
 
 
 _ASCII = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
@@ -193,6 +194,29 @@ def fold(text: str) -> str:
 def folded(pattern: Pattern) -> Pattern:
     """`pattern` with its literals lower-cased (ASCII patterns of names that ignore case)."""
     return Pattern(pattern.text, tuple(Literal(fold(p.text)) if isinstance(p, Literal) else p for p in pattern.parts))
+
+
+def _leftmost(parts: tuple[Part, ...], text: str) -> bool | None:
+    """Whether `text` matches, each literal taken where it first fits, which is best where nothing but whole stars is between
+    them; None for other parts. The first and the last literal are known to fit.
+    """
+    at = 0
+    for n, part in enumerate(parts):
+        if isinstance(part, Star):
+            if part.field:
+                return None
+        elif not isinstance(part, Literal):
+            return None
+        elif n == 0:
+            at = len(part.text)
+        elif n == len(parts) - 1:
+            return at <= len(text) - len(part.text)
+        else:
+            at = text.find(part.text, at)
+            if at < 0:
+                return False
+            at += len(part.text)
+    return True
 
 
 def _glob(parts: tuple[Part, ...], text: str) -> bool:
