@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,11 @@ def changed(env: Environment, changes: Iterable[Change], focus: Iterable[str] = 
     wanted = frozenset(changes)
     if not wanted:
         return env
-    about = frozenset(focus)
+    whole = frozenset(c for c in wanted if c.kind in _ORGANIZATION)
+    if whole and whole != wanted:
+        # what only organizations tell is worked out once for all principals
+        return changed(changed(env, whole), wanted - whole, focus)
+    about = frozenset() if whole else frozenset(focus)
     return once(env.memo, ("changed", wanted, about), _changed, env, wanted, about)
 
 
@@ -85,6 +90,7 @@ def _changed(env: Environment, wanted: frozenset[Change], about: frozenset[str])
     changes, focus = sorted(wanted), sorted(about)
     groups: dict[str, Group] = {}
     principals: dict[str, Principal] = {}
+    who: set[str] = set()
     for arn in focus:
         made = next((c for c in changes if c.kind is Kind.CREATED and c.who == arn), None)
         own = env.principals.get(arn) or (created(env, arn, made.what) if made is not None else None)
@@ -92,6 +98,8 @@ def _changed(env: Environment, wanted: frozenset[Change], about: frozenset[str])
             continue
         new, theirs = _principal(env, own, changes)
         groups.update(theirs)
+        if theirs:
+            who.add(arn)
         if new is not own or made is not None:
             principals[arn] = new
     resources = {
@@ -101,7 +109,7 @@ def _changed(env: Environment, wanted: frozenset[Change], about: frozenset[str])
     }
     organizations = _organizations(env, frozenset(c for c in changes if c.kind in _ORGANIZATION))
     found = {k: v for k, v in resources.items() if v is not None}
-    return _with(env, principals, groups, found, organizations, focus)
+    return _with(env, principals, groups, found, organizations, who)
 
 
 def _organizations(env: Environment, changes: frozenset[Change]) -> tuple[Organization, ...]:
@@ -119,8 +127,9 @@ def _organizations(env: Environment, changes: frozenset[Change]) -> tuple[Organi
 
 
 def _with(
-    env: Environment, principals: Any, groups: Any, resources: Any, organizations: Any, focus: list[str]
+    env: Environment, principals: Any, groups: Any, resources: Any, organizations: Any, members: set[str]
 ) -> Environment:
+    """`env` with these in place of its own; `members` are users of changed groups."""
     moved = organizations is not env.organizations
     trusts = any(
         a not in env.principals
@@ -130,7 +139,7 @@ def _with(
     )
     memo = Memo(
         env.memo,
-        frozenset((*principals, *groups, *focus)),
+        frozenset((*principals, *groups, *members)),
         trusts=trusts,
         moved=moved,
         resources=bool(resources),
@@ -173,6 +182,7 @@ class Overlay(Mapping[str, Any]):
         return len(self.base) + sum(k not in self.base for k in self.top)
 
 
+@lru_cache(maxsize=4096)
 def whatever(kind: PolicyKind, name: str) -> Policy:
     """The policy that allows everything, as whoever writes a policy may write it."""
     document = _ANYONE if kind is PolicyKind.TRUST else _WHATEVER

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from iamsim.aws.refusals import REFUSALS
@@ -88,17 +89,19 @@ def admitted(closure: Closure) -> Iterator[Firing]:
 
 def _callers(closure: Closure) -> list[tuple[str, Node]]:
     """The nodes that may assume roles, the user outside last."""
-    key, size = "callers", (len(closure.nodes), len(closure.known.by_kind.get(Kind.CREATED, ())))
+    created = len(closure.known.by_kind.get(Kind.CREATED, ()))
+    key, size = "callers", len(closure.nodes)
     known = closure.done.get(key)
-    if known is None or known[0] != size:  # type: ignore[index]
-        found = [
+    if known is None or known[:2] != (size, created):  # type: ignore[index]
+        found, seen = ([], 0) if known is None or known[1] != created else (known[2][:-1], known[0])  # type: ignore[index]
+        found += [
             (name, node)
-            for name, node in closure.nodes.items()
+            for name, node in islice(closure.nodes.items(), seen, None)
             if node.full and node.caller.kind in _ASSUMING and loaded(closure, node) and closure.follows(name)
         ]
         found.append((OUTSIDER, closure.nodes[OUTSIDER]))
-        known = closure.done[key] = (size, found)
-    return known[1]  # type: ignore[index,no-any-return]
+        known = closure.done[key] = (size, created, found)
+    return known[2]  # type: ignore[index,no-any-return]
 
 
 _ASSUMING = (CallerKind.USER, CallerKind.ROLE_SESSION)

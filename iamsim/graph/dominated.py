@@ -16,6 +16,7 @@ from iamsim.env.resource_policy import policy_holder
 from iamsim.graph.apart import favoured_by_resources, favoured_by_trust, spared_by_ceilings
 from iamsim.graph.outside import outside_roles, role_at
 from iamsim.graph.trusts import entered, naming_account, naming_anyone, naming_itself, roles_for
+from iamsim.graph.unbound import node_in
 from iamsim.ir.term import TRUE
 from iamsim.model.pattern import match
 
@@ -72,23 +73,47 @@ def lets_in_alike(env: Environment, role: Principal, arn: str) -> bool:
 
 def roles_beside(env: Environment, caller: Caller, missing: str) -> tuple[Principal, ...]:
     """Those of `roles_for` the user or role that do not let in alike whoever may do everything in its account."""
+    found = naming_beside(env, caller)
+    return (
+        roles_for(env, caller, missing) if found is None else entered(env, caller, found, outside_roles(env, missing))
+    )
+
+
+def naming_beside(env: Environment, caller: Caller) -> set[str] | None:
+    """The loaded roles whose trust policies may let in the user or role, and not alike whoever may do everything in its account;
+    None: perhaps all.
+    """
     arn = caller.arn or ""
     if env.endpoints or not same_ceilings(env, _ENTERING, arn):
-        return roles_for(env, caller, missing)
-    found = naming_itself(env, caller) | _picky(env, caller.account)
-    outside = outside_roles(env, missing)
-    names = {a for a in (*found, *outside) if not lets_in_alike(env, role_at(env, a), arn)}
-    return entered(env, caller, names, ())
+        return None
+    names = {a for a in naming_itself(env, caller) if not lets_in_alike(env, role_at(env, a), arn)}
+    for favoured, roles in once(env.memo, ("picky", caller.account), _picky, env, caller.account):
+        if favoured is None or any(match(p, arn) for p in favoured):
+            names |= roles
+    return names
 
 
-def _picky(env: Environment, account: str | None) -> frozenset[str]:
-    """The roles whose trust policies name the account or everybody, and tell its principals apart."""
+def asked_by(env: Environment, arn: str) -> tuple[str, ...]:
+    """The loaded roles that ask for the principal: once it may do everything, their trust policies may let it in and not alike
+    whoever else may do everything in its account.
+    """
+    return once(env.memo, ("asked-by", arn), _asked_by, env, arn)
 
-    def made() -> frozenset[str]:
-        every = naming_account(env, account) | naming_anyone(env)
-        return frozenset(a for a in every if favoured_by_trust(env, env.principals[a]) != ())
 
-    return once(env.memo, ("picky", account), made)
+def _asked_by(env: Environment, arn: str) -> tuple[str, ...]:
+    caller = node_in(env, arn).caller
+    found = naming_beside(env, caller)
+    if found is None:
+        found = naming_anyone(env) | naming_itself(env, caller) | naming_account(env, caller.account)
+    return tuple(sorted(found))
+
+
+def _picky(env: Environment, account: str | None) -> tuple[tuple[tuple[Pattern, ...] | None, frozenset[str]], ...]:
+    """The roles whose trust policies name the account or everybody, by whom they favour; those that favour nobody left out."""
+    out: dict[tuple[Pattern, ...] | None, set[str]] = {}
+    for arn in naming_account(env, account) | naming_anyone(env):
+        out.setdefault(favoured_by_trust(env, env.principals[arn]), set()).add(arn)
+    return tuple((k, frozenset(v)) for k, v in out.items() if k != ())
 
 
 _ENTERING = frozenset({"sts:assumerole", "sts:tagsession", "sts:setsourceidentity"})

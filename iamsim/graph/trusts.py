@@ -41,7 +41,7 @@ def roles_for(env: Environment, caller: Caller, missing: str = "assume") -> tupl
 
 
 def entered(env: Environment, caller: Caller, found: set[str], outside: Iterable[str]) -> tuple[Principal, ...]:
-    """Those of the roles `found` and `outside` that identity policies of the user or role may allow it to assume where they must."""
+    """Those of the roles `found` and `outside` that the user's or role's policies may allow it to assume where they must."""
     spoken, every = _spoken(env, caller), _roles(env, caller, found, outside)
     return every if spoken is None else tuple(r for r in every if _may_let_in(env, caller, r, spoken))
 

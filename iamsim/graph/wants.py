@@ -6,10 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Kind, changed
-from iamsim.env.memo import once
 from iamsim.env.types import PrincipalKind
 from iamsim.graph.candidates import FRESH, new_principals, texts_of
-from iamsim.graph.dominated import roles_beside
+from iamsim.graph.dominated import asked_by
 from iamsim.graph.entering import edge_in
 from iamsim.graph.moves import fully
 from iamsim.graph.names import of_account
@@ -20,7 +19,6 @@ from iamsim.ir.term import TRUE
 
 if TYPE_CHECKING:
     from iamsim.aws.escalations import Technique
-    from iamsim.env.types import Environment
     from iamsim.graph.world import Node
 
 
@@ -123,16 +121,7 @@ def _asking(closure: Closure, arn: str) -> list[str]:
     env = closure.search.env
     if arn not in env.principals:
         return []
-    every = once(env.memo, ("asking", arn), _naming, env, arn)
-    return [r for r in every if r not in closure.held(env.principals[r].account)]
-
-
-def _naming(env: Environment, arn: str) -> tuple[str, ...]:
-    """The roles whose trust policies may let in the principal, once it may do everything, where they let in nobody else of its
-    account.
-    """
-    there = changed(env, most_of(env, arn), (arn,))
-    return tuple(r.arn for r in roles_beside(there, node_in(there, arn).caller, "closed"))
+    return [r for r in asked_by(env, arn) if r not in closure.held(env.principals[r].account)]
 
 
 def _could_enter(closure: Closure, arn: str, role: str) -> str:
