@@ -61,6 +61,10 @@ class Change:
     who: str
     what: str = ""
 
+    def __hash__(self) -> int:
+        # sets of changes are keys of much that is looked up; an enumeration's own hash is slow
+        return hash((self.who, self.what))
+
 
 _ORGANIZATION = (Kind.LIFTED, Kind.DISABLED, Kind.MOVED, Kind.LEFT)
 _WHATEVER = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}

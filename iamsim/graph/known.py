@@ -36,6 +36,7 @@ class Known:
     facts: int = 0
     callers: int = 0
     by_who: dict[str, list[Change]] = field(default_factory=dict)
+    who: set[str] = field(default_factory=set)
     by_kind: dict[Kind, list[Change]] = field(default_factory=dict)
     everywhere: list[Change] = field(default_factory=list)
     off: set[str] = field(default_factory=set)
@@ -61,6 +62,7 @@ class Known:
 
     def _add(self, change: Change) -> None:
         self.by_who.setdefault(change.who, []).append(change)
+        self.who.add(change.who)
         self.by_kind.setdefault(change.kind, []).append(change)
         account = change.who.split(":", 5)[4] if change.who.count(":") >= _ACCOUNT else None
         self.seen[account] = self.seen.get(account, 0) + 1
@@ -89,6 +91,8 @@ class Known:
 
     def stamp(self, env: Environment, arn: str) -> int:
         """A number that grows with every change to what bears on the principal `arn`."""
+        if subjects_of(env, arn).isdisjoint(self.who):
+            return 0
         return sum(len(self.by_who.get(who, ())) for who in self.subjects(env, arn))
 
     def own(self, env: Environment, arn: str) -> frozenset[Change]:
@@ -97,7 +101,7 @@ class Known:
 
     def relevant(self, env: Environment, focus: tuple[str, ...]) -> frozenset[Change]:
         """The changes that bear on checks about the principals `focus`."""
-        if not self.by_who:
+        if not self.everywhere and all(subjects_of(env, arn).isdisjoint(self.who) for arn in focus):
             return frozenset()
         return bearing(env, self.by_who, self.everywhere, frozenset(self.off), focus)
 

@@ -12,7 +12,7 @@ from iamsim.env.memo import once
 from iamsim.graph.candidates import texts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from iamsim.aws.escalations import Catalogue
     from iamsim.env.types import Environment
@@ -104,11 +104,17 @@ def caller_in(base: Environment, env: Environment, caller: Caller) -> Caller:
     return replace(caller, tags=tags, open_keys=keys, bounded=after.boundary is not None)
 
 
-def subjects_of(env: Environment, arn: str, changes: Iterable[Change] = ()) -> frozenset[str]:
+def subjects_of(env: Environment, arn: str, changes: Collection[Change] = ()) -> frozenset[str]:
     """Everything whose change bears on what the principal `arn` may do: itself, its groups, policies and boundary."""
+    if not changes:
+        return once(env.memo, ("subjects", arn, ()), _subjects_as_loaded, env, arn)
     made = (p for c in changes if c.kind is Kind.CREATED and c.who == arn for p in c.what.split(",") if p)
     joined = (*(c.what for c in changes if c.kind is Kind.JOINS and c.who == arn), *made)
     return once(env.memo, ("subjects", arn, joined), lambda: frozenset(_subjects(env, arn, joined)))
+
+
+def _subjects_as_loaded(env: Environment, arn: str) -> frozenset[str]:
+    return frozenset(_subjects(env, arn, ()))
 
 
 def _subjects(env: Environment, arn: str, joined: tuple[str, ...]) -> Iterable[str]:

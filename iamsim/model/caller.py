@@ -94,6 +94,10 @@ class Caller:
     assumed_root: bool = False
     task_policy: str | None = None
 
+    def __hash__(self) -> int:
+        # callers are keys of much that is looked up, and what else differs between them seldom does alone
+        return hash((self.arn, self.session, self.account, self.provider))
+
     @property
     def signed(self) -> bool:
         """True iff the request is signed: not anonymous and not a federation call."""
