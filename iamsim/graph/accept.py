@@ -36,13 +36,14 @@ def accept(closure: Closure, fired: Firing) -> None:
         fact: Fact = gain.name if isinstance(gain, Node) else gain
         if fact in (START, fired.node):
             continue
-        known = closure.how.setdefault(fact, [])
+        known = closure.how.get(fact, ())
         if any(
             (k.technique, k.node, k.bound, k.needs) == (fired.technique, fired.node, fired.bound, fired.needs)
             for k in known
         ):
             continue
-        known.append(fired)
+        closure.how[fact] = (*known, fired)
+        closure.count += 1
         closure.cost[fact] = min(cost, closure.cost.get(fact, cost))
         if isinstance(gain, Node) and fact not in closure.nodes:
             closure.nodes[gain.name] = gain

@@ -12,6 +12,7 @@ from iamsim.env.memo import once
 from iamsim.graph.dominated import same_ceilings
 from iamsim.graph.edges import of_session
 from iamsim.graph.entering import edge_in, fewest_to_enter
+from iamsim.graph.known import last
 from iamsim.graph.moves import Firing
 from iamsim.graph.ruled import ruled, ruler_of
 from iamsim.graph.sessions import possible
@@ -35,9 +36,7 @@ if TYPE_CHECKING:
 def admitted(closure: Closure) -> Iterator[Firing]:
     """Roles whose trust policy or tags were changed, assumed by whichever node may."""
     search = closure.search
-    for role in sorted(closure.known.opened):
-        if role in closure.nodes and any(f.technique == ASSUME for f in closure.how[role]):
-            continue
+    for role in sorted(_pending(closure)):
         if role in closure.nodes and not closure.every and not worthwhile(closure, role):
             continue
         for name, node in _callers(closure):
@@ -85,6 +84,17 @@ def admitted(closure: Closure) -> Iterator[Firing]:
             yield Firing(ASSUME, 0, name, (("$target-role", role),), (gain,), sure, needs, not plain)
             if sure:
                 break
+
+
+def _pending(closure: Closure) -> list[str]:
+    """The roles whose trust policy or tags were changed and that nobody was found to assume."""
+    opened = closure.known.opened
+    before: tuple[int, list[str]] = closure.done.get("pending", (0, []))  # type: ignore[assignment]
+    seen, left = before
+    every = (*left, *last(opened, len(opened) - seen))
+    found = [r for r in every if not any(f.technique == ASSUME for f in closure.how.get(r, ()))]
+    closure.done["pending"] = (len(opened), found)
+    return found
 
 
 def _callers(closure: Closure) -> list[tuple[str, Node]]:

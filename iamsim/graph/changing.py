@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from iamsim.env.changes import Change, Kind
 from iamsim.graph.accept import accept
 from iamsim.graph.dominated import not_dominated
-from iamsim.graph.moves import NODES, TAKEOVERS, Firing, firings, means_of, within_means
+from iamsim.graph.moves import LATE, Firing, firings, means_of, within_means
 from iamsim.graph.names import permission_sets
 from iamsim.graph.ruled import ruled, signature
 from iamsim.graph.state import SIGNED, Closure, loaded
@@ -47,9 +47,6 @@ def free_itself(closure: Closure, name: str, node: Node) -> None:
             accept(closure, fired)
 
 
-_LEFT = (*NODES, *TAKEOVERS, "sets-tags")
-
-
 def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] | None = None) -> Iterator[Firing]:
     """Changes that the node may make to what is controlled, and to the trust of roles that are not."""
     search = closure.search
@@ -58,7 +55,7 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
     mine = signature(closure, node)
     arn = node.caller.arn or ""
     among = worlds(search.env, relevant(search.env, mine, (arn,)), (arn,))
-    techniques = within_means(search, types, means_of(search, among, node), leave=_LEFT)
+    techniques = within_means(search, types, means_of(search, among, node), leave=LATE)
     if not closure.every and node.caller.kind is not CallerKind.ROOT and ruled(closure, node):
         techniques = not_dominated(search.env, techniques, arn)
     if not techniques:

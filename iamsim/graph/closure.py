@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.applicable import NO_DOCUMENTS
+from iamsim.graph.absorbed import absorb
 from iamsim.graph.accept import accept
 from iamsim.graph.admitted import admitted
 from iamsim.graph.candidates import is_picky
@@ -18,7 +19,8 @@ from iamsim.graph.changing import changes_by, free_itself
 from iamsim.graph.entering import hops
 from iamsim.graph.gains import moves_by, users_by
 from iamsim.graph.moves import NODES, firings, techniques_of
-from iamsim.graph.ruled import is_free, left_open, settled, signature
+from iamsim.graph.ruled import is_free, left_open, signature
+from iamsim.graph.settled import Group, busy, unsettled
 from iamsim.graph.state import BASE, OUTSIDER, START, Closure, outsider
 from iamsim.graph.tags import tag_firings
 from iamsim.graph.unbound import administrators
@@ -54,16 +56,17 @@ def grow(
         closure,
         sure=sure,
         nodes=dict(closure.nodes),
-        how={k: list(v) for k, v in closure.how.items()},
+        how=dict(closure.how),
         cost=dict(closure.cost),
         extra=closure.extra | extra,
         unsettled=set(closure.unsettled),
         done=dict(done),
     )
+    out.index = closure.known.beside(out.how, out.nodes)
     for _ in range(MAX_ROUNDS):
-        before = (len(out.how), sum(len(v) for v in out.how.values()))
+        before = (len(out.how), out.count)
         _round(out)
-        if before == (len(out.how), sum(len(v) for v in out.how.values())):
+        if before == (len(out.how), out.count):
             if out.late or out.local is not None:
                 return out
             out.late = True
@@ -86,9 +89,8 @@ def _round(closure: Closure) -> None:
 
 def _order(closure: Closure) -> list[str]:
     """The nodes to look at: whoever may do everything in its account first, since it makes most of the others needless."""
-    done = settled(closure)
-    names = [n for n in closure.nodes if n not in done and closure.follows(n)]
-    return sorted(names, key=lambda n: not closure.free(closure.nodes[n].caller.arn or ""))
+    names = busy(closure, unsettled(closure))
+    return sorted(names, key=lambda n: (not closure.free(closure.nodes[n].caller.arn or ""), n != START))
 
 
 def _of_node(closure: Closure, name: str) -> None:
@@ -135,7 +137,7 @@ def _absorb(closure: Closure, node: Node) -> None:
         and is_free(closure, node)
     ):
         closure.done["absorbed", account] = START
-        _merge(closure, _rule(search, node, sure=closure.sure, local=False), START)
+        absorb(closure, _rule(search, node, sure=closure.sure, local=False), START)
         return
     if not any(a in closure.nodes for a in every[:_RULERS]):
         wanted = {"who": frozenset(every[:_RULERS]) - {node.caller.arn or ""}}
@@ -149,7 +151,7 @@ def _absorb(closure: Closure, node: Node) -> None:
         return
     closure.done["absorbed", account] = ruler
     local = closure.local is not None or _RULING in closure.done  # rulers of two accounts may lead to each other
-    _merge(closure, _rule(search, closure.nodes[ruler], sure=closure.sure, local=local), ruler)
+    absorb(closure, _rule(search, closure.nodes[ruler], sure=closure.sure, local=local), ruler)
 
 
 _RULING = "ruling"
@@ -172,41 +174,16 @@ def _rule(search: Search, node: Node, *, sure: bool, local: bool) -> Closure:
         below = replace(inner, local=None, done=done)
         below.done["absorbed", node.caller.account], below.done[_RULING] = START, True
         opened = left_open(inner)
-        below.done["merged"] = {
-            n: inner.changes
-            for n in inner.nodes
-            if n not in BASE and n not in opened and inner.nodes[n].caller.account == inner.local
-        }
+        here = (n for n, node in inner.nodes.items() if node.caller.account == inner.local)
+        group = Group(frozenset(n for n in here if n not in BASE and n not in opened), inner.changes)
+        below.done["groups"] = {n: [group] for n in group.names}
         found = search.env.memo[key] = grow(below, sure=sure, done=below.done)
     if found is None:
         own = replace(search, start=node.caller, ask=replace(ask, documents=NO_DOCUMENTS))
         below = Closure(
-            own, sure, {START: replace(node, name=START)}, {START: []}, {START: 0}, local=node.caller.account
+            own, sure, {START: replace(node, name=START)}, {START: ()}, {START: 0}, local=node.caller.account
         )
         below.nodes[OUTSIDER] = outsider(own)
         below.done["absorbed", node.caller.account] = START
         found = search.env.memo[key] = grow(below, sure=sure)
     return found
-
-
-def _merge(closure: Closure, other: Closure, name: str) -> None:
-    """Adds the facts of `other`, whose start is the node `name` here."""
-    for fact, fired in other.how.items():
-        if fact in (START, name):
-            continue
-        known = closure.how.setdefault(fact, [])
-        known += [replace(f, node=name) if f.node == START else f for f in fired if not known or f not in known]
-        closure.cost.setdefault(fact, other.cost.get(fact, 1) + closure.cost.get(name, 0))
-        if isinstance(fact, str):
-            closure.nodes.setdefault(fact, other.nodes[fact])
-    merged: dict[str, frozenset[Change]] = closure.done.setdefault("merged", {})  # type: ignore[assignment]
-    opened = left_open(other)
-    if other.local is None:
-        for key, ruler in other.done.items():
-            if isinstance(key, tuple) and key[0] == "absorbed":
-                closure.done[key] = name if ruler == START else ruler
-    for node in other.nodes:
-        if node in BASE or node in opened:
-            continue  # what its sessions carry was left open there
-        if other.local is None or closure.nodes[node].caller.account == other.local:
-            merged[node] = other.changes

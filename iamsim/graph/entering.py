@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from iamsim.env.changes import Change, Kind, changed
-from iamsim.graph.dominated import asked_by, roles_beside
+from iamsim.env.changes import Change, changed
+from iamsim.graph.dominated import roles_beside
 from iamsim.graph.edges import of_session
 from iamsim.graph.moves import Firing
 from iamsim.graph.ruled import ruled
 from iamsim.graph.sessions import possible
+from iamsim.graph.settled import asked_for_by_none
 from iamsim.graph.state import Closure
 from iamsim.graph.world import Node, own_creation, relevant, worlds
 
@@ -21,9 +22,8 @@ from typing import TYPE_CHECKING
 
 from iamsim.graph.edges import edge_to, edges_from
 from iamsim.graph.hops import hop_technique
-from iamsim.graph.outside import is_known, outside_roles, role_at
+from iamsim.graph.outside import is_known, role_at
 from iamsim.graph.state import NO_HOPS, START, later
-from iamsim.graph.trusts import entered
 from iamsim.graph.world import caller_in
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def hops(closure: Closure, node: Node, mine: frozenset[Change]) -> Iterator[Firi
     search = closure.search
     if not node.full or node.caller.kind in NO_HOPS:
         return
-    if _asked_for_by_none(closure, node):
+    if asked_for_by_none(closure, node):
         return
     arn = node.caller.arn or ""
     own = relevant(search.env, mine, (arn,))
@@ -69,17 +69,6 @@ def hops(closure: Closure, node: Node, mine: frozenset[Change]) -> Iterator[Firi
                 (),
                 reasons,
             )
-
-
-def _asked_for_by_none(closure: Closure, node: Node) -> bool:
-    """True only if `_worth_entering` is empty in every environment, whatever changes to the node's own policies were made."""
-    env, arn, known = closure.search.env, node.caller.arn or "", closure.known
-    if closure.every or arn not in env.principals or not ruled(closure, node) or Kind.MOVED in known.by_kind:
-        return False
-    if any(r not in closure.held(env.principals[r].account) for r in asked_by(env, arn)):
-        return False
-    outside = outside_roles(env, closure.search.ask.missing)
-    return not outside or (not known.own(env, arn) and not entered(env, node.caller, set(), outside))
 
 
 def _worth_entering(closure: Closure, node: Node, env: Environment) -> dict[str, Edge]:

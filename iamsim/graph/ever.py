@@ -185,9 +185,7 @@ def taken(closure: Closure, targets: tuple[Target, ...]) -> Closure:
     fired = [f for target in targets[:MAX_TARGETS] for f in takeovers(closure, target)]
     if not fired:
         return closure
-    out = replace(
-        closure, nodes=dict(closure.nodes), how={k: list(v) for k, v in closure.how.items()}, cost=dict(closure.cost)
-    )
+    out = replace(closure, nodes=dict(closure.nodes), how=dict(closure.how), cost=dict(closure.cost))
     for f in fired:
         accept(out, f)
     return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
@@ -31,54 +31,73 @@ class Known:
     `seen` counts for each account what was found about it, so that whatever hangs on it alone is worked out again only then.
     """
 
-    how: dict[Fact, list[Firing]]
+    how: dict[Fact, tuple[Firing, ...]]
     nodes: dict[str, Node]
     facts: int = 0
     callers: int = 0
-    by_who: dict[str, list[Change]] = field(default_factory=dict)
     who: set[str] = field(default_factory=set)
-    by_kind: dict[Kind, list[Change]] = field(default_factory=dict)
-    everywhere: list[Change] = field(default_factory=list)
-    off: set[str] = field(default_factory=set)
+    by_who: dict[str, tuple[Change, ...]] = field(default_factory=dict)
+    by_kind: dict[Kind, dict[Change, None]] = field(default_factory=dict)
+    everywhere: tuple[Change, ...] = ()
+    off: frozenset[str] = frozenset()
     opened: dict[str, None] = field(default_factory=dict)
     seen: dict[str | None, int] = field(default_factory=dict)
-    held: dict[str | None, set[str]] = field(default_factory=dict)
-    of_account: dict[str | None, list[str]] = field(default_factory=dict)
-    whole: tuple[int, frozenset[Change]] = (0, frozenset())
+    held: dict[str | None, dict[str, None]] = field(default_factory=dict)
+    of_account: dict[str | None, dict[str, None]] = field(default_factory=dict)
+    whole: frozenset[Change] = frozenset()
+    fresh: list[Change] = field(default_factory=list)
+
+    def beside(self, how: dict[Fact, tuple[Firing, ...]], nodes: dict[str, Node]) -> Known:
+        """What is known of `how` and `nodes`, which begin with all that these hold."""
+        return replace(
+            self,
+            how=how,
+            nodes=nodes,
+            who=set(self.who),
+            by_who=dict(self.by_who),
+            by_kind={k: dict(v) for k, v in self.by_kind.items()},
+            opened=dict(self.opened),
+            seen=dict(self.seen),
+            held={k: dict(v) for k, v in self.held.items()},
+            of_account={k: dict(v) for k, v in self.of_account.items()},
+            whole=self.changes(),
+            fresh=[],
+        )
 
     def update(self) -> None:
         """Takes in the facts that were added to `how` and `nodes`."""
-        for fact in _last(self.how, len(self.how) - self.facts):
+        for fact in last(self.how, len(self.how) - self.facts):
             if isinstance(fact, Change):
                 self._add(fact)
         self.facts = len(self.how)
-        for name in _last(self.nodes, len(self.nodes) - self.callers):
+        for name in last(self.nodes, len(self.nodes) - self.callers):
             caller = self.nodes[name].caller
             self.seen[caller.account] = self.seen.get(caller.account, 0) + 1
-            self.of_account.setdefault(caller.account, []).append(name)
+            self.of_account.setdefault(caller.account, {})[name] = None
             if caller.arn:
-                self.held.setdefault(caller.account, set()).add(caller.arn)
+                self.held.setdefault(caller.account, {})[caller.arn] = None
         self.callers = len(self.nodes)
 
     def _add(self, change: Change) -> None:
-        self.by_who.setdefault(change.who, []).append(change)
+        self.by_who[change.who] = (*self.by_who.get(change.who, ()), change)
         self.who.add(change.who)
-        self.by_kind.setdefault(change.kind, []).append(change)
+        self.by_kind.setdefault(change.kind, {})[change] = None
+        self.fresh.append(change)
         account = change.who.split(":", 5)[4] if change.who.count(":") >= _ACCOUNT else None
         self.seen[account] = self.seen.get(account, 0) + 1
         if change.kind in EVERYWHERE:
-            self.everywhere.append(change)
+            self.everywhere = (*self.everywhere, change)
             if change.kind is Kind.DISABLED:
-                self.off.add(change.what)
+                self.off |= {change.what}
         if change.kind in OPENING and ":role/" in change.who:
             self.opened[change.who] = None
 
     def changes(self) -> frozenset[Change]:
         """All changes, as one set that is made once for what is known."""
-        count = sum(map(len, self.by_kind.values()))
-        if self.whole[0] != count:
-            self.whole = (count, frozenset(c for found in self.by_kind.values() for c in found))
-        return self.whole[1]
+        if self.fresh:
+            self.whole = self.whole.union(self.fresh)
+            self.fresh = []
+        return self.whole
 
     def of_kind(self, *kinds: Kind) -> Iterable[Change]:
         """The changes of these kinds."""
@@ -103,10 +122,10 @@ class Known:
         """The changes that bear on checks about the principals `focus`."""
         if not self.everywhere and all(subjects_of(env, arn).isdisjoint(self.who) for arn in focus):
             return frozenset()
-        return bearing(env, self.by_who, self.everywhere, frozenset(self.off), focus)
+        return bearing(env, self.by_who, self.everywhere, self.off, focus)
 
 
-def _last(found: dict[_K, _V], count: int) -> list[_K]:
+def last(found: dict[_K, _V], count: int) -> list[_K]:
     """The keys that were added last, in the order in which they were."""
     return list(islice(reversed(found), count))[::-1]
 

@@ -62,6 +62,9 @@ NODES = ("becomes", "gains-root-task")
 TAKEOVERS = ("rewrites-resource-policy", "gains-resource-actions")
 """Types of outcomes that change the policy of a resource."""
 
+LATE = (*NODES, *TAKEOVERS, "sets-tags")
+"""Types of outcomes that are no changes to policies of users and roles, or are looked for when all else is known."""
+
 
 def techniques_of(search: Search, types: tuple[str, ...] | None, *, leave: tuple[str, ...] = ()) -> list[Technique]:
     """The techniques and primitives with outcomes of these types (None: all but `leave`); composed ones are their parts."""

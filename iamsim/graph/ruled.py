@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from iamsim.env.changes import Change, Kind
 from iamsim.env.types import PrincipalKind
 from iamsim.graph.moves import fully
 from iamsim.graph.names import of_account
-from iamsim.graph.state import OUTSIDER, START, Closure, account_of, everyone_of
-from iamsim.graph.world import Node, subjects_of
+from iamsim.graph.state import OUTSIDER, START, Closure, everyone_of
+
+if TYPE_CHECKING:
+    from iamsim.graph.world import Node
 
 
 def ruled(closure: Closure, node: Node) -> bool:
@@ -52,30 +56,6 @@ def not_held(closure: Closure, account: str | None) -> frozenset[str]:
 
 
 _FIXED = ("/aws-service-role/", "/aws-reserved/")
-
-
-def settled(closure: Closure) -> frozenset[str]:
-    """The nodes of which all was worked out with an administrator of their account, and which nothing found since is about."""
-    merged: dict[str, frozenset[Change]] = closure.done.setdefault("merged", {})  # type: ignore[assignment]
-    if not merged:
-        return frozenset()
-    own = subjects_of(closure.search.env, closure.search.start.arn or "", closure.changes)
-    out: set[str] = set()
-    known: dict[tuple[str | None, frozenset[Change]], frozenset[str] | None] = {}
-    env = closure.search.env
-    for name, changes in merged.items():
-        arn = closure.nodes[name].caller.arn or ""
-        if closure.extra and closure.free(arn):
-            continue
-        about = (closure.nodes[name].caller.account, changes)
-        if about not in known:
-            more = [c for c in closure.changes - changes if c.who not in own]
-            near = [c for c in more if ":iam:" not in c.who or account_of(c.who) == about[0]]
-            known[about] = None if any(":iam:" not in c.who for c in near) else frozenset(c.who for c in near)
-        concerned = known[about]
-        if concerned is not None and not concerned & subjects_of(env, arn):
-            out.add(name)
-    return frozenset(out)
 
 
 def left_open(closure: Closure) -> set[str]:

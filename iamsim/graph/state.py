@@ -53,12 +53,13 @@ class Closure:
     `local`: what callers of this account give is followed, that of others is not. `extra` are principals of which all changes
     are looked for. `unsettled` are reasons why more may follow than was found. `late`: all else was looked for, so that
     now comes what is needless once more accounts are reached: changes to principals for whom some role asks, and tags.
+    `count` grows with every firing that is added.
     """
 
     search: Search
     sure: bool
     nodes: dict[str, Node]
-    how: dict[Fact, list[Firing]]
+    how: dict[Fact, tuple[Firing, ...]]
     cost: dict[Fact, int]
     every: bool = False
     extra: frozenset[str] = frozenset()
@@ -66,6 +67,7 @@ class Closure:
     unsettled: set[str] = field(default_factory=set)
     done: dict[object, object] = field(default_factory=dict)
     late: bool = False
+    count: int = 0
     index: Known | None = None
 
     @property
@@ -134,7 +136,7 @@ class Closure:
 def begin(search: Search, *, every: bool = False) -> Closure:
     """Control of the start alone."""
     node = Node(START, search.start, made=False)
-    return Closure(search, True, {START: node, OUTSIDER: outsider(search)}, {START: []}, {START: 0}, every)
+    return Closure(search, True, {START: node, OUTSIDER: outsider(search)}, {START: ()}, {START: 0}, every)
 
 
 def outsider(search: Search) -> Node:

@@ -8,9 +8,9 @@ from iamsim.env.changes import Change, Kind
 from iamsim.env.types import PrincipalKind
 from iamsim.graph.candidates import tag_values
 from iamsim.graph.firing import attempt, outcome_of
-from iamsim.graph.moves import Firing, may_do, techniques_of
+from iamsim.graph.moves import Firing, may_do, techniques_of, within_means
 from iamsim.graph.names import of_account
-from iamsim.graph.ruled import settled
+from iamsim.graph.settled import unsettled
 from iamsim.graph.wants import worthwhile
 from iamsim.graph.world import own_creation, worlds
 from iamsim.ir.term import variables
@@ -30,21 +30,12 @@ def tag_firings(closure: Closure) -> Iterator[Firing]:
     values = tag_values(env)
     if not values:
         return
-    done = settled(closure)
     worth: dict[str | None, frozenset[str]] = {}
-    for name, node in list(closure.nodes.items()):
-        if (
-            name in done
-            or not closure.follows(name)
-            or node.caller.kind
-            not in (
-                CallerKind.USER,
-                CallerKind.ROLE_SESSION,
-                CallerKind.ROOT,
-            )
-        ):
-            continue
+    for name in unsettled(closure):
+        node = closure.nodes[name]
         own = node.caller.arn or ""
+        if node.caller.kind not in _TAGGING or not _may_tag(closure, node):
+            continue
         among = worlds(env, closure.relevant(own), (own,))
         able = frozenset[str]().union(*(may_do(closure.search, e, node) for e in among))
         for technique in techniques_of(closure.search, ("sets-tags",)):
@@ -61,6 +52,17 @@ def tag_firings(closure: Closure) -> Iterator[Firing]:
                     worth[account] = frozenset(a for a in every if worthwhile(closure, a))
                 for target in _targets(closure, node, technique, variant, worth[account]):
                     yield from _of_target(closure, node, technique, number, target)
+
+
+_TAGGING = (CallerKind.USER, CallerKind.ROLE_SESSION, CallerKind.ROOT)
+
+
+def _may_tag(closure: Closure, node: Node) -> bool:
+    """False only if no identity policy of the node allows what some technique that sets tags calls."""
+    search, arn = closure.search, node.caller.arn or ""
+    if arn not in search.env.principals or closure.known.stamp(search.env, arn):
+        return True
+    return bool(within_means(search, ("sets-tags",), may_do(search, search.env, node)))
 
 
 def _targets(

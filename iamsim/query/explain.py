@@ -167,7 +167,7 @@ def explain(
 def _alone(closure: Closure) -> Closure:
     """The closure of a question that follows no way: the caller itself."""
     nodes = {START: closure.nodes[START]}
-    return replace(closure, nodes=nodes, how={START: []}, cost={START: 0}, unsettled=set(), done={})
+    return replace(closure, nodes=nodes, how={START: ()}, cost={START: 0}, unsettled=set(), done={})
 
 
 def _refuse(

@@ -329,7 +329,7 @@ def _without(closure: Closure, changes: frozenset[Change]) -> Closure:
 
 def _within(closure: Closure, fired: tuple[Firing, ...]) -> Closure:
     """The closure with the given firings only, so that a way is put together from them alone."""
-    return replace(closure, how={fact: [f for f in known if f in fired] for fact, known in closure.how.items()})
+    return replace(closure, how={fact: tuple(f for f in known if f in fired) for fact, known in closure.how.items()})
 
 
 def _path(asked: Asked, closure: Closure, goal: Reached, way: Way) -> Path:

@@ -1,0 +1,131 @@
+"""Nodes that need not be looked at: what they give was worked out with another closure, or whoever rules their account gives it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from iamsim.env.changes import Kind
+from iamsim.env.memo import once
+from iamsim.graph.dominated import asked_by, not_dominated
+from iamsim.graph.known import last
+from iamsim.graph.moves import LATE, NODES, may_do, within_means
+from iamsim.graph.outside import outside_roles
+from iamsim.graph.ruled import ruled
+from iamsim.graph.state import Closure, account_of
+from iamsim.graph.trusts import entered
+from iamsim.graph.world import subjects_of
+from iamsim.model.caller import CallerKind
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from iamsim.env.changes import Change
+    from iamsim.graph.absorbed import Absorbed
+    from iamsim.graph.world import Node, Search
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Nodes of which all that they give was worked out after `changes`."""
+
+    names: Collection[str]
+    changes: frozenset[Change]
+
+
+def unsettled(closure: Closure) -> list[str]:
+    """The nodes that may give something here: those that are followed and that no group settles."""
+    base: Absorbed | None = closure.done.get("base")  # type: ignore[assignment]
+    names: Collection[str] = closure.nodes
+    if base is not None and not closure.extra and not _since(closure, base.group):
+        names = (*base.rest, *last(closure.nodes, len(closure.nodes) - len(base.nodes)))
+    of: dict[str, list[Group]] = closure.done.get("groups", {})  # type: ignore[assignment]
+    known: dict[tuple[int, str | None], frozenset[str] | None] = {}
+    out = []
+    for name in names:
+        if not closure.follows(name):
+            continue
+        groups = of.get(name, ())
+        if base is not None and name in base.group.names:
+            groups = (base.group, *groups)
+        if not any(_settles(closure, g, name, known) for g in groups):
+            out.append(name)
+    return out
+
+
+def _since(closure: Closure, group: Group) -> list[Change]:
+    """The changes that were found since, those to the start itself aside."""
+    more = closure.changes - group.changes
+    if not more:
+        return []
+    own = subjects_of(closure.search.env, closure.search.start.arn or "", more)
+    return [c for c in more if c.who not in own]
+
+
+def _settles(
+    closure: Closure, group: Group, name: str, known: dict[tuple[int, str | None], frozenset[str] | None]
+) -> bool:
+    """Whether nothing that was found since the group was worked out is about the node."""
+    caller = closure.nodes[name].caller
+    if closure.extra and closure.free(caller.arn or ""):
+        return False
+    about = (id(group), caller.account)
+    if about not in known:
+        near = [c for c in _since(closure, group) if ":iam:" not in c.who or account_of(c.who) == caller.account]
+        known[about] = None if any(":iam:" not in c.who for c in near) else frozenset(c.who for c in near)
+    concerned = known[about]
+    return concerned is not None and not concerned & subjects_of(closure.search.env, caller.arn or "")
+
+
+def busy(closure: Closure, names: list[str]) -> Iterator[str]:
+    """Those of `names` that may give what whoever rules their account does not."""
+    idle: dict[str, bool] = closure.done.setdefault("idle", {})  # type: ignore[assignment]
+    for name in names:
+        node = closure.nodes[name]
+        if name in idle and _untouched(closure, node):
+            continue
+        if _is_idle(closure, node):
+            idle[name] = True
+        else:
+            yield name
+
+
+def _untouched(closure: Closure, node: Node) -> bool:
+    """Whether no change is about what the node may do, or about where accounts stand."""
+    known = closure.known
+    return Kind.MOVED not in known.by_kind and not known.stamp(closure.search.env, node.caller.arn or "")
+
+
+def _is_idle(closure: Closure, node: Node) -> bool:
+    """True only if whoever rules the node's account gives all that the node gives, as long as no change is about it."""
+    search, arn = closure.search, node.caller.arn or ""
+    if closure.every or closure.extra or node.caller.kind not in _OF_ACCOUNTS or arn not in search.env.principals:
+        return False
+    if not ruled(closure, node) or not _untouched(closure, node) or not asked_for_by_none(closure, node):
+        return False
+    key = ("idle", arn, node.caller.kind, search.ask.missing, id(search.catalogue))
+    return once(search.env.memo, key, _has_no_means, search, node)[0]
+
+
+_OF_ACCOUNTS = (CallerKind.USER, CallerKind.ROLE_SESSION)
+
+
+def _has_no_means(search: Search, node: Node) -> tuple[bool, object]:
+    """Whether the node can use no technique that an administrator of its account cannot use in its place."""
+    env, arn = search.env, node.caller.arn or ""
+    means = may_do(search, env, node)
+    every = (within_means(search, NODES, means), within_means(search, None, means, leave=LATE))
+    return not any(not_dominated(env, techniques, arn) for techniques in every), search.catalogue
+
+
+def asked_for_by_none(closure: Closure, node: Node) -> bool:
+    """True only if no role that is not held lets the node in where it does not let in whoever rules its account, whatever
+    changes to the node's own policies were made.
+    """
+    env, arn, known = closure.search.env, node.caller.arn or "", closure.known
+    if closure.every or arn not in env.principals or not ruled(closure, node) or Kind.MOVED in known.by_kind:
+        return False
+    if any(r not in closure.held(env.principals[r].account) for r in asked_by(env, arn)):
+        return False
+    outside = outside_roles(env, closure.search.ask.missing)
+    return not outside or (not known.own(env, arn) and not entered(env, node.caller, set(), outside))
