@@ -56,7 +56,8 @@ def alike(search: Search, node: Node, mine: frozenset[Change], types: tuple[str,
     if held is None or told is None:
         return None
     anyone = replace(caller, arn=None, name=None, unique_id=None, tags=())
-    return (anyone, node.reach, node.only, node.made, mine, held, tuple(match(p, arn) for p in told), actions)
+    kin = (anyone, node.reach, node.only, node.made, mine, held, tuple(match(p, arn) for p in told), actions)
+    return once(env.memo, ("as one", kin), object)
 
 
 def shared(techniques: list[Technique]) -> tuple[list[Technique], list[Technique]]:

@@ -133,16 +133,18 @@ def attempt(
     return Attempt(tuple(calls), term, tuple(background), tuple(dict.fromkeys(assumed)), reads, node.caller)
 
 
-def sweeping(search: Search, node: Node, technique: Technique, variant: Variant, env: Environment) -> bool | None:
+def sweeping(
+    search: Search, node: Node, technique: Technique, variant: Variant, env: Environment, kin: object = None
+) -> bool | None:
     """True iff every call is allowed whatever its resource of the right type is, and in every context; False if some call is
-    allowed on none; else None.
+    allowed on none; else None. `kin` stands for all nodes that are `alike`, for whom it is the same.
     """
     out: bool | None = True
     for call in variant.calls:
         for resource in call.resources:
             name = resource if resource.startswith("$") or resource == "*" else "$any"
             wanted = Wanted(call.action, name, told_keys(technique, call, resource, env))
-            key = ("sweeping", node.caller, node.made, search.ask.missing, search.ask.ever, wanted)
+            key = ("sweeping", kin or node.caller, node.made, search.ask.missing, search.ask.ever, wanted)
             always, ever = once(env.memo, key, _bounds, search, env, node, wanted)
             if ever is FALSE:
                 return False

@@ -180,8 +180,9 @@ def firings(
     wanted: Mapping[str, frozenset[str]] | None = None,
     *,
     every: bool = False,
+    kin: object = None,
 ) -> Iterator[Firing]:
-    """The uses of `techniques` by `node` after `changes`.
+    """The uses of `techniques` by `node` after `changes`. `kin` stands for all nodes that are `alike` for them.
 
     `wanted` gives for the names of an outcome what they may stand for. Of the uses with one gain only the first that is
     certain is returned unless `every` is set; those before it are not certain.
@@ -202,7 +203,7 @@ def firings(
             if not _plain_hold(search, among, node, variant):
                 continue
             swept = (
-                sweeping(search, node, technique, variant, among[0])
+                sweeping(search, node, technique, variant, among[0], kin)
                 if len(among) == 1 and (node.name or not search.ask.given)
                 else None
             )

@@ -47,10 +47,8 @@ def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
     users: set[str] = set()
     within = closure.ruled_from_within(account)
     for arn in (*controlled, *sorted(created)):
-        if closure.free(arn):
-            continue
         plain = within and not closure.every and arn not in closure.extra
-        if plain and not (closure.late and _special(closure, arn)):
+        if (plain and not (closure.late and _special(closure, arn))) or closure.free(arn):
             continue
         who.add(arn)
         principal = env.principals.get(arn)
