@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Kind
@@ -36,45 +36,49 @@ class Group:
 def unsettled(closure: Closure) -> list[str]:
     """The nodes that may give something here: those that are followed and that no group settles."""
     base: Absorbed | None = closure.done.get("base")  # type: ignore[assignment]
+    since = _Since(closure)
     names: Collection[str] = closure.nodes
-    if base is not None and not closure.extra and not _since(closure, base.group):
+    if base is not None and not closure.extra and not since.changes(base.group):
         names = (*base.rest, *last(closure.nodes, len(closure.nodes) - len(base.nodes)))
     of: dict[str, list[Group]] = closure.done.get("groups", {})  # type: ignore[assignment]
-    known: dict[tuple[int, str | None], frozenset[str] | None] = {}
     out = []
     for name in names:
-        if not closure.follows(name):
-            continue
         groups = of.get(name, ())
         if base is not None and name in base.group.names:
             groups = (base.group, *groups)
-        if not any(_settles(closure, g, name, known) for g in groups):
+        if closure.follows(name) and not any(since.settles(g, name) for g in groups):
             out.append(name)
     return out
 
 
-def _since(closure: Closure, group: Group) -> list[Change]:
-    """The changes that were found since, those to the start itself aside."""
-    more = closure.changes - group.changes
-    if not more:
-        return []
-    own = subjects_of(closure.search.env, closure.search.start.arn or "", more)
-    return [c for c in more if c.who not in own]
+@dataclass(slots=True)
+class _Since:
+    """What was found since groups were worked out, looked up once for each of them."""
 
+    closure: Closure
+    found: dict[int, list[Change]] = field(default_factory=dict)
+    about: dict[tuple[int, str | None], frozenset[str] | None] = field(default_factory=dict)
 
-def _settles(
-    closure: Closure, group: Group, name: str, known: dict[tuple[int, str | None], frozenset[str] | None]
-) -> bool:
-    """Whether nothing that was found since the group was worked out is about the node."""
-    caller = closure.nodes[name].caller
-    if closure.extra and closure.free(caller.arn or ""):
-        return False
-    about = (id(group), caller.account)
-    if about not in known:
-        near = [c for c in _since(closure, group) if ":iam:" not in c.who or account_of(c.who) == caller.account]
-        known[about] = None if any(":iam:" not in c.who for c in near) else frozenset(c.who for c in near)
-    concerned = known[about]
-    return concerned is not None and not concerned & subjects_of(closure.search.env, caller.arn or "")
+    def changes(self, group: Group) -> list[Change]:
+        """The changes that were found since, those to the start itself aside."""
+        if id(group) not in self.found:
+            search, more = self.closure.search, self.closure.changes - group.changes
+            own = subjects_of(search.env, search.start.arn or "", more) if more else ()
+            self.found[id(group)] = [c for c in more if c.who not in own]
+        return self.found[id(group)]
+
+    def settles(self, group: Group, name: str) -> bool:
+        """Whether none of them is about the node."""
+        caller, key = self.closure.nodes[name].caller, (id(group), self.closure.nodes[name].caller.account)
+        if self.closure.extra and self.closure.free(caller.arn or ""):
+            return False
+        if key not in self.about:
+            more = self.changes(group)
+            near = [c for c in more if ":iam:" not in c.who or account_of(c.who) == caller.account]
+            anywhere = any(":iam:" not in c.who for c in near)
+            self.about[key] = None if anywhere else frozenset(c.who for c in near)
+        concerned = self.about[key]
+        return concerned is not None and concerned.isdisjoint(subjects_of(self.closure.search.env, caller.arn or ""))
 
 
 def busy(closure: Closure, names: list[str]) -> Iterator[str]:
