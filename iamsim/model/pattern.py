@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 _PLAIN = re.compile(r"[^*?$]+")
 
@@ -55,6 +56,9 @@ class Pattern:
             value = hash(self.parts) or 1
             object.__setattr__(self, "_hash", value)
         return value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Pattern, (self.text, self.parts)  # another process has other hashes
 
     @property
     def variables(self) -> tuple[Variable, ...]:
