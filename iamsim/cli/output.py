@@ -126,8 +126,9 @@ def _progress() -> Callable[[str, int, int], None]:
     started = time.monotonic()
 
     def progress(path: str, number: int, count: int) -> None:
+        what = f"reading {number} of {count}" if number else f"{count} files read, keeping what they say"
         if time.monotonic() - started > 0.5:
-            sys.stderr.write(f"\r\x1b[Kreading {number} of {count}: {printable(path, 60)}")
+            sys.stderr.write(f"\r\x1b[K{what}: {printable(path, 60)}")
             sys.stderr.flush()
 
     return progress

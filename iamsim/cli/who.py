@@ -97,9 +97,10 @@ def _who_can(action: str, resource: str, options: WhoOptions) -> int:
     told = Told(only=bool(options.only), verbose=options.loud is Loud.VERBOSE)
     listed: list[dict[str, Any]] = []
     with workers() as executor:
-        asked = ask_who(
-            env, action, resource, progress=lambda n: reached.__setitem__(0, n), executor=executor, **arguments
-        )
+        with working("making an index of who may do what", options.loud):
+            asked = ask_who(
+                env, action, resource, progress=lambda n: reached.__setitem__(0, n), executor=executor, **arguments
+            )
         _begin(asked, options)
         while True:
             with working("looking for callers", options.loud) as progress:

@@ -76,6 +76,7 @@ class Scene:
     accounts: frozenset[str] = frozenset()
     shared: dict[str, tuple[tuple[Policy, ...], bool]] = field(default_factory=dict)
     made: dict[object, Signature] = field(default_factory=dict)
+    plain: dict[int, Signature] = field(default_factory=dict)
     rows: dict[object, Rows] = field(default_factory=dict)
     reached: dict[object, tuple[bool, bool]] = field(default_factory=dict)
     solved: dict[object, tuple[Mapping[str, tuple[str, ...]] | None, tuple[str, ...]]] = field(default_factory=dict)
@@ -237,7 +238,7 @@ def _key(scene: Scene, kind: Kind, i: int, *, granted: bool) -> object | None:
     lost: list[Term] = []
     for d in scene.index.held[i]:
         if d in scene.speaks:
-            allows, denies, unknown = _signature(scene, kind, i, scene.index.documents[d])
+            allows, denies, unknown = scene.plain.get(d) or _of_document(scene, kind, i, d)
             allow |= allows
             deny |= denies
             lost.append(unknown)
@@ -302,6 +303,15 @@ def _when(scene: Scene, i: int) -> object:
     if condition is TRUE or not any(is_fine(v) for v in variables(condition)):
         return None
     return strip(reduce(condition, lookup_of(_facts(scene, i))))
+
+
+def _of_document(scene: Scene, kind: Kind, i: int, number: int) -> Signature:
+    """The signature of an indexed document; one that reads nothing of its holder is kept by its number."""
+    policy = scene.index.documents[number]
+    found = _signature(scene, kind, i, policy)
+    if isinstance(policy, MissingPolicy) or _reads(scene, policy).nothing:
+        scene.plain[number] = found
+    return found
 
 
 def _signature(scene: Scene, kind: Kind, i: int, policy: Policy | MissingPolicy) -> Signature:
