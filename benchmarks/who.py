@@ -59,19 +59,19 @@ def rows(orgs: Path) -> list[Row]:
     for size in present(orgs, *WANTED):
         command = [sys.executable, "-m", "benchmarks.who", str(orgs), size]
         found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        for q in found["questions"]:
-            out.append(
-                Row(
-                    name=f"who-can {q['action']}, {size}",
-                    value=q["seconds"] * 1000,
-                    floor=WANTED[size] * 1000,
-                    unit="ms",
-                    bound=1.0,
-                    peak=found["peak"],
-                    remark=f"{q['found']} can, {q['listed'] - q['found']} unknown",
-                    failed=not q["right"],
-                )
+        out += [
+            Row(
+                name=f"who-can {q['action']}, {size}",
+                value=q["seconds"] * 1000,
+                floor=WANTED[size] * 1000,
+                unit="ms",
+                bound=1.0,
+                peak=found["peak"],
+                remark=f"{q['found']} can, {q['listed'] - q['found']} unknown",
+                failed=not q["right"],
             )
+            for q in found["questions"]
+        ]
     return out
 
 
