@@ -1,8 +1,8 @@
 """How cost grows with the organization: `python -m benchmarks.growth measure ORGS FILE`, then `… plot FILE PNG`.
 
 Each size is measured in a process of its own, in CPU time: loading from the files, who can (the median of the questions
-of the truth, warm), a symbolic question (likewise), and the escalation of all principals, for the sizes named by `--graph`. The plot
-needs matplotlib (iamsim[bench]).
+of the truth, warm), a symbolic question (likewise), and the escalation of all principals, for the sizes named by
+`--graph`. The plot needs matplotlib (iamsim[bench]).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """iamprover beside iamsim: `python -m benchmarks.iamprover --orgs DIR --program PROGRAM`, PROGRAM being its command line.
 
 Both are asked the same in one process: of one account's details, whether nobody can do an action on a resource, for all
-that the truth asks about in that account. No organization and no resource policies: both read only the one file. Rounds alternate. Only
-what iamprover publishes as its command line and README is used; it is neither imported nor needed.
+that the truth asks about in that account. No organization and no resource policies: both read only the one file. Rounds
+alternate. Only what iamprover publishes as its command line and README is used; it is neither imported nor needed.
 """
 
 from __future__ import annotations

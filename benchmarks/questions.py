@@ -81,13 +81,14 @@ def rate(
 
 
 def other_keys(queries: Queries, r: Random) -> Queries:
-    """The queries at another time, from another address of the same network, by another program."""
+    """The queries at another time, from another address, by another program; addresses do not come again."""
     out = []
     for query in queries:
-        address = query["context"]["aws:SourceIp"].rsplit(".", 1)[0]
+        network = query["context"]["aws:SourceIp"].split(".")[0]
+        address = ".".join([network, *(str(r.randint(1, 254)) for _ in range(3))])
         more = {
             "aws:CurrentTime": f"2026-11-{r.randint(10, 29)}T10:{r.randint(10, 59)}:00Z",
-            "aws:SourceIp": f"{address}.{r.randint(1, 254)}",
+            "aws:SourceIp": address,
             "aws:UserAgent": str(r.random()),
         }
         out.append({**query, "context": {**query["context"], **more}})

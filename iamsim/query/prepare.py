@@ -162,7 +162,7 @@ def given_of(context: Given | None) -> Mapping[str, tuple[str, ...]]:
     out: dict[str, tuple[str, ...]] = {}
     for key, value in context.items() if context else ():
         if value.__class__ is str:
-            out[key.lower()] = (value,)  # type: ignore[assignment]
+            out[key.lower()] = (value,)
         elif value is None:
             out[key.lower()] = ()
         elif isinstance(value, str | bool | int | float):

@@ -91,7 +91,7 @@ def recalled(
     kept: _Kept = once(env.memo, "recalled", _Kept)
     here = kept.roots.get(shape)
     while here.__class__ is _Fork:
-        here = here.ways.get(given.get(here.key) if here.key else frozenset(given.items()))  # type: ignore[union-attr]
+        here = here.ways.get(given.get(here.key) if here.key else frozenset(given.items()))
     if here is None:
         noted = Noted(given)
         answer = decide(noted)
@@ -142,7 +142,7 @@ def _keep(kept: _Kept, shape: Shape, seen: Mapping[str, Any], answer: Answer) ->
     kept.branches += 1 + len(seen)
     # all that is given tells more than any key
     looks = [(_EVERYTHING, seen[_EVERYTHING])] if _EVERYTHING in seen else list(seen.items())
-    ways: dict[Any, _Fork | Answer] = kept.roots  # type: ignore[assignment]
+    ways: dict[Any, _Fork | Answer] = kept.roots
     step: Any = shape
     for key, value in looks:
         fork = ways.get(step)

@@ -42,7 +42,7 @@ def said(env, made, context, **more):
 def variants(seed, made):
     """Contexts that share most of their keys, so that some take the branches of others."""
     r = Random(seed)
-    pool = sorted({t for t in re.findall(r'"([^"\\]{1,40})"', json.dumps(made.files))})
+    pool = sorted(set(re.findall(r'"([^"\\]{1,40})"', json.dumps(made.files))))
     said_of = [k for k in ALL_KEYS if k.lower() in {t.lower() for t in pool}] or list(ALL_KEYS)
     keys = {*r.sample(said_of, min(4, len(said_of))), *r.sample(sorted(ALL_KEYS), 3)}
 
