@@ -77,7 +77,9 @@ class Scene:
     shared: dict[str, tuple[tuple[Policy, ...], bool]] = field(default_factory=dict)
     made: dict[object, Signature] = field(default_factory=dict)
     plain: dict[int, Signature] = field(default_factory=dict)
-    rows: dict[object, Rows] = field(default_factory=dict)
+    rows: dict[object, int] = field(default_factory=dict)
+    numbers: dict[Rows, int] = field(default_factory=dict)
+    read: dict[int, tuple[Reads, Policy]] = field(default_factory=dict)
     reached: dict[object, tuple[bool, bool]] = field(default_factory=dict)
     solved: dict[object, tuple[Mapping[str, tuple[str, ...]] | None, tuple[str, ...]]] = field(default_factory=dict)
 
@@ -328,14 +330,15 @@ def _signature(scene: Scene, kind: Kind, i: int, policy: Policy | MissingPolicy)
     return found
 
 
-def _by_statement(scene: Scene, kind: Kind, i: int, policy: Policy) -> Rows:
-    """As `_signature`, statement by statement, for policies whose statements also name principals."""
+def _by_statement(scene: Scene, kind: Kind, i: int, policy: Policy) -> int:
+    """As `_signature`, statement by statement, for policies whose statements also name principals: a number for what they say."""
     caller = caller_of(scene.ask.env, scene.index.principals[i])
     key = _alike(scene, kind, caller, policy)
     found = scene.rows.get(key)
     if found is None:
         made = _side(scene, caller, policy)
-        found = scene.rows[key] = tuple((h.label, strip(h.term)) for h in (*made.allow, *made.deny))
+        rows = tuple((h.label, strip(h.term)) for h in (*made.allow, *made.deny))
+        found = scene.rows[key] = scene.numbers.setdefault(rows, len(scene.numbers))
     return found
 
 
@@ -356,5 +359,9 @@ def _side(scene: Scene, caller: Caller, policy: Policy) -> Side:
 
 def _reads(scene: Scene, policy: Policy) -> Reads:
     """What the statements on the action read of the caller; worked out once for a document and an action."""
-    key = ("reads", document_key(policy), scene.action)
-    return once(scene.ask.env.memo, key, lambda: (reads_of(scene.sample, policy), policy))[0]
+    found = scene.read.get(id(policy))
+    if found is None:
+        key = ("reads", document_key(policy), scene.action)
+        kept = once(scene.ask.env.memo, key, lambda: (reads_of(scene.sample, policy), policy))[0]
+        found = scene.read[id(policy)] = (kept, policy)
+    return found[0]
