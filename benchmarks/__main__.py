@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import cold, compare_policies, escalation, loading, questions
+from benchmarks import cold, compare_policies, escalation, loading, questions, spread, who
 from benchmarks.rows import Row, comparison, save, table
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ PARTS: dict[str, Callable[[Path], list[Row]]] = {
     "cold": cold.rows,
     "loading": loading.rows,
     "questions": questions.rows,
+    "who": who.rows,
+    "spread": spread.rows,
     "escalation": escalation.rows,
     "compare": lambda _: compare_policies.rows(),
 }

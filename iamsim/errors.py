@@ -1,4 +1,4 @@
-"""The exceptions of iamsim. Users see InputError and QueryError as one clear message; InternalError is a bug of ours."""
+"""The exceptions of iamsim. Users see all but InternalError as one clear message; that one is a bug of ours."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ class InputError(IamsimError):
 
 class QueryError(IamsimError):
     """A question that cannot be asked; `help` says what would."""
+
+    def __init__(self, message: str, help: str = "") -> None:  # noqa: A002
+        super().__init__(message)
+        self.help = help
+
+
+class WorkerError(IamsimError):
+    """Workers that cannot do their work, or were lost; `help` says what to do."""
 
     def __init__(self, message: str, help: str = "") -> None:  # noqa: A002
         super().__init__(message)

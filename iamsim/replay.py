@@ -44,19 +44,27 @@ def _known(*, value: bool) -> Truth:
 
 
 def _not(truth: Truth) -> Truth:
-    return {"T": F, "F": T}.get(truth.value, truth)
+    return F if truth.value == "T" else T if truth.value == "F" else truth
 
 
 def _all(truths: Iterable[Truth]) -> Truth:
-    found = list(truths)
-    if any(truth.value == "F" for truth in found):
-        return F
-    why = [truth.why for truth in found if truth.value == "U"]
+    why: list[frozenset[str]] = []
+    for truth in truths:
+        if truth.value == "F":
+            return F
+        if truth.value == "U":
+            why.append(truth.why)
     return Truth("U", frozenset().union(*why)) if why else T
 
 
 def _any(truths: Iterable[Truth]) -> Truth:
-    return _not(_all(_not(truth) for truth in truths))
+    why: list[frozenset[str]] = []
+    for truth in truths:
+        if truth.value == "T":
+            return T
+        if truth.value == "U":
+            why.append(truth.why)
+    return Truth("U", frozenset().union(*why)) if why else F
 
 
 def _agree(readings: list[Truth], why: Iterable[str]) -> Truth:
@@ -330,6 +338,8 @@ def _key_doubt(key: str, world: World) -> str | None:
 
 def _each_reading(world: World, leaf: Callable[[World], Truth]) -> Truth:
     """The leaf under every reading of the ambivalent keys (4.6): equal results stand."""
+    if not world.wavering and all(world.context.values()):
+        return leaf(world)
     worlds = []
     for choice in itertools.product(*(values for _, values, _ in world.wavering)):
         changed = {key: list(values) for (key, _, _), values in zip(world.wavering, choice, strict=True)}
@@ -915,9 +925,11 @@ def _statement(statement: Any, world: World, kind: str, *, variables: bool) -> S
     parts, strangers = _elements(statement)
     if len(parts) + len(strangers) < len(statement):
         return _silent("malformed:statement")  # two spellings of one element
+    action = _action_part(parts, world, kind)
+    if action.value == "F":
+        return Sides()  # a false part makes all false, whatever the others are
     condition = T if "Condition" not in parts else _condition(parts["Condition"], world, variables=variables)
-    action, resource = _action_part(parts, world, kind), _resource_part(parts, world, kind, variables=variables)
-    body = _all([action, resource, condition])
+    body = _all([action, _resource_part(parts, world, kind, variables=variables), condition])
     effect = parts.get("Effect")
     usable = T if effect in ("Allow", "Deny") else _unknown("malformed:effect")
     sides = Sides()

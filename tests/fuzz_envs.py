@@ -8,10 +8,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
+from random import Random
 from typing import Any
 
 from page_files import FULL, Snapshot
 from strategies import KEYS, OPERATORS
+
+from iamsim.env.build import environment_of
 
 A, B, M, OUT = "111122223333", "444455556666", "777788889999", "999988887777"
 USER, ROLE, OTHER = f"arn:aws:iam::{A}:user/u", f"arn:aws:iam::{A}:role/team/r", f"arn:aws:iam::{B}:role/app"
@@ -502,3 +505,26 @@ def shuffled(r, case):
         r.shuffle(more)
         holder[name]["Statement"] = more
     return case.with_files(files)
+
+
+def asked(seed):
+    """The environment of a case, a question of it (plain, given, strict, with documents, with wildcards) and its options."""
+    made, r = case(Random(seed)), Random(seed)
+    action, resource = made.action, made.resource
+    options = {"any_resource": resource != "*", "missing": made.missing}
+    match r.choice(["plain", "given", "strict", "documents", "resources", "actions"]):
+        case "given":
+            options["context"] = made.given
+        case "strict":
+            options |= {"context": made.given, "strict": True}
+        case "documents":
+            options |= {"session_policy": made.session, "endpoint_policy": made.endpoint}
+        case "resources" if resource != "*" and not resource.startswith("arn:aws:s3"):
+            options["any_resource"] = False
+            resource = r.choice([resource.rsplit("/", 1)[0] + "*", ":".join(resource.split(":")[:5]) + ":*"])
+            options["missing"] = "assume"
+        case "actions":
+            action = action[: action.index(":") + 7] + "*"
+        case _:
+            pass
+    return environment_of(made.files), action, resource, options

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from iamsim.check import names, oidc, quotas, roles, statements, trust, wide
 from iamsim.check.files import covers
 from iamsim.check.model import Counted, Found
+from iamsim.query.spread import spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Executor
     from datetime import date
 
     from iamsim.check.model import Suppression
@@ -21,13 +23,15 @@ FAMILIES = (names, statements, wide, trust, oidc, roles, quotas)
 _ORDER = {"error": 0, "warning": 1, "info": 2}
 
 
-def findings(env: Environment, progress: Callable[[int], None] | None = None) -> tuple[Found, ...]:
+def findings(
+    env: Environment, progress: Callable[[int], None] | None = None, *, executor: Executor | None = None
+) -> tuple[Found, ...]:
     """Everything that is found in `env`, what its readers remarked on included: errors first, then by id and place.
 
-    `progress` is called with the number of findings so far.
+    `progress` is called with the number of findings so far. With `executor` its workers look, each for a family.
     """
     seen: dict[tuple[str, str, str], Found] = {}
-    for found in (*_read(env), *_families(env)):
+    for found in (*_read(env), *(_families(env) if executor is None else _spread(executor, env))):
         seen.setdefault((found.id, found.message, str(found.origin)), found)
         if progress is not None:
             progress(len(seen))
@@ -39,6 +43,16 @@ def findings(env: Environment, progress: Callable[[int], None] | None = None) ->
 def _families(env: Environment) -> Iterator[Found]:
     for family in FAMILIES:
         yield from family.find(env)
+
+
+def _spread(executor: Executor, env: Environment) -> Iterator[Found]:
+    for found in spread(executor, (env,), _unit, None, range(len(FAMILIES))):
+        yield from found
+
+
+def _unit(envs: tuple[Environment, ...], _: None, family: int) -> list[Found]:
+    """In a worker: the findings of one family."""
+    return list(FAMILIES[family].find(envs[0]))
 
 
 def _read(env: Environment) -> Iterator[Found]:

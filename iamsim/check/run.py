@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from iamsim.check.findings import count, findings
@@ -13,9 +14,11 @@ from iamsim.judge.callers import read_callers
 from iamsim.query.can import can
 from iamsim.query.language import Verb
 from iamsim.query.paths import doubts, paths
+from iamsim.query.spread import slices, spread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Executor
     from datetime import date
 
     from iamsim.check.model import Found, Rule, RuleFile
@@ -34,10 +37,12 @@ def check(
     *,
     found: Iterable[Found] | None = None,
     progress: Callable[[str], None] | None = None,
+    executor: Executor | None = None,
 ) -> Report:
     """The rules of `files` and the findings of `env` as of the day `today`; `found`: these instead, `()` if none were looked for.
 
-    A rule whose question cannot be asked of this snapshot is a problem, as is one that cannot be read.
+    A rule whose question cannot be asked of this snapshot is a problem, as is one that cannot be read. With `executor` its
+    workers answer the questions and look for findings, with the same report.
     """
     from iamsim.aws.actions import data_date
 
@@ -45,17 +50,19 @@ def check(
     outcomes: list[Outcome] = []
     problems = [p for f in listed for p in f.problems]
     ids: dict[str, Rule] = {}
-    for rule in (r for f in listed for r in f.rules):
+    rules = [r for f in listed for r in f.rules]
+    decided = (_tried(env, rule) for rule in rules) if executor is None else _spread(executor, env, rules)
+    for rule in rules:
         first = ids.setdefault(rule.id, rule)
         if first is not rule:
             problems.append(_problem(rule, f"the id `{rule.id}` is taken", f"the first is {first.source}:{first.line}"))
         if progress is not None:
             progress(rule.id)
         try:
-            outcomes.append(decide(env, rule, today))
+            outcomes.append(_outcome(rule, _sound(next(decided)), today))
         except QueryError as error:
             problems.append(_problem(rule, str(error), error.help))
-    all_found = findings(env) if found is None else tuple(found)
+    all_found = findings(env, executor=executor) if found is None else tuple(found)
     counted, idle = count(all_found, (s for f in listed for s in f.suppressions), today)
     return Report(
         outcomes=tuple(outcomes),
@@ -71,33 +78,114 @@ def _problem(rule: Rule, message: str, help: str) -> Problem:  # noqa: A002 - th
     return Problem(source=rule.source, line=rule.line, column=rule.column, message=message, help=help)
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Answers of one rule: how many there were, and the first that are against it or not known."""
+
+    asked: int = 0
+    against: tuple[Said, ...] = ()
+    open: tuple[Said, ...] = ()
+
+
 def decide(env: Environment, rule: Rule, today: date) -> Outcome:
     """Whether `rule` holds in `env` on the day `today`. Raises QueryError if one of its questions cannot be asked.
 
     It holds iff all of its questions are answered as expected; it is broken iff some answer is certain and another.
     """
+    return _outcome(rule, _sound(_tried(env, rule)), today)
+
+
+def _tried(env: Environment, rule: Rule) -> Tally | QueryError:
+    """The answers to all questions of `rule`, or why one cannot be asked."""
+    try:
+        return _added([_tally(rule.expect, answers(env, question)) for question in rule.questions])
+    except QueryError as error:
+        return error
+
+
+def _sound(tally: Tally | QueryError) -> Tally:
+    if isinstance(tally, QueryError):
+        raise tally
+    return tally
+
+
+def _tally(expect: str, said: Iterable[Said]) -> Tally:
     against: list[Said] = []
     open_: list[Said] = []
     asked = 0
-    for question in rule.questions:
-        for said in answers(env, question):
-            asked += 1
-            if _as_expected(said, rule.expect):
-                continue
-            (open_ if said.verdict is Verdict.UNKNOWN else against).append(said)
-    if not asked:
+    for one in said:
+        asked += 1
+        if _as_expected(one, expect):
+            continue
+        kept = open_ if one.verdict is Verdict.UNKNOWN else against
+        if len(kept) < _MOST_SAID:
+            kept.append(one)
+    return Tally(asked, tuple(against), tuple(open_))
+
+
+def _added(tallies: Iterable[Tally]) -> Tally:
+    """The answers of all; of those that are kept, the first."""
+    listed = tuple(tallies)
+    against = tuple(s for t in listed for s in t.against)[:_MOST_SAID]
+    open_ = tuple(s for t in listed for s in t.open)[:_MOST_SAID]
+    return Tally(sum(t.asked for t in listed), against, open_)
+
+
+def _outcome(rule: Rule, tally: Tally, today: date) -> Outcome:
+    if not tally.asked:
         raise QueryError("the rule asks nothing: all of its callers are excepted", "leave some of them in")
-    state = State.BROKEN if against else State.UNKNOWN if open_ else State.HOLDS
+    state = State.BROKEN if tally.against else State.UNKNOWN if tally.open else State.HOLDS
     waiver = rule.waiver if state is not State.HOLDS else None
     live = waiver is not None and today.isoformat() <= waiver.until
     return Outcome(
         rule=rule,
         state=state,
-        said=tuple((against or open_)[:_MOST_SAID]),
-        asked=asked,
+        said=tally.against or tally.open,
+        asked=tally.asked,
         waived=live,
         expired=waiver is not None and not live,
     )
+
+
+# --- on an executor
+
+_PART = 25
+
+
+def _spread(executor: Executor, env: Environment, rules: Sequence[Rule]) -> Iterator[Tally | QueryError]:
+    """What `_tried` says of each rule, worked out by callers: a rule about many is as many units as it takes."""
+    counts = [_parts(env, rule) for rule in rules]
+    units = [(rule.expect, *unit) for rule, parts in zip(rules, counts, strict=True) for unit in parts]
+    found = spread(executor, (env,), _unit, None, units)
+    for parts in counts:
+        tallies = [next(found) for _ in parts]
+        error = next((t for t in tallies if isinstance(t, QueryError)), None)
+        yield error or _added(t for t in tallies if isinstance(t, Tally))
+
+
+def _parts(env: Environment, rule: Rule) -> list[tuple[Question, int, int]]:
+    """The questions of a rule, each with start and stop of some of its callers."""
+    out = []
+    for question in rule.questions:
+        try:
+            count = len(asked_about(env, question))
+        except QueryError:
+            count = 1  # a worker finds the same, in its turn
+        out += [(question, start, stop) for start, stop in slices(count, _PART)]
+    return out
+
+
+def _unit(envs: tuple[Environment, ...], _: None, unit: tuple[str, Question, int, int]) -> Tally | QueryError:
+    """In a worker: the answers of some callers of a question, or why it cannot be asked."""
+    expect, question, start, stop = unit
+    env = envs[0]
+    try:
+        return _tally(expect, (_said(where, question, who) for where, who in asked_about(env, question)[start:stop]))
+    except QueryError as error:
+        return error
+
+
+# --- the questions
 
 
 def _as_expected(said: Said, expect: str) -> bool:
@@ -106,15 +194,16 @@ def _as_expected(said: Said, expect: str) -> bool:
 
 def answers(env: Environment, question: Question) -> Iterator[Said]:
     """The answers to a question with a verdict: one, or for `who can` and with `except` one for each caller it means."""
-    match question.verb:
-        case Verb.REACH:
-            for where, who in _callers(env, question):
-                yield _reach(where, question, who)
-        case Verb.WHO_CAN:
-            yield from _who_can(env, question)
-        case _:
-            for where, who in _callers(env, question):
-                yield _can(where, question, who)
+    return (_said(where, question, who) for where, who in asked_about(env, question))
+
+
+def _said(env: Environment, question: Question, who: str) -> Said:
+    return _reach(env, question, who) if question.verb is Verb.REACH else _can(env, question, who)
+
+
+def asked_about(env: Environment, question: Question) -> tuple[tuple[Environment, str], ...]:
+    """The callers that a question with a verdict is about, in order, each with the environment that has it."""
+    return tuple(_who_can(env, question)) if question.verb is Verb.WHO_CAN else _callers(env, question)
 
 
 def _callers(env: Environment, question: Question) -> tuple[tuple[Environment, str], ...]:
@@ -153,16 +242,16 @@ def _spared(env: Environment, texts: Iterable[str]) -> frozenset[str]:
     return frozenset(out)
 
 
-def _who_can(env: Environment, question: Question) -> Iterator[Said]:
+def _who_can(env: Environment, question: Question) -> Iterator[tuple[Environment, str]]:
     """Every user and role but those excepted, a caller without credentials, and strangers of the accounts that are named."""
     wider = with_strangers(env)
     spared = _spared(env, question.except_)
     for arn in wider.env.principals:
         stranger = arn not in env.principals
         if arn not in spared and not (stranger and "outsiders" in spared):
-            yield _can(wider.env if stranger else env, question, arn)
+            yield wider.env if stranger else env, arn
     if not spared & {"anonymous", "outsiders"}:
-        yield _can(env, question, "anonymous")
+        yield env, "anonymous"
 
 
 def _options(question: Question) -> dict[str, Any]:

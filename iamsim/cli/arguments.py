@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from iamsim.cli.options import Format, Missing, Via, use_cache, use_no_cache
+from iamsim.cli.options import Format, Missing, Via, use_cache, use_jobs, use_no_cache, use_scheduler
 from iamsim.cli.output import Loud
 
 Snapshot = Annotated[
@@ -26,6 +26,16 @@ Cache = Annotated[
 ]
 NoCache = Annotated[
     bool, typer.Option("--no-cache", callback=use_no_cache, help="Neither use nor keep a compiled snapshot.")
+]
+Jobs = Annotated[int | None, typer.Option("--jobs", metavar="N", min=1, callback=use_jobs, help="Work in N processes.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        callback=use_scheduler,
+        help="Work on the Dask cluster of this scheduler (iamsim[dask]).",
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing about the snapshot.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say everything about snapshot and answer.")]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from iamsim.check.counting import FailOn, Result, result_of
 from iamsim.cli.options import OnUnknown, snapshots
 from iamsim.cli.output import Loud, Status, environment, or_json, unread, unread_notes, working
+from iamsim.cli.workers import workers
 from iamsim.errors import InputError, QueryError
 from iamsim.findings import printable
 
@@ -59,8 +60,16 @@ def _check(options: CheckOptions) -> Status:
     if not files and not options.findings:
         raise QueryError("nothing is to be checked", "give a file of rules, or leave out --no-findings")
     env = environment(snapshots(options.snapshot), options.loud)
-    with working("checking", options.loud):
-        report = check(env, files, today, found=None if options.findings else ())
+    with workers() as executor, working("checking", options.loud, "rules") as progress:
+        done = [0]
+
+        def next_rule(_: str) -> None:
+            if progress is not None:
+                progress(done[0])
+            done[0] += 1
+
+        found = None if options.findings else ()
+        report = check(env, files, today, found=found, progress=next_rule, executor=executor)
     report = replace(report, notes=unread_notes(env))
     for form, file in wanted:
         _write(report, form, file, options)

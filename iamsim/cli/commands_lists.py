@@ -11,10 +11,12 @@ from iamsim.cli.arguments import (
     Cache,
     Context,
     Follow,
+    Jobs,
     Missed,
     NoCache,
     Quiet,
     RuleOut,
+    Scheduler,
     Shape,
     Snapshot,
     Techniques,
@@ -56,6 +58,8 @@ def who_can(
     format: Shape = Format.TEXT,  # noqa: A002 - the option
     cache: Cache = None,  # noqa: ARG001 - its callback notes it
     no_cache: NoCache = False,  # noqa: ARG001 - its callback notes it
+    jobs: Jobs = None,  # noqa: ARG001 - its callback notes it
+    scheduler: Scheduler = None,  # noqa: ARG001 - its callback notes it
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:

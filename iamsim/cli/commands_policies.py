@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from iamsim.check.counting import FailOn
-from iamsim.cli.arguments import Cache, Missed, NoCache, Quiet, Snapshot, Verbose, loudness
+from iamsim.cli.arguments import Cache, Jobs, Missed, NoCache, Quiet, Scheduler, Snapshot, Verbose, loudness
 from iamsim.cli.check import CheckFormat
 from iamsim.cli.compare import CompareFormat, ExpectRelation
 from iamsim.cli.diff import DiffFormat, ExpectChange
@@ -33,6 +33,8 @@ def check(
     ] = None,
     cache: Cache = None,  # noqa: ARG001 - its callback notes it
     no_cache: NoCache = False,  # noqa: ARG001 - its callback notes it
+    jobs: Jobs = None,  # noqa: ARG001 - its callback notes it
+    scheduler: Scheduler = None,  # noqa: ARG001 - its callback notes it
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -73,6 +75,8 @@ def compare(
         bool, typer.Option("--any-resource", help="Count requests whose ARN does not fit the action.")
     ] = False,
     format: Annotated[CompareFormat, typer.Option(help="Form of the answer.")] = CompareFormat.TEXT,  # noqa: A002
+    jobs: Jobs = None,  # noqa: ARG001 - its callback notes it
+    scheduler: Scheduler = None,  # noqa: ARG001 - its callback notes it
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.cli.options import json_file
 from iamsim.cli.output import Loud, Status, or_json, remarks, working
+from iamsim.cli.workers import workers
 from iamsim.errors import QueryError
 
 if TYPE_CHECKING:
@@ -131,8 +132,8 @@ def _order(policies: list[str], options: CompareOptions) -> int:
     named = {text: read_policy_named(text, options.loud) for text in policies}
     if options.managed:
         named = {**all_managed(), **named}
-    with working(f"ordering {len(named)} policies", options.loud):
-        found = lattice(named, any_resource=options.any_resource)
+    with workers() as executor, working(f"ordering {len(named)} policies", options.loud, "policies") as progress:
+        found = lattice(named, any_resource=options.any_resource, progress=progress, executor=executor)
     match options.format:
         case CompareFormat.JSON:
             sys.stdout.write(json_line(lattice_json(found)) + "\n")

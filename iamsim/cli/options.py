@@ -13,9 +13,11 @@ from iamsim.findings import printable
 
 Given = dict[str, str | list[str] | None]
 
-# what the running command was told; both are set anew by each command line
+# what the running command was told; all are set anew by each command line that has them
 _CACHE: ContextVar[str | None] = ContextVar("cache", default=None)
 _CACHED: ContextVar[bool] = ContextVar("cached", default=True)
+_JOBS: ContextVar[int | None] = ContextVar("jobs", default=None)
+_SCHEDULER: ContextVar[str | None] = ContextVar("scheduler", default=None)
 
 NO_SNAPSHOT = "give one with -s PATH, in IAMSIM_SNAPSHOT, or as `snapshot` of `[tool.iamsim]` in pyproject.toml"
 
@@ -165,6 +167,23 @@ def use_no_cache(off: bool) -> bool:
     """Notes what `--no-cache` says."""
     _CACHED.set(not off)
     return off
+
+
+def use_jobs(count: int | None) -> int | None:
+    """Notes what `--jobs` says."""
+    _JOBS.set(count)
+    return count
+
+
+def use_scheduler(address: str | None) -> str | None:
+    """Notes what `--scheduler` says."""
+    _SCHEDULER.set(address)
+    return address
+
+
+def workers_wanted() -> tuple[int | None, str | None]:
+    """The number of worker processes and the address of a scheduler, each None if it was not given."""
+    return _JOBS.get(), _SCHEDULER.get()
 
 
 def cache_directory() -> tuple[Path | None, bool]:

@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from iamsim.cli.options import OnUnknown, cache_directory
-from iamsim.errors import InputError, InternalError, QueryError
+from iamsim.errors import InputError, InternalError, QueryError, WorkerError
 from iamsim.findings import printable
 
 if TYPE_CHECKING:
@@ -126,15 +126,16 @@ def _progress() -> Callable[[str, int, int], None]:
     started = time.monotonic()
 
     def progress(path: str, number: int, count: int) -> None:
+        what = f"reading {number} of {count}" if number else f"{count} files read, keeping what they say"
         if time.monotonic() - started > 0.5:
-            sys.stderr.write(f"\r\x1b[Kreading {number} of {count}: {printable(path, 60)}")
+            sys.stderr.write(f"\r\x1b[K{what}: {printable(path, 60)}")
             sys.stderr.flush()
 
     return progress
 
 
 @contextmanager
-def working(what: str, loud: Loud) -> Iterator[Callable[[int], None] | None]:
+def working(what: str, loud: Loud, things: str = "principals") -> Iterator[Callable[[int], None] | None]:
     """Says on a terminal, once a second after the first, what takes so long; with the number that is reported last.
 
     Gives what to call with that number, or None where nothing is said.
@@ -148,7 +149,7 @@ def working(what: str, loud: Loud) -> Iterator[Callable[[int], None] | None]:
 
     def report() -> None:
         while not over.wait(1):
-            reached = f", {last[0]} principals so far" if last[0] else ""
+            reached = f", {last[0]} {things} so far" if last[0] else ""
             sys.stderr.write(f"\r\x1b[K{what} for {time.monotonic() - started:.0f} s{reached}")
             sys.stderr.flush()
 
@@ -185,7 +186,7 @@ def or_json(form: StrEnum, run: Callable[[], int]) -> int:
     """What `run` returns; its errors are also printed as JSON where that is the form."""
     try:
         return run()
-    except (InputError, QueryError) as error:
+    except (InputError, QueryError, WorkerError) as error:
         if form == "json":
             from iamsim.report.json import error_json, json_line
 
@@ -212,6 +213,9 @@ def guarded(run: Callable[[], int]) -> int:
     except (InputError, QueryError) as error:
         say_error(error)
         return Status.INPUT
+    except WorkerError as error:
+        say_error(error)
+        return Status.INTERNAL
     except KeyboardInterrupt:
         say("interrupted")
         return Status.INTERRUPTED

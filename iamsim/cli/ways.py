@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from iamsim.cli.options import Format, Missing, Via, given_keys, snapshots
 from iamsim.cli.output import Loud, Status, environment, or_json, technique_remarks, unread, unread_notes, working
+from iamsim.cli.workers import workers
 from iamsim.errors import QueryError
 from iamsim.findings import printable
 
@@ -185,8 +186,8 @@ def _table(env: Environment, pattern: str, arguments: dict[str, Any], options: E
     from iamsim.query.escalations import all_escalations
 
     found = []
-    with working("looking for escalations", options.loud) as progress:
-        for number, one in enumerate(all_escalations(env, pattern, **arguments), 1):
+    with workers() as executor, working("looking for escalations", options.loud) as progress:
+        for number, one in enumerate(all_escalations(env, pattern, executor=executor, **arguments), 1):
             found.append(one)
             if progress is not None:
                 progress(number)

@@ -20,6 +20,7 @@ from iamsim.cli.output import (
     unread_notes,
     working,
 )
+from iamsim.cli.workers import workers
 from iamsim.errors import QueryError
 from iamsim.findings import printable
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from iamsim.env.types import Environment
     from iamsim.query.what_can import What
-    from iamsim.query.who_can import Who
+    from iamsim.query.who_can import Who, WhoAsked
 
 
 class WhatFormat(StrEnum):
@@ -93,24 +94,33 @@ def _who_can(action: str, resource: str, options: WhoOptions) -> int:
     broken = technique_remarks(options.techniques, options.loud)
     claimed, skipped = excused(env, options.only), excused(env, options.excepted)
     reached = [0]
-    asked = ask_who(env, action, resource, progress=lambda n: reached.__setitem__(0, n), **arguments)
+    told = Told(only=bool(options.only), verbose=options.loud is Loud.VERBOSE)
+    listed: list[dict[str, Any]] = []
+    with workers() as executor:
+        with working("making an index of who may do what", options.loud):
+            asked = ask_who(
+                env, action, resource, progress=lambda n: reached.__setitem__(0, n), executor=executor, **arguments
+            )
+        _begin(asked, options)
+        while True:
+            with working("looking for callers", options.loud) as progress:
+                if progress is not None:
+                    progress(reached[0])
+                row = next(asked.rows, None)
+            if row is None:
+                break
+            if not skipped(row):
+                _say_row(row, told, listed, claimed, options)
+    _end(env, (action, resource, asked.via), told, listed, options, asked.warnings)
+    return Status.INPUT if broken or unread(env) else _status(told, options)
+
+
+def _begin(asked: WhoAsked, options: WhoOptions) -> None:
+    """Says what is odd about the question; a claim about an action that does not exist is refused."""
     if asked.warnings and options.only:
         warning = asked.warnings[0]
         raise QueryError(f"{warning.message}, so that a claim about it would be empty", warning.help or "")
     remarks(asked.warnings, options.loud)
-    told = Told(only=bool(options.only), verbose=options.loud is Loud.VERBOSE)
-    listed: list[dict[str, Any]] = []
-    while True:
-        with working("looking for callers", options.loud) as progress:
-            if progress is not None:
-                progress(reached[0])
-            row = next(asked.rows, None)
-        if row is None:
-            break
-        if not skipped(row):
-            _say_row(row, told, listed, claimed, options)
-    _end(env, (action, resource, asked.via), told, listed, options, asked.warnings)
-    return Status.INPUT if broken or unread(env) else _status(told, options)
 
 
 def _say_row(

@@ -25,7 +25,8 @@ def load(
 ) -> Environment:
     """The environment that the files and directories `paths` tell together, in whatever order.
 
-    `progress` is called with the file, its number from 1 and the count. `cache` is a directory for compiled snapshots, made
+    `progress` is called with the file, its number from 1 and the count; with 0 for a number, and the directory, when all
+    are read and the compiled snapshot is about to be written. `cache` is a directory for compiled snapshots, made
     if it does not exist: a snapshot that was loaded before is opened from there, unless a file of it has changed. What
     cannot be used is said in the diagnostics of the environment; raises InputError if a path does not exist, a directory
     is empty, or nothing could be used.

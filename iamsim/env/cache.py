@@ -103,13 +103,18 @@ def opened(directory: Path, walk: Walk, rescue: Callable[[], Environment]) -> En
         key = _key(walk, hashes)
         place = directory / "snapshots" / f"{key}.iamsim"
         data = read_own(place)
-        return None if data is None else _environment(data, key, lambda: _rescued(place, rescue))
+        if data is None:
+            return None
+        env = _environment(data, key, lambda: _rescued(place, rescue))
+        env.memo["compiled"] = (key, str(place))
     except OSError as error:
         return _useless(directory, error)
     except BrokenCacheError as error:
         reason = str(error)
     except (ValueError, TypeError, KeyError, IndexError, RecursionError):
         reason = "it is damaged"
+    else:
+        return env
     return diagnostic("cache-unusable", Origin(str(place)), f"`{printable(str(place))}` is not used: {reason}")
 
 
@@ -120,6 +125,12 @@ def _environment(data: bytes, key: str, rescue: Callable[[], Environment]) -> En
     if content.head.get("key") != key or not complete():
         raise BrokenCacheError("it is another snapshot")
     return environment(content, rescue)
+
+
+def compiled(env: Environment) -> tuple[str, str] | None:
+    """Key and file of the compiled snapshot that `env` was opened from or kept in; None if there is none."""
+    found: tuple[str, str] | None = env.memo.get("compiled")
+    return found
 
 
 def _rescued(path: Path, rescue: Callable[[], Environment]) -> Environment:
@@ -141,7 +152,9 @@ def saved(directory: Path, walk: Walk, seen: Mapping[str, Seen], started: int, e
     key = _key(walk, {name: s.hash for name, s in seen.items()})
     try:
         head, sections = written(env)
-        write_whole(directory / "snapshots" / f"{key}.iamsim", packed({"key": key, **head}, sections))
+        place = directory / "snapshots" / f"{key}.iamsim"
+        write_whole(place, packed({"key": key, **head}, sections))
+        env.memo["compiled"] = (key, str(place))
         _remember(directory, walk, seen, started)
         _tidy(directory / "snapshots")
         _tidy(directory / "seen")

@@ -62,6 +62,8 @@ def read_walk(
             values[file] = decoded.values
     env = environment_from(parts, values, frozenset(read), reading)
     if directory is not None:
+        if progress is not None:
+            progress(str(directory), 0, len(walk.files))
         remark = saved(directory, walk, seen, started, env)
         return env if remark is None else replace(env, diagnostics=(*env.diagnostics, remark))
     return env

@@ -83,9 +83,11 @@ def kms_grants(facts: Facts, lookup: Lookup, holder: Resource) -> tuple[tuple[st
 
     Source: AWS KMS Developer Guide, "Grants in AWS KMS".
     """
+    if facts.action is None or not facts.action.startswith("kms:"):
+        return ()
     out: list[tuple[str, Hit]] = []
     for number, grant in enumerate(holder.kms_grants or ()):
-        if facts.action is None or not any(f"kms:{op}".lower() == facts.action for op in grant.operations):
+        if not any(f"kms:{op}".lower() == facts.action for op in grant.operations):
             continue
         kind = "Service" if grant.grantee.endswith(".amazonaws.com") else "AWS"
         match = PrincipalMatch(False, (PrincipalEntry(kind, grant.grantee),))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from iamsim.model.pattern import Pattern, match
 
@@ -55,16 +55,19 @@ class Label:
 
 
 def _remember(node: And | Or | Not | Named | Like, value: int) -> int:
-    """Keeps the hash of a node, which is asked for many times; 0 stands for "not yet"."""
+    """Keeps the hash of a node, which is asked for many times; 0 stands for "not yet". It is not pickled: it is this process's."""
     object.__setattr__(node, "_hash", value or 1)
     return value or 1
 
 
 @dataclass(frozen=True, slots=True)
 class Const:
-    """True or false."""
+    """True or false. There is one of each in a process, also after a way through pickle."""
 
     value: bool
+
+    def __reduce__(self) -> str:
+        return "TRUE" if self.value else "FALSE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,9 @@ class And:
     def __hash__(self) -> int:
         return self._hash or _remember(self, hash((1, self.args)))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return And, (self.args,)
+
 
 @dataclass(frozen=True, slots=True)
 class Or:
@@ -87,6 +93,9 @@ class Or:
 
     def __hash__(self) -> int:
         return self._hash or _remember(self, hash((2, self.args)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Or, (self.args,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +108,9 @@ class Not:
     def __hash__(self) -> int:
         return self._hash or _remember(self, hash((3, self.arg)))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Not, (self.arg,)
+
 
 @dataclass(frozen=True, slots=True)
 class Named:
@@ -110,6 +122,9 @@ class Named:
 
     def __hash__(self) -> int:
         return self._hash or _remember(self, hash((4, self.label, self.arg)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Named, (self.label, self.arg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +152,9 @@ class Like:
 
     def __hash__(self) -> int:
         return self._hash or _remember(self, hash((5, self.var, self.pattern, self.fold_case)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Like, (self.var, self.pattern, self.fold_case)
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,6 +193,10 @@ class Answer:
         """What a request has to satisfy."""
         return self.evidence.residual
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        said = (self.question, self.verdict, self.reasons, self.assumptions, self.notes, self.warnings, self.data_date)
+        return _again, (*said, self.evidence)
+
     def __repr__(self) -> str:
         q = self.question
         return f"<Answer {self.verdict.value}: can {q.principal} do {q.action} on {q.resource}>"
@@ -223,3 +227,26 @@ class Answer:
         from iamsim.report.html import answer_html
 
         return answer_html(self)
+
+
+def _again(
+    question: Question,
+    verdict: Verdict,
+    reasons: tuple[str, ...],
+    assumptions: tuple[str, ...],
+    notes: tuple[str, ...],
+    warnings: tuple[Diagnostic, ...],
+    data_date: str,
+    evidence: Evidence,
+) -> Answer:
+    """An answer of another process, whose evidence was made there."""
+    return Answer(
+        question=question,
+        verdict=verdict,
+        evidence=lambda: evidence,
+        reasons=reasons,
+        assumptions=assumptions,
+        notes=notes,
+        warnings=warnings,
+        data_date=data_date,
+    )

@@ -76,7 +76,10 @@ class Scene:
     accounts: frozenset[str] = frozenset()
     shared: dict[str, tuple[tuple[Policy, ...], bool]] = field(default_factory=dict)
     made: dict[object, Signature] = field(default_factory=dict)
-    rows: dict[object, Rows] = field(default_factory=dict)
+    plain: dict[int, Signature] = field(default_factory=dict)
+    rows: dict[object, int] = field(default_factory=dict)
+    numbers: dict[Rows, int] = field(default_factory=dict)
+    read: dict[int, tuple[Reads, Policy]] = field(default_factory=dict)
     reached: dict[object, tuple[bool, bool]] = field(default_factory=dict)
     solved: dict[object, tuple[Mapping[str, tuple[str, ...]] | None, tuple[str, ...]]] = field(default_factory=dict)
 
@@ -237,7 +240,7 @@ def _key(scene: Scene, kind: Kind, i: int, *, granted: bool) -> object | None:
     lost: list[Term] = []
     for d in scene.index.held[i]:
         if d in scene.speaks:
-            allows, denies, unknown = _signature(scene, kind, i, scene.index.documents[d])
+            allows, denies, unknown = scene.plain.get(d) or _of_document(scene, kind, i, d)
             allow |= allows
             deny |= denies
             lost.append(unknown)
@@ -304,6 +307,15 @@ def _when(scene: Scene, i: int) -> object:
     return strip(reduce(condition, lookup_of(_facts(scene, i))))
 
 
+def _of_document(scene: Scene, kind: Kind, i: int, number: int) -> Signature:
+    """The signature of an indexed document; one that reads nothing of its holder is kept by its number."""
+    policy = scene.index.documents[number]
+    found = _signature(scene, kind, i, policy)
+    if isinstance(policy, MissingPolicy) or _reads(scene, policy).nothing:
+        scene.plain[number] = found
+    return found
+
+
 def _signature(scene: Scene, kind: Kind, i: int, policy: Policy | MissingPolicy) -> Signature:
     """The terms of the statements of a document that may match: those that allow, those that deny, and what is unknown."""
     if isinstance(policy, MissingPolicy):
@@ -318,14 +330,15 @@ def _signature(scene: Scene, kind: Kind, i: int, policy: Policy | MissingPolicy)
     return found
 
 
-def _by_statement(scene: Scene, kind: Kind, i: int, policy: Policy) -> Rows:
-    """As `_signature`, statement by statement, for policies whose statements also name principals."""
+def _by_statement(scene: Scene, kind: Kind, i: int, policy: Policy) -> int:
+    """As `_signature`, statement by statement, for policies whose statements also name principals: a number for what they say."""
     caller = caller_of(scene.ask.env, scene.index.principals[i])
     key = _alike(scene, kind, caller, policy)
     found = scene.rows.get(key)
     if found is None:
         made = _side(scene, caller, policy)
-        found = scene.rows[key] = tuple((h.label, strip(h.term)) for h in (*made.allow, *made.deny))
+        rows = tuple((h.label, strip(h.term)) for h in (*made.allow, *made.deny))
+        found = scene.rows[key] = scene.numbers.setdefault(rows, len(scene.numbers))
     return found
 
 
@@ -346,5 +359,9 @@ def _side(scene: Scene, caller: Caller, policy: Policy) -> Side:
 
 def _reads(scene: Scene, policy: Policy) -> Reads:
     """What the statements on the action read of the caller; worked out once for a document and an action."""
-    key = ("reads", document_key(policy), scene.action)
-    return once(scene.ask.env.memo, key, lambda: (reads_of(scene.sample, policy), policy))[0]
+    found = scene.read.get(id(policy))
+    if found is None:
+        key = ("reads", document_key(policy), scene.action)
+        kept = once(scene.ask.env.memo, key, lambda: (reads_of(scene.sample, policy), policy))[0]
+        found = scene.read[id(policy)] = (kept, policy)
+    return found[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 _PLAIN = re.compile(r"[^*?$]+")
 
@@ -48,6 +49,7 @@ class Pattern:
     text: str = field(compare=False)
     parts: tuple[Part, ...]
     _hash: int = field(default=0, init=False, repr=False, compare=False)
+    _variables: tuple[Variable, ...] | None = field(default=None, init=False, repr=False, compare=False)
 
     def __hash__(self) -> int:
         value = self._hash
@@ -56,12 +58,17 @@ class Pattern:
             object.__setattr__(self, "_hash", value)
         return value
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Pattern, (self.text, self.parts)  # another process has other hashes
+
     @property
     def variables(self) -> tuple[Variable, ...]:
         """The policy variables of the pattern, in order."""
-        if "${" not in self.text and all(type(p) is not Variable for p in self.parts):
-            return ()
-        return tuple(p for p in self.parts if isinstance(p, Variable))
+        found = self._variables
+        if found is None:
+            found = tuple(p for p in self.parts if isinstance(p, Variable))
+            object.__setattr__(self, "_variables", found)
+        return found
 
     @property
     def literal(self) -> str | None:

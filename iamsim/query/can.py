@@ -12,7 +12,8 @@ from iamsim.judge.judge import Found, decide_check, facts_of, judge, proof_of, r
 from iamsim.judge.witness import witness_of
 from iamsim.model.arn import parse_arn
 from iamsim.query.future import future_notes
-from iamsim.query.prepare import Options, prepare
+from iamsim.query.prepare import MISSING, Options, given_of, prepare
+from iamsim.query.recall import recalled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from iamsim.env.types import Environment
     from iamsim.graph.search import Route
     from iamsim.query.prepare import Given, Prepared
+    from iamsim.query.recall import Shape
     from iamsim.smt.types import Limits
 
 _MANY = 400
@@ -58,6 +60,9 @@ def can(
     replay (the independent evaluator, for concrete questions). Raises QueryError for a question that cannot be asked,
     InputError for a session or endpoint policy that is no policy.
     """
+    plain = strict and via == "direct" and engine == "auto" and not (also or assume or rule_out or techniques)
+    if plain and when is session_policy is endpoint_policy is limits is None and _is_one(action) and missing in MISSING:
+        return _concrete(env, (principal, action, resource, missing, any_resource, resource_account), context)
     options = Options(
         context=context,
         when=when,
@@ -81,6 +86,28 @@ def can(
         read_ruling(assume, rule_out)
     asked = prepare(env, principal, action, resource, options)
     return _replayed(asked) if engine == "replay" else _answer(asked)
+
+
+def _is_one(action: str) -> bool:
+    return "*" not in action and "?" not in action
+
+
+def _concrete(env: Environment, shape: Shape, context: Given | None) -> Answer:
+    """The answer to a direct question with all keys given, recalled where one like it was decided before."""
+    principal, action, resource, missing, any_resource, account = shape
+
+    def decide(given: Mapping[str, tuple[str, ...]]) -> Answer:
+        options = Options(
+            context=given,
+            via="direct",
+            strict=True,
+            missing=missing,
+            any_resource=any_resource,
+            resource_account=account,
+        )
+        return _answer(prepare(env, principal, action, resource, options))
+
+    return recalled(env, shape, given_of(context), decide)
 
 
 def smtlib(env: Environment, principal: str, action: str, resource: str, **options: Any) -> str:

@@ -16,10 +16,12 @@ from iamsim.graph.world import Search, relevant, worlds
 from iamsim.judge.callers import read_callers
 from iamsim.query.ever import named, said
 from iamsim.query.prepare import Options, prepare
+from iamsim.query.spread import slices, spread
 from iamsim.query.techniques import catalogue_of, read_ruling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Executor
 
     from iamsim.env.types import Environment
     from iamsim.graph.moves import Firing
@@ -90,18 +92,41 @@ def escalations(env: Environment, source: str, *, progress: Progress | None = No
 
 
 def all_escalations(
-    env: Environment, pattern: str = "*", *, progress: Progress | None = None, **options: Any
+    env: Environment,
+    pattern: str = "*",
+    *,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+    **options: Any,
 ) -> Iterator[Escalations]:
     """What each caller can become that `pattern` means (`*`: each loaded user and role), in order of ARN.
 
-    An administrator has no rows: it needs no escalation.
+    An administrator has no rows: it needs no escalation. With `executor` parts of the list are worked out by its workers,
+    with the same outcome. Raises QueryError for what cannot be asked.
     """
     names = sorted(env.principals) if pattern.strip() == "*" else None
     if names is None:
         names = [c.arn or pattern for c in read_callers(env, pattern)]
-    for name in names:
-        for search in _searches(env, name, options):
-            yield _of(search, name, progress, deep=False)
+    if executor is None:
+        for name in names:
+            yield from _each(env, name, options, progress)
+        return
+    parts = (names[start:stop] for start, stop in slices(len(names), _PART))
+    for found in spread(executor, (env,), _unit, options, parts):
+        yield from found
+
+
+_PART = 25
+
+
+def _unit(envs: tuple[Environment, ...], options: dict[str, Any], names: list[str]) -> list[Escalations]:
+    """In a worker: what the callers of a part can become."""
+    return [found for name in names for found in _each(envs[0], name, options, None)]
+
+
+def _each(env: Environment, name: str, options: dict[str, Any], progress: Progress | None) -> Iterator[Escalations]:
+    for search in _searches(env, name, options):
+        yield _of(search, name, progress, deep=False)
 
 
 def _searches(env: Environment, source: str, options: Any) -> list[Search]:

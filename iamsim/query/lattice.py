@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from iamsim.aws.universe import universe
+from iamsim.env.memo import once
+from iamsim.env.types import Environment
 from iamsim.judge.answer import Verdict
 from iamsim.query.compare import DEFAULT_LIMITS, certainly_allows, may_allow, narrower
+from iamsim.query.spread import spread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Executor
 
     from iamsim.model.policy import Policy
     from iamsim.smt.types import Limits
@@ -56,10 +60,12 @@ def lattice(
     any_resource: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     progress: Callable[[int], None] | None = None,
+    executor: Executor | None = None,
 ) -> Lattice:
     """The order of identity policies by name, for known actions; `progress` is told how many policies are done.
 
-    Two policies are in one class iff each is narrower than the other, in the sense of `narrower`.
+    With `executor` its workers compare the pairs, with the same outcome. Two policies are in one class iff each is narrower
+    than the other, in the sense of `narrower`.
     """
     names = sorted(policies)
     alike: dict[object, list[str]] = {}
@@ -67,38 +73,116 @@ def lattice(
         policy = policies[name]
         alike.setdefault((policy.statements, policy.variables, policy.malformed), []).append(name)
     groups = list(alike.values())
-    found, undecided = _order([policies[g[0]] for g in groups], limits, progress, any_resource=any_resource)
+    listed = [policies[g[0]] for g in groups]
+    found, undecided = _order(listed, limits, progress, executor, any_resource=any_resource)
     return _hasse(groups, found, undecided, len(names) * (len(names) - 1))
 
 
-def _order(
-    listed: Sequence[Policy], limits: Limits, progress: Callable[[int], None] | None, *, any_resource: bool
-) -> tuple[list[int], dict[tuple[int, int], str]]:
-    """For each policy the set (by bits) of those that allow all that it does, and the pairs of which that is not known."""
+Beside = tuple[Verdict, str]
+"""Whether a policy is narrower than another, and what is not known of it."""
+
+
+@dataclass(slots=True)
+class _Set:
+    """Policies with the actions (by bits) that each may allow, never allows, and certainly allows, the widest first in `order`."""
+
+    listed: Sequence[Policy]
+    limits: Limits
+    any_resource: bool
+    reach: list[int]
+    lacks: list[int]
+    sure: list[int]
+    order: list[int]
+
+
+def _set_of(listed: Sequence[Policy], limits: Limits, *, any_resource: bool) -> _Set:
     every = universe().all
     reach = [may_allow(p) for p in listed]
-    lacks = [every & ~r for r in reach]
     sure = [certainly_allows(p, r, limits) for p, r in zip(listed, reach, strict=True)]
-    above = [1 << i for i in range(len(listed))]
-    undecided: dict[tuple[int, int], str] = {}
     # wide policies first: what is above a policy is then known before the policies below it are asked
     order = sorted(range(len(listed)), key=lambda i: (-reach[i].bit_count(), i))
-    for number, i in enumerate(order):
-        for j in reversed(order):
-            if sure[i] & lacks[j] or above[i] >> j & 1:
+    return _Set(listed, limits, any_resource, reach, [every & ~r for r in reach], sure, order)
+
+
+def _row(of: _Set, i: int, above: list[int]) -> dict[int, Beside]:
+    """How the policy `i` stands to each that it is not plainly unlike; what follows from `above`, which grows, is left out."""
+    found: dict[int, Beside] = {}
+    for j in reversed(of.order):
+        if of.sure[i] & of.lacks[j] or above[i] >> j & 1:
+            continue
+        beyond = of.reach[i] & of.lacks[j]
+        if beyond and (more := certainly_allows(of.listed[i], beyond, of.limits)):
+            of.sure[i] |= more
+            continue
+        beside = narrower(of.listed[i], of.listed[j], of.limits, any_resource=of.any_resource)
+        found[j] = beside.verdict, beside.reason or ""
+        if beside.verdict is Verdict.YES:
+            above[i] |= above[j]
+    return found
+
+
+def _order(
+    listed: Sequence[Policy],
+    limits: Limits,
+    progress: Callable[[int], None] | None,
+    executor: Executor | None,
+    *,
+    any_resource: bool,
+) -> tuple[list[int], dict[tuple[int, int], str]]:
+    """For each policy the set (by bits) of those that allow all that it does, and the pairs of which that is not known."""
+    above = [1 << i for i in range(len(listed))]
+    undecided: dict[tuple[int, int], str] = {}
+    rows: Iterable[tuple[int, dict[int, Beside]]]
+    if executor is None:
+        of = _set_of(listed, limits, any_resource=any_resource)
+        rows = ((i, _row(of, i, above)) for i in of.order)
+    else:
+        rows = _spread(executor, listed, limits, progress, any_resource=any_resource)
+    for number, (i, row) in enumerate(rows, 1):
+        for j, (verdict, reason) in row.items():
+            # a worker does not know what others found: it asks more pairs, and what follows is left out here
+            if executor is not None and above[i] >> j & 1:
                 continue
-            beyond = reach[i] & lacks[j]
-            if beyond and (more := certainly_allows(listed[i], beyond, limits)):
-                sure[i] |= more
-                continue
-            found = narrower(listed[i], listed[j], limits, any_resource=any_resource)
-            if found.verdict is Verdict.YES:
+            if verdict is Verdict.YES:
                 above[i] |= above[j]
-            elif found.verdict is Verdict.UNKNOWN:
-                undecided[i, j] = found.reason or ""
+            elif verdict is Verdict.UNKNOWN:
+                undecided[i, j] = reason
         if progress is not None:
-            progress(number + 1)
+            progress(number)
     return above, undecided
+
+
+_PARTS = 16
+
+
+def _spread(
+    executor: Executor,
+    listed: Sequence[Policy],
+    limits: Limits,
+    progress: Callable[[int], None] | None,
+    *,
+    any_resource: bool,
+) -> Iterator[tuple[int, dict[int, Beside]]]:
+    """The rows of all policies, the widest first; each worker compares every so many of them with all."""
+    env = Environment(bare_policies=tuple(listed))
+    reach = [may_allow(p) for p in listed]
+    order = sorted(range(len(listed)), key=lambda i: (-reach[i].bit_count(), i))
+    rows: dict[int, dict[int, Beside]] = {}
+    for found in spread(executor, (env,), _unit, (limits, any_resource), range(_PARTS)):
+        rows |= found
+        if progress is not None:
+            progress(len(rows))
+    return ((i, rows[i]) for i in order)
+
+
+def _unit(envs: tuple[Environment, ...], shared: tuple[Limits, bool], part: int) -> dict[int, dict[int, Beside]]:
+    """In a worker: the rows of a part of the policies."""
+    limits, any_resource = shared
+    of = once(
+        envs[0].memo, ("lattice", *shared), lambda: _set_of(envs[0].bare_policies, limits, any_resource=any_resource)
+    )
+    above = [1 << i for i in range(len(of.listed))]
+    return {i: _row(of, i, above) for i in of.order[part::_PARTS]}
 
 
 def _hasse(groups: list[list[str]], above: list[int], undecided: Mapping[tuple[int, int], str], pairs: int) -> Lattice:

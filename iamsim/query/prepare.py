@@ -19,6 +19,7 @@ from iamsim.judge.judge import Ask, Extra
 from iamsim.model.policy import PolicyKind
 from iamsim.model.read_policy import read_policy
 from iamsim.query.actions import possible_actions, suiting_actions
+from iamsim.query.recall import Noted
 from iamsim.smt.types import Limits
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Prepared:
 
 def prepare(env: Environment, principal: str, action: str, resource: str, options: Options) -> Prepared:
     """The checks that a question comes to. Raises QueryError if it cannot be asked, InputError for a bad document."""
-    question = _question(principal, action, resource, options, _given(options.context))
+    question = _question(principal, action, resource, options, given_of(options.context))
     ask = asked_of(env, principal, action, resource, options)
     callers = read_callers(env, principal)
     named, warnings = read_actions(action)
@@ -93,7 +94,7 @@ def prepare(env: Environment, principal: str, action: str, resource: str, option
 
 def asked_of(env: Environment, principal: str, action: str, resource: str, options: Options) -> Ask:
     """What all checks of a question share. Raises as `prepare`."""
-    given = _given(options.context)
+    given = given_of(options.context)
     _question(principal, action, resource, options, given)
     return Ask(
         env=env,
@@ -154,10 +155,15 @@ def _question(
     )
 
 
-def _given(context: Given | None) -> dict[str, tuple[str, ...]]:
+def given_of(context: Given | None) -> Mapping[str, tuple[str, ...]]:
+    """The given keys in lower case with their values as texts; () for what is known to be absent."""
+    if isinstance(context, Noted):
+        return context
     out: dict[str, tuple[str, ...]] = {}
-    for key, value in (context or {}).items():
-        if value is None:
+    for key, value in context.items() if context else ():
+        if value.__class__ is str:
+            out[key.lower()] = (value,)
+        elif value is None:
             out[key.lower()] = ()
         elif isinstance(value, str | bool | int | float):
             out[key.lower()] = (_text(value),)

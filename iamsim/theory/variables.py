@@ -52,9 +52,13 @@ class Fact:
 
 def references(term: Term) -> tuple[Variable, ...]:
     """The policy variables in the patterns of `term`, in order, without duplicates."""
-    return _references(term) if isinstance(term, Like | Each | Some) else ()
+    if isinstance(term, Like):
+        found = term.pattern.variables
+        return found if len(found) < 2 else tuple(dict.fromkeys(found))
+    return _references(term) if isinstance(term, Each | Some) else ()
 
 
+@lru_cache(maxsize=4096)
 def _references(term: Term) -> tuple[Variable, ...]:
     match term:
         case Like(_, pattern):

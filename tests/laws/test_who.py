@@ -9,7 +9,7 @@ import os
 from random import Random
 
 import pytest
-from fuzz_envs import TARGETS, case
+from fuzz_envs import TARGETS, asked, case
 
 from iamsim.aws.actions import expand, fits
 from iamsim.env.build import environment_of
@@ -24,29 +24,6 @@ from iamsim.query.who_can import who_can
 FIRST = int(os.environ.get("IAMSIM_SEED", "0"))
 MANY = 40
 """From more actions on `can` leaves out those of which no Allow speaks."""
-
-
-def asked(seed):
-    """The environment of a case, a question of it (plain, given, strict, with documents, with wildcards) and its options."""
-    made, r = case(Random(seed)), Random(seed)
-    action, resource = made.action, made.resource
-    options = {"any_resource": resource != "*", "missing": made.missing}
-    match r.choice(["plain", "given", "strict", "documents", "resources", "actions"]):
-        case "given":
-            options["context"] = made.given
-        case "strict":
-            options |= {"context": made.given, "strict": True}
-        case "documents":
-            options |= {"session_policy": made.session, "endpoint_policy": made.endpoint}
-        case "resources" if resource != "*" and not resource.startswith("arn:aws:s3"):
-            options["any_resource"] = False
-            resource = r.choice([resource.rsplit("/", 1)[0] + "*", ":".join(resource.split(":")[:5]) + ":*"])
-            options["missing"] = "assume"
-        case "actions":
-            action = action[: action.index(":") + 7] + "*"
-        case _:
-            pass
-    return environment_of(made.files), action, resource, options
 
 
 @pytest.mark.parametrize("start", range(FIRST, FIRST + 120, 20))

@@ -1,0 +1,131 @@
+"""Laws of recalled decisions: asked of many contexts in any order, each answer is the one of a first question, and of the replay."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from random import Random
+
+import pytest
+from fuzz_envs import ALL_KEYS, VALUES, case
+
+from iamsim.env.build import environment_of
+from iamsim.errors import IamsimError, QueryError
+from iamsim.query.can import can
+from iamsim.query.recall import Noted, recalled
+from iamsim.smt.types import Limits
+
+FIRST = int(os.environ.get("IAMSIM_SEED", "0"))
+
+
+def said(env, made, context, **more):
+    try:
+        answer = can(
+            env,
+            made.caller,
+            made.action,
+            made.resource,
+            context=context,
+            strict=True,
+            via="direct",
+            any_resource=made.resource != "*",
+            missing=made.missing,
+            **more,
+        )
+    except QueryError as error:
+        return str(error), None
+    told = (answer.verdict, answer.reasons, answer.assumptions, answer.notes, dict(answer.question.context))
+    return told, answer
+
+
+def variants(seed, made):
+    """Contexts that share most of their keys, so that some take the branches of others."""
+    r = Random(seed)
+    pool = sorted(set(re.findall(r'"([^"\\]{1,40})"', json.dumps(made.files))))
+    said_of = [k for k in ALL_KEYS if k.lower() in {t.lower() for t in pool}] or list(ALL_KEYS)
+    keys = {*r.sample(said_of, min(4, len(said_of))), *r.sample(sorted(ALL_KEYS), 3)}
+
+    def value(key):
+        kind = ALL_KEYS[key]
+        many = [*VALUES[kind[0]], *(pool if kind[0] == "S" else ())]
+        return [r.choice(many), r.choice(many)] if kind.endswith("[]") else r.choice(many)
+
+    bases = [{**made.given, **{k: value(k) for k in keys}} for _ in range(3)]
+    found = list(bases)
+    for base in bases:
+        for _ in range(5):
+            less = {k: v for k, v in base.items() if r.random() < 0.85}
+            for key in r.sample(sorted(less), min(1, len(less))):
+                less[key] = r.choice([*bases, {}]).get(key)
+            found.append({**less, "aws:UserAgent": str(r.random())})
+    return found + [{**f, "aws:UserAgent": "x"} for f in found]
+
+
+@pytest.mark.parametrize("start", range(FIRST, FIRST + 80, 20))
+def test_recalled_is_decided_is_replayed(start):
+    recalls = decided = 0
+    for seed in range(start, start + 20):
+        made = case(Random(seed))
+        env, other = environment_of(made.files), environment_of(made.files)
+        for context in variants(seed, made):
+            before = dict(env.memo).get("recalled")
+            count = before.branches if before else 0
+            told, answer = said(env, made, context)
+            slow, proved = said(other, made, context, limits=Limits())
+            assert told == slow, (seed, context)
+            if answer is None:
+                break
+            kept = env.memo["recalled"].branches
+            recalls += kept == count
+            decided += kept > count
+            assert answer.decision == proved.decision, (seed, context)
+            assert answer.rows() == proved.rows(), (seed, context)
+            assert (answer.core is None) == (proved.core is None)
+            try:
+                replayed, _ = said(other, made, context, engine="replay")
+            except IamsimError:
+                continue
+            if proved is not None and isinstance(replayed, tuple):
+                assert replayed[0] == told[0], (seed, context)
+    assert recalls > decided > 0
+
+
+def test_every_look_is_noted():
+    given = {"a": ("1",), "b": ()}
+    for look, seen in [
+        (lambda g: g.get("a"), {"a": ("1",)}),
+        (lambda g: "c" in g, {"c": None}),
+        (lambda g: g["b"], {"b": ()}),
+        (lambda g: [k for k, v in g.items() if v], {"": frozenset(given.items())}),
+        (lambda g: {**g}, {"": frozenset(given.items())}),
+        (bool, {"": frozenset(given.items())}),
+    ]:
+        noted, plain = Noted(given), look(given)
+        assert look(noted) == plain
+        assert {k: v for k, v in noted.seen.items() if k in seen} == seen
+
+
+def test_a_decision_is_made_once_for_what_it_looks_at():
+    env = environment_of({"a.json": {"Version": "2012-10-17", "Statement": []}})
+    asked = []
+
+    def decide(given):
+        asked.append(given)
+        like = can(env, "anonymous", "s3:GetObject", "arn:aws:s3:::b/x", via="direct", limits=Limits())
+        if given.get("a") == ("1",) and "b" in given:
+            like.reasons = ("b",)
+        return like
+
+    def reasons(given):
+        shape = ("p", "s3:GetObject", "r", "assume", False, None)
+        return recalled(env, shape, given, decide).reasons
+
+    first = reasons({"a": ("2",), "c": ("1",)})
+    assert reasons({"a": ("2",), "b": ("1",)}) == first
+    assert len(asked) == 1
+    assert reasons({"a": ("1",), "b": ("1",)}) == ("b",)
+    assert reasons({"a": ("1",)}) == first
+    assert reasons({"a": ("1",), "b": ("2",)}) == ("b",)
+    assert reasons({"a": ("1",), "b": ()}) == ("b",)
+    assert len(asked) == 5
