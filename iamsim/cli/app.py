@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from iamsim.cli.commands_ask import ask, only_via
 from iamsim.cli.commands_callers import batch, can, escalations, graph, paths
 from iamsim.cli.commands_lists import what_can, who_can
 from iamsim.cli.commands_policies import check, compare, diff
@@ -79,6 +80,14 @@ app.command(
     "what-if",
     epilog="Example: iamsim what-if -s snapshot/ --detach role/ci=AdministratorAccess --add-scp ou-x=deny.json --rules r.iamq",
 )(what_if)
+
+app.command(
+    epilog="Examples: iamsim ask 'who can do s3:GetObject on arn:aws:s3:::vault/* via direct'; iamsim ask -f questions.iamq"
+)(ask)
+app.command(
+    "only-via",
+    epilog="Example: iamsim only-via role/breakglass s3:DeleteObject 'arn:aws:s3:::backups/*' -s snapshot/ --except root",
+)(only_via)
 
 
 def main() -> int:
