@@ -197,10 +197,11 @@ class _Ways:
         return self.known[who]
 
     def _way(self, row: Who) -> _Way:
-        if row.principal == "*" or row.kind == "service":
+        if row.principal == "*":
             return row.verdict, (), None, row.reasons
         asked = (row.principal, self.action, self.resource)
-        answer = can(self.without, *asked, via=self.via, **self.options)
+        via = "direct" if row.kind == "service" else self.via
+        answer = can(self.without, *asked, via=via, **self.options)
         if answer.verdict is Verdict.NO or (self.via != "escalation" or not self.gates):
             return answer.verdict, answer.path, answer.witness, answer.reasons
         if answer.verdict is Verdict.YES and not any(h.target in self.gates for h in answer.path):

@@ -13,9 +13,12 @@ from iamsim.report.reasons import explain
 from iamsim.report.text import steps_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from iamsim.diagnostics import Origin
     from iamsim.query.only_via import Bypass, OnlyVia
+
+    Place = Callable[[Origin | None], str]
 
 _TEXT = 2000
 _SHOWN = 3
@@ -29,7 +32,8 @@ def only_lines(found: OnlyVia, *, verbose: bool = False) -> Iterator[Line]:
     shown = len(found.bypasses) if verbose else _SHOWN
     for bypass in found.bypasses[:shown]:
         yield line("")
-        yield from _bypass(bypass, place, verbose=verbose)
+        yield line(printable(name_of(bypass), _TEXT), indent=2, style=Style.HEAD)
+        yield from bypass_lines(bypass, place, verbose=verbose)
     others = found.bypasses[shown:]
     if others:
         yield line("")
@@ -73,8 +77,8 @@ def name_of(bypass: Bypass) -> str:
     return f"{who}, to which {bypass.entered_by[0]} gets" if bypass.entered_by else who
 
 
-def _bypass(bypass: Bypass, place: Any, *, verbose: bool) -> Iterator[Line]:
-    yield line(printable(name_of(bypass), _TEXT), indent=2, style=Style.HEAD)
+def bypass_lines(bypass: Bypass, place: Place | None = None, *, verbose: bool = False) -> Iterator[Line]:
+    """The way past the role, step by step; or why it is not known whether there is one."""
     if bypass.verdict is Verdict.UNKNOWN:
         for code in bypass.reasons:
             reason = explain(code)
@@ -82,7 +86,7 @@ def _bypass(bypass: Bypass, place: Any, *, verbose: bool) -> Iterator[Line]:
             yield line(f"to decide it: {printable(reason.remedy, _TEXT)}", indent=6)
         return
     if bypass.hops or bypass.witness is not None:
-        yield from steps_lines(bypass.hops, bypass.witness, place, verbose=verbose, indent=4)
+        yield from steps_lines(bypass.hops, bypass.witness, place or places(), verbose=verbose, indent=4)
 
 
 def only_json(found: OnlyVia, notes: tuple[str, ...] = ()) -> dict[str, Any]:
