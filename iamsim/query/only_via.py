@@ -35,7 +35,7 @@ class Bypass:
 
     `row` is the caller as `who_can` has it, whose request it is in the end or, where techniques are followed, in the
     beginning. If that is a role, `entered_by` are callers that get to it: one is enough. `hops` and `witness` show a way, if
-    it is certain and begins with a caller that can be asked about.
+    it is certain. `through` are the roles by which the first of `entered_by` gets there, where `hops` do not begin with it.
     """
 
     row: Who
@@ -44,6 +44,7 @@ class Bypass:
     witness: Witness | None = None
     entered_by: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+    through: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +171,7 @@ class _Ways:
         if self.starts(row):
             return None if (way := self.way(row))[0] is Verdict.NO else _bypass(row, way)
         best: Bypass | None = None
-        for entry in self.entries(row.principal):
+        for entry, through in self.entries(row.principal):
             if self.via == "escalation" and entry.kind in ("user", "root"):
                 continue  # it has a row of its own
             way = self.way(entry)
@@ -180,7 +181,7 @@ class _Ways:
             if way[0] is Verdict.NO or (best is not None and way[0] is Verdict.UNKNOWN):
                 continue
             by = tuple(dict.fromkeys(e.principal for e in (entry, *self.door(row.principal)) if self.starts(e)))
-            best = _bypass(row, way, by)
+            best = replace(_bypass(row, way, by), through=() if entry.kind in _ASKABLE else through)
             if best.verdict is Verdict.YES:
                 break
         return best
@@ -212,18 +213,23 @@ class _Ways:
             return Verdict.YES, found.path, found.witness, ()
         return (Verdict.UNKNOWN if found.reasons else Verdict.NO), (), None, found.reasons
 
-    def entries(self, role: str) -> Iterator[Who]:
-        """The callers, other than loaded roles, that get to the role through any number of roles, nearest first."""
-        seen, todo, told = {role}, [role], set()
+    def entries(self, role: str) -> Iterator[tuple[Who, tuple[str, ...]]]:
+        """The callers, other than loaded roles, that get to the role through any number of roles, nearest first.
+
+        Each with these roles, the one asked about last.
+        """
+        todo: list[tuple[str, ...]] = [(role,)]
+        seen = {role}
         while todo:
-            for row in self.door(todo.pop(0)):
+            through = todo.pop(0)
+            for row in self.door(through[0]):
+                if row.principal in seen:
+                    continue
+                seen.add(row.principal)
                 if self.starts(row):
-                    if row.principal not in told:
-                        told.add(row.principal)
-                        yield row
-                elif row.principal not in seen:
-                    seen.add(row.principal)
-                    todo.append(row.principal)
+                    yield row, through
+                else:
+                    todo.append((row.principal, *through))
 
     def door(self, role: str) -> tuple[Who, ...]:
         """The callers that can take the role in one step."""
