@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from iamsim.errors import IamsimError, InputError, InternalError, QueryError
     from iamsim.judge.answer import Answer, Verdict
     from iamsim.query.can import can
+    from iamsim.query.cut import Cut, cut
     from iamsim.query.diff import diff
     from iamsim.query.escalations import Escalation, Escalations, all_escalations, escalations
+    from iamsim.query.explain import Explanation, explain
     from iamsim.query.only_via import Bypass, OnlyVia, only_via
     from iamsim.query.paths import Path, paths
     from iamsim.query.relation import compare
@@ -29,11 +31,13 @@ __version__ = "0.1.0"
 __all__ = [
     "Answer",
     "Bypass",
+    "Cut",
     "Edit",
     "EditKind",
     "Environment",
     "Escalation",
     "Escalations",
+    "Explanation",
     "IamsimError",
     "InputError",
     "InternalError",
@@ -48,8 +52,10 @@ __all__ = [
     "ask",
     "can",
     "compare",
+    "cut",
     "diff",
     "escalations",
+    "explain",
     "load",
     "only_via",
     "paths",
@@ -76,6 +82,10 @@ _HOMES = {
     "Edit": "iamsim.query.what_if",
     "EditKind": "iamsim.query.what_if",
     "what_if": "iamsim.query.what_if",
+    "Cut": "iamsim.query.cut",
+    "cut": "iamsim.query.cut",
+    "Explanation": "iamsim.query.explain",
+    "explain": "iamsim.query.explain",
     "Bypass": "iamsim.query.only_via",
     "OnlyVia": "iamsim.query.only_via",
     "only_via": "iamsim.query.only_via",

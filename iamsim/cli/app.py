@@ -11,6 +11,7 @@ from iamsim.cli.commands_ask import ask, only_via
 from iamsim.cli.commands_callers import batch, can, escalations, graph, paths
 from iamsim.cli.commands_lists import what_can, who_can
 from iamsim.cli.commands_policies import check, compare, diff
+from iamsim.cli.commands_ways import cut, explain
 from iamsim.cli.commands_what_if import what_if
 from iamsim.cli.output import Status, guarded
 
@@ -88,6 +89,11 @@ app.command(
     "only-via",
     epilog="Example: iamsim only-via role/breakglass s3:DeleteObject 'arn:aws:s3:::backups/*' -s snapshot/ --except root",
 )(only_via)
+app.command(
+    epilog="Examples: iamsim cut user/carol role/EC2DeleteRole; "
+    "iamsim cut user/carol --action s3:GetObject --resource 'arn:aws:s3:::vault/*'"
+)(cut)
+app.command(epilog="Example: iamsim explain user/carol s3:GetObject 'arn:aws:s3:::vault/*' -s snapshot/")(explain)
 
 
 def main() -> int:
