@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from iamsim.check.ask import Reply, ask
+    from iamsim.check.mine import Mined, mine
     from iamsim.env.build import load
     from iamsim.env.types import Environment
     from iamsim.errors import IamsimError, InputError, InternalError, QueryError
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
     from iamsim.query.can import can
     from iamsim.query.cut import Cut, cut
     from iamsim.query.diff import diff
+    from iamsim.query.equivalent import RoleOrder, equivalent_roles
     from iamsim.query.escalations import Escalation, Escalations, all_escalations, escalations
     from iamsim.query.explain import Explanation, explain
     from iamsim.query.only_via import Bypass, OnlyVia, only_via
     from iamsim.query.paths import Path, paths
+    from iamsim.query.policy_diff import diff_policies
+    from iamsim.query.reach import ReachDiff, reach_diff
     from iamsim.query.relation import compare
     from iamsim.query.what_can import What, what_can
     from iamsim.query.what_if import Edit, EditKind, what_if
@@ -41,10 +45,13 @@ __all__ = [
     "IamsimError",
     "InputError",
     "InternalError",
+    "Mined",
     "OnlyVia",
     "Path",
     "QueryError",
+    "ReachDiff",
     "Reply",
+    "RoleOrder",
     "Verdict",
     "What",
     "Who",
@@ -54,12 +61,16 @@ __all__ = [
     "compare",
     "cut",
     "diff",
+    "diff_policies",
+    "equivalent_roles",
     "escalations",
     "explain",
     "load",
+    "mine",
     "only_via",
     "paths",
     "policy_of",
+    "reach_diff",
     "what_can",
     "what_if",
     "who_can",
@@ -82,6 +93,13 @@ _HOMES = {
     "Edit": "iamsim.query.what_if",
     "EditKind": "iamsim.query.what_if",
     "what_if": "iamsim.query.what_if",
+    "Mined": "iamsim.check.mine",
+    "mine": "iamsim.check.mine",
+    "RoleOrder": "iamsim.query.equivalent",
+    "equivalent_roles": "iamsim.query.equivalent",
+    "diff_policies": "iamsim.query.policy_diff",
+    "ReachDiff": "iamsim.query.reach",
+    "reach_diff": "iamsim.query.reach",
     "Cut": "iamsim.query.cut",
     "cut": "iamsim.query.cut",
     "Explanation": "iamsim.query.explain",

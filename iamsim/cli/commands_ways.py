@@ -108,3 +108,63 @@ def explain(
         return explain_command(principal, action, resource, options)
 
     raise typer.Exit(guarded(run))
+
+
+def equivalent_roles(
+    pattern: Annotated[str, typer.Argument(metavar="[ROLES]", help="Pattern of roles.")] = "role/*",
+    *,
+    snapshot: Snapshot = None,
+    format: Shape = Format.TEXT,  # noqa: A002 - the option
+    cache: Cache = None,  # noqa: ARG001 - its callback notes it
+    no_cache: NoCache = False,  # noqa: ARG001 - its callback notes it
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Find roles that may do the same, and roles that may do part of what others may, with requests that show it.
+
+    Exit status: 0, 2 usage or input.
+    """
+
+    def run() -> int:
+        from iamsim.cli.equivalent import equivalent_command
+
+        return equivalent_command(pattern, snapshot or [], format, loudness(quiet=quiet, verbose=verbose))
+
+    raise typer.Exit(guarded(run))
+
+
+def mine(
+    *,
+    snapshot: Snapshot = None,
+    via: Follow = Via.ROLES,
+    accounts: Annotated[
+        list[str] | None, typer.Option("--account", metavar="ID", help="Only of this account (repeatable).")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="FILE", help="Write the rules to a file.")
+    ] = None,
+    format: Shape = Format.TEXT,  # noqa: A002 - the option
+    cache: Cache = None,  # noqa: ARG001 - its callback notes it
+    no_cache: NoCache = False,  # noqa: ARG001 - its callback notes it
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Propose rules for `iamsim check` that hold today: who may do what is sensitive, and nobody else.
+
+    Exit status: 0, 2 usage or input.
+    """
+
+    def run() -> int:
+        from iamsim.cli.mine import MineOptions, mine_command
+
+        options = MineOptions(
+            snapshot=snapshot or [],
+            via=via,
+            accounts=accounts or [],
+            output=output,
+            format=format,
+            loud=loudness(quiet=quiet, verbose=verbose),
+        )
+        return mine_command(options)
+
+    raise typer.Exit(guarded(run))

@@ -41,8 +41,7 @@ def test_a_file_with_a_broken_line_is_asked_and_cannot_pass(cli, tmp_path):
     )
     status, out, _ = cli("ask", "-f", file, "-s", TINY, "-q")
     assert status == 2
-    assert "UNREADABLE" in out
-    assert f"{file}:2:16: `doo` is" in out
+    assert f"UNREADABLE {file}:2:16: `doo` is out of place" in " ".join(out.split())
     assert "           ^^^\n  did you mean `do`?" in out
     assert "2 callers can" in out
     assert cli("ask", "-f", file, "-s", TINY, "-q")[:2] == (status, out)
@@ -143,3 +142,26 @@ def test_explain_status(cli, words, status, text):
 def test_explain_as_json(cli):
     _, out, _ = cli("explain", "user/alice", "s3:PutObject", REPORT, "-s", TINY, "-q", "--format", "json")
     assert len(json.loads(out)["explanation"]["cut"]["pieces"]) == 1
+
+
+def test_equivalent_roles(cli):
+    status, out, err = cli("equivalent-roles", "111122223333:role/*", "-s", ACME, "-q")
+    assert (status, err) == (0, "")
+    assert "may do the same - role/OrgAdmin = role/aws-reserved/" in " ".join(out.split())
+    assert "which also may" in out
+    status, out, _ = cli("equivalent-roles", "111122223333:role/*", "-s", ACME, "-q", "--format", "json")
+    assert [o["account"] for o in json.loads(out)["accounts"]] == ["111122223333"]
+    assert cli("equivalent-roles", "role/Nobody", "-s", ACME, "-q")[0] == 2
+
+
+def test_mined_rules_pass(cli, tmp_path):
+    file = tmp_path / "m.iamq"
+    status, out, err = cli("mine", "-s", TINY, "-o", file)
+    assert (status, out) == (0, "")
+    assert err.endswith(f"10 rules in {file}\n")
+    status, out, _ = cli("check", file, "--no-findings", "-s", TINY, "-q", "--today", "2026-11-24")
+    assert (status, out.split("\n")[0]) == (0, "PASSED  10 rules: 10 hold; 0 findings")
+    assert file.read_text(encoding="utf-8") == cli("mine", "-s", TINY, "-q")[1]
+    assert len(json.loads(cli("mine", "-s", TINY, "-q", "--format", "json")[1])["rules"]) == 10
+    assert cli("mine", "-s", TINY, "-q", "--account", "1")[0] == 2
+    assert cli("mine", "-s", TINY, "-q", "-o", tmp_path / "no" / "m.iamq")[0] == 2

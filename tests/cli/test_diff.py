@@ -117,7 +117,7 @@ def test_policies_and_snapshots_do_not_mix(cli, tmp_path):
     assert status == 2
     assert "is a policy document" in err
     assert cli("diff", new, new, "--via", "roles")[0] == 2
-    (tmp_path / "bad.json").write_text('{"Statement": 7}', encoding="utf-8")
+    (tmp_path / "bad.json").write_text('{"Statement": ', encoding="utf-8")
     assert cli("diff", tmp_path / "bad.json", new)[0] == 2
 
 
