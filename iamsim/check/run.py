@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from iamsim.check.answers import answers, as_expected, asked_about, said
 from iamsim.check.findings import count, findings
-from iamsim.check.model import Outcome, Problem, Report, Said, State
-from iamsim.check.outsiders import NAME, with_strangers
+from iamsim.check.model import Outcome, Problem, Report, State
 from iamsim.errors import QueryError
-from iamsim.judge.answer import Decision, Verdict
-from iamsim.judge.callers import read_callers
-from iamsim.query.can import can
-from iamsim.query.language import Verb
-from iamsim.query.paths import doubts, paths
+from iamsim.judge.answer import Verdict
 from iamsim.query.spread import slices, spread
 
 if TYPE_CHECKING:
@@ -21,11 +17,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from datetime import date
 
-    from iamsim.check.model import Found, Rule, RuleFile
+    from iamsim.check.model import Found, Rule, RuleFile, Said
     from iamsim.env.types import Environment
     from iamsim.query.language import Question
 
-_WORDS = {"allow": Decision.ALLOWED, "implicit deny": Decision.IMPLICIT_DENY, "explicit deny": Decision.EXPLICIT_DENY}
 _MOST_SAID = 20
 """Answers of one rule that are kept; how many there are is said besides."""
 
@@ -109,13 +104,13 @@ def _sound(tally: Tally | QueryError) -> Tally:
     return tally
 
 
-def _tally(expect: str, said: Iterable[Said]) -> Tally:
+def _tally(expect: str, every: Iterable[Said]) -> Tally:
     against: list[Said] = []
     open_: list[Said] = []
     asked = 0
-    for one in said:
+    for one in every:
         asked += 1
-        if _as_expected(one, expect):
+        if as_expected(one, expect):
             continue
         kept = open_ if one.verdict is Verdict.UNKNOWN else against
         if len(kept) < _MOST_SAID:
@@ -180,124 +175,6 @@ def _unit(envs: tuple[Environment, ...], _: None, unit: tuple[str, Question, int
     expect, question, start, stop = unit
     env = envs[0]
     try:
-        return _tally(expect, (_said(where, question, who) for where, who in asked_about(env, question)[start:stop]))
+        return _tally(expect, (said(where, question, who) for where, who in asked_about(env, question)[start:stop]))
     except QueryError as error:
         return error
-
-
-# --- the questions
-
-
-def _as_expected(said: Said, expect: str) -> bool:
-    return said.word == expect if expect in _WORDS else said.verdict.value == expect
-
-
-def answers(env: Environment, question: Question) -> Iterator[Said]:
-    """The answers to a question with a verdict: one, or for `who can` and with `except` one for each caller it means."""
-    return (_said(where, question, who) for where, who in asked_about(env, question))
-
-
-def _said(env: Environment, question: Question, who: str) -> Said:
-    return _reach(env, question, who) if question.verb is Verb.REACH else _can(env, question, who)
-
-
-def asked_about(env: Environment, question: Question) -> tuple[tuple[Environment, str], ...]:
-    """The callers that a question with a verdict is about, in order, each with the environment that has it."""
-    return tuple(_who_can(env, question)) if question.verb is Verb.WHO_CAN else _callers(env, question)
-
-
-def _callers(env: Environment, question: Question) -> tuple[tuple[Environment, str], ...]:
-    """The callers that the question is about, each with the environment that has it: as written, or one by one.
-
-    They are taken one by one for an account, for `outsiders`, and where some of them do not count.
-    """
-    text = question.caller
-    spared = _spared(env, question.except_) if question.except_ else frozenset()
-    if text == "outsiders":
-        wider = with_strangers(env)
-        return tuple((wider.env, arn) for arn in wider.by_account.values() if arn not in spared)
-    if text.startswith("account "):
-        account = text.removeprefix("account ")
-        named = [p.arn for p in env.principals.values() if p.account == account]
-        if not named:
-            raise QueryError(f"no user or role of `{text}` is loaded", "load its account details")
-    elif question.except_:
-        named = [c.arn or text for c in read_callers(env, text)]
-    else:
-        named = [text]
-    return tuple((env, n) for n in named if n not in spared)
-
-
-def _spared(env: Environment, texts: Iterable[str]) -> frozenset[str]:
-    out: set[str] = set()
-    for text in texts:
-        if text in ("anonymous", "anyone", "outsiders"):
-            out.add("outsiders" if text == "outsiders" else "anonymous")
-        elif text.startswith("account "):
-            account = text.removeprefix("account ")
-            out.update(p.arn for p in env.principals.values() if p.account == account)
-            out.add(f"arn:aws:iam::{account}:user/{NAME}")
-        else:
-            out.update(c.arn or text for c in read_callers(env, text))
-    return frozenset(out)
-
-
-def _who_can(env: Environment, question: Question) -> Iterator[tuple[Environment, str]]:
-    """Every user and role but those excepted, a caller without credentials, and strangers of the accounts that are named."""
-    wider = with_strangers(env)
-    spared = _spared(env, question.except_)
-    for arn in wider.env.principals:
-        stranger = arn not in env.principals
-        if arn not in spared and not (stranger and "outsiders" in spared):
-            yield wider.env if stranger else env, arn
-    if not spared & {"anonymous", "outsiders"}:
-        yield env, "anonymous"
-
-
-def _options(question: Question) -> dict[str, Any]:
-    """The options of `can` that the clauses of a question mean."""
-    context: dict[str, Any] = dict(question.given)
-    via = question.via or "escalation"
-    if "." in via:
-        context = {"aws:ViaAWSService": "true", "aws:CalledVia": [via], **context}
-        via = "direct"
-    return {
-        "context": context,
-        "when": question.when,
-        "via": via,
-        "missing": question.missing or "assume",
-        "any_resource": question.any_resource,
-    }
-
-
-def _can(env: Environment, question: Question, who: str) -> Said:
-    options = _options(question)
-    strict = question.expect in _WORDS and not question.ever
-    answer = can(env, who, question.action, question.resource, strict=strict, **options)
-    for warning in answer.warnings:
-        # nobody can do what does not exist, so that a rule about it would hold whatever is written
-        raise QueryError(warning.message, warning.help)
-    verdict = answer.verdict
-    if question.within is not None and verdict is Verdict.YES and len(answer.path) > question.within:
-        shorter = next(paths(env, who, action=question.action, resource=question.resource, **options), None)
-        if shorter is not None and len(shorter.hops) > question.within:
-            verdict = Verdict.NO
-    # the decision in AWS's words takes the evidence of a no, which is dear: it is asked for only where it matters
-    word = _word(answer.decision) if question.expect in _WORDS else verdict.value
-    return Said(who=who, verdict=verdict, word=word, answer=answer, reasons=answer.reasons)
-
-
-def _word(decision: Decision) -> str:
-    return next((w for w, d in _WORDS.items() if d is decision), "unknown")
-
-
-def _reach(env: Environment, question: Question, who: str) -> Said:
-    options = {k: v for k, v in _options(question).items() if k != "any_resource"}
-    path = next(paths(env, who, question.resource, limit=1, **options), None)
-    if path is not None and question.within is not None and len(path.hops) > question.within:
-        return Said(who=who, verdict=Verdict.NO, word="no")
-    if path is not None:
-        return Said(who=who, verdict=Verdict.YES, word="yes", hops=path.hops)
-    reasons = doubts(env, who, question.resource, **options)
-    verdict = Verdict.UNKNOWN if reasons else Verdict.NO
-    return Said(who=who, verdict=verdict, word=verdict.value, reasons=reasons)

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from iamsim.cli.commands_ask import ask, only_via
 from iamsim.cli.commands_callers import batch, can, escalations, graph, paths
 from iamsim.cli.commands_lists import what_can, who_can
 from iamsim.cli.commands_policies import check, compare, diff
+from iamsim.cli.commands_ways import cut, equivalent_roles, explain, mine
 from iamsim.cli.commands_what_if import what_if
 from iamsim.cli.output import Status, guarded
 
@@ -79,6 +81,25 @@ app.command(
     "what-if",
     epilog="Example: iamsim what-if -s snapshot/ --detach role/ci=AdministratorAccess --add-scp ou-x=deny.json --rules r.iamq",
 )(what_if)
+
+app.command(
+    epilog="Examples: iamsim ask 'who can do s3:GetObject on arn:aws:s3:::vault/* via direct'; iamsim ask -f questions.iamq"
+)(ask)
+app.command(
+    "only-via",
+    epilog="Example: iamsim only-via role/breakglass s3:DeleteObject 'arn:aws:s3:::backups/*' -s snapshot/ --except root",
+)(only_via)
+app.command(
+    epilog="Examples: iamsim cut user/carol role/EC2DeleteRole; "
+    "iamsim cut user/carol --action s3:GetObject --resource 'arn:aws:s3:::vault/*'"
+)(cut)
+app.command(epilog="Example: iamsim explain user/carol s3:GetObject 'arn:aws:s3:::vault/*' -s snapshot/")(explain)
+app.command("equivalent-roles", epilog="Example: iamsim equivalent-roles '555566667777:role/*' -s snapshot/")(
+    equivalent_roles
+)
+app.command(epilog="Example: iamsim mine -s snapshot/ -o invariants.iamq && iamsim check invariants.iamq -s snapshot/")(
+    mine
+)
 
 
 def main() -> int:

@@ -75,7 +75,7 @@ def lattice(
     groups = list(alike.values())
     listed = [policies[g[0]] for g in groups]
     found, undecided = _order(listed, limits, progress, executor, any_resource=any_resource)
-    return _hasse(groups, found, undecided, len(names) * (len(names) - 1))
+    return hasse(groups, found, undecided, len(names) * (len(names) - 1))
 
 
 Beside = tuple[Verdict, str]
@@ -185,7 +185,7 @@ def _unit(envs: tuple[Environment, ...], shared: tuple[Limits, bool], part: int)
     return {i: _row(of, i, above) for i in of.order[part::_PARTS]}
 
 
-def _hasse(groups: list[list[str]], above: list[int], undecided: Mapping[tuple[int, int], str], pairs: int) -> Lattice:
+def hasse(groups: list[list[str]], above: list[int], undecided: Mapping[tuple[int, int], str], pairs: int) -> Lattice:
     """The classes of mutual order, sorted by their first names, with the steps between neighbours only."""
     for i, wider in enumerate(above):  # an order that was found one way round only
         for j in _bits(wider):
