@@ -41,7 +41,7 @@ def free_itself(closure: Closure, name: str, node: Node) -> None:
     policies = frozenset(s for s in own if ":policy/" in s)
     wanted = {"who": frozenset({arn}), "policy": policies}
     for technique in techniques:
-        subject = _SUBJECT[technique.outcome.type]
+        subject = SUBJECT[technique.outcome.type]
         for fired in firings(search, node, mine, [technique], {subject: wanted[subject]}):
             accept(closure, fired)
 
@@ -76,7 +76,7 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
     for technique in techniques:
         if technique.outcome.type in ("lifts-org-policy", "moves-account") and _all_lifted(closure):
             continue
-        subject = _SUBJECT.get(technique.outcome.type)
+        subject = SUBJECT.get(technique.outcome.type)
         if subject is None:
             if _once(closure, name, technique.id, mine):
                 continue
@@ -88,7 +88,7 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
                 continue
             yield from firings(search, node, mine, [technique], {})
             continue
-        what = _WANTED.get(technique.outcome.type, subject)
+        what = WANTED.get(technique.outcome.type, subject)
         if any(c.fact == "role-is-permission-set" for v in technique.variants for c in v.preconditions):
             every = frozenset().union(
                 *(wants(closure, a)[what] for a in {n.caller.account for n in closure.nodes.values()})
@@ -117,7 +117,7 @@ def _all_lifted(closure: Closure) -> bool:
     return not closure.every and off >= {"scp", "rcp"} and not reads_paths(closure.search.env)
 
 
-_SUBJECT = {
+SUBJECT = {
     "arbitrary-identity-policy": "who", "gains-managed-policy": "who", "arbitrary-group-policy": "group",
     "group-gains-managed-policy": "group", "joins-group": "user", "leaves-group": "user", "rewrites-policy": "policy",
     "switches-policy-version": "policy", "drops-identity-deny": "who", "drops-group-deny": "group",
@@ -126,7 +126,7 @@ _SUBJECT = {
 }  # fmt: skip
 """The field of an outcome that says what is changed."""
 
-_WANTED = {
+WANTED = {
     "gains-managed-policy": "unwritten", "group-gains-managed-policy": "unwritten-group", "joins-group": "unwritten-user",
     "lifts-boundary": "bounded", "replaces-boundary": "rebounded",
 }  # fmt: skip

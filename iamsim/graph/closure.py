@@ -8,6 +8,7 @@ for: those to what is controlled, or to what leads to it.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from iamsim.env.applicable import NO_DOCUMENTS
@@ -15,6 +16,7 @@ from iamsim.graph.accept import accept
 from iamsim.graph.admitted import admitted
 from iamsim.graph.candidates import is_picky
 from iamsim.graph.changing import changes_by, free_itself
+from iamsim.graph.combined import combined
 from iamsim.graph.entering import hops
 from iamsim.graph.gains import moves_by, users_by
 from iamsim.graph.moves import NODES, firings, techniques_of
@@ -80,7 +82,7 @@ def _round(closure: Closure) -> None:
         _of_node(closure, name)
     for fired in admitted(closure):
         accept(closure, fired)
-    for fired in tag_firings(closure) if closure.late else ():
+    for fired in chain(tag_firings(closure), combined(closure)) if closure.late else ():
         accept(closure, fired)
 
 
@@ -189,13 +191,19 @@ def _rule(search: Search, node: Node, *, sure: bool, local: bool) -> Closure:
     return found
 
 
+def _started(fired: Firing, name: str) -> Firing:
+    """The firing where the start is the node `name`."""
+    others = tuple((n, o or name) for n, o in fired.others)
+    return replace(fired, node=fired.node or name, others=others)
+
+
 def _merge(closure: Closure, other: Closure, name: str) -> None:
     """Adds the facts of `other`, whose start is the node `name` here."""
     for fact, fired in other.how.items():
         if fact in (START, name):
             continue
         known = closure.how.setdefault(fact, [])
-        known += [replace(f, node=name) if f.node == START else f for f in fired if not known or f not in known]
+        known += [_started(f, name) if START in f.callers else f for f in fired if not known or f not in known]
         closure.cost.setdefault(fact, other.cost.get(fact, 1) + closure.cost.get(name, 0))
         if isinstance(fact, str):
             closure.nodes.setdefault(fact, other.nodes[fact])

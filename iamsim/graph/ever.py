@@ -11,7 +11,7 @@ from iamsim.graph.accept import accept
 from iamsim.graph.candidates import is_picky
 from iamsim.graph.closure import grow
 from iamsim.graph.derive import depths, derivations, smallest
-from iamsim.graph.exact import ASSUMES, Route, joined, joint, routes, verdict_of
+from iamsim.graph.exact import ASSUMES, Route, crew, joined, joint, routes, verdict_of
 from iamsim.graph.firing import settled
 from iamsim.graph.given import given_for, when_for
 from iamsim.graph.goals import MAX_TARGETS, Reached, asked_of, goal_along, goals, joint_goal, request_of
@@ -253,5 +253,6 @@ def _plain(closure: Closure, node: Node, fired: Firing) -> tuple[tuple[HopCheck,
 
     search = closure.search
     technique = search.catalogue.techniques.get(fired.technique) or search.catalogue.primitives[fired.technique]
-    tried = attempt(search, node, technique, technique.variants[fired.variant], dict(fired.bound), fired.needs)
+    variant = technique.variants[fired.variant]
+    tried = attempt(search, node, technique, variant, dict(fired.bound), fired.needs, crew(closure, fired))
     return None if tried is None else ((), tried)

@@ -35,7 +35,8 @@ class Firing:
     """One use of a technique by `node`: what is bound, what it gains, whether that is certain, and what it rests on.
 
     `needs` are the changes that must have been made before; none of them can be left out. `session`: it depends on the
-    session of the node with which it is made. `reasons` say why it is not certain.
+    session of the node with which it is made. `reasons` say why it is not certain. `others` are the nodes that make some of
+    the requests in place of `node`, by the number of the request.
     """
 
     technique: str
@@ -48,6 +49,12 @@ class Firing:
     session: bool = False
     assumed: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+    others: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def callers(self) -> tuple[str, ...]:
+        """The nodes that make the calls."""
+        return (self.node, *(name for _, name in self.others))
 
     @property
     def target(self) -> str:
@@ -256,10 +263,10 @@ def _least(
     def enough(some: frozenset[Change]) -> bool:
         return sweeping(search, node, technique, variant, changed(search.env, some, (arn,))) is True
 
-    return base if mine == base or enough(base) else _fewest_of(base, mine, enough)
+    return base if mine == base or enough(base) else fewest_of(base, mine, enough)
 
 
-def _fewest_of(
+def fewest_of(
     base: frozenset[Change], needs: frozenset[Change], enough: Callable[[frozenset[Change]], bool]
 ) -> frozenset[Change]:
     """`base` with as few of `needs` as are enough: one, or what is left when the superfluous are gone."""
@@ -375,7 +382,7 @@ def _fewest(
         found = None if less is None else outcome_of(search, less)
         return found is not None and found[0] >= sure
 
-    return _fewest_of(base, needs, enough)
+    return fewest_of(base, needs, enough)
 
 
 def _bindings(
