@@ -13,6 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from iamsim.aws.services import PASSED_TO
 from iamsim.diagnostics import Origin
 from iamsim.env.memo import Memo, once
 from iamsim.env.organization import below
@@ -65,7 +66,10 @@ _ORGANIZATION = (Kind.LIFTED, Kind.DISABLED, Kind.MOVED, Kind.LEFT)
 _WHATEVER = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 _ANYONE = {
     "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Principal": "*", "Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]}],
+    "Statement": [
+        {"Effect": "Allow", "Principal": who, "Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]}
+        for who in ("*", {"Service": [f"{s}.amazonaws.com" for s in PASSED_TO]})
+    ],
 }  # fmt: skip
 
 

@@ -216,7 +216,7 @@ def firings(
             least = _least(search, node, technique, variant, mine) if sweeps else mine
             done = have if not every else set()
             for bound in _bindings(search, among, node, technique, variant, wanted, changes, done, sweeps=sweeps):
-                gains = gained(search, among[0], technique, variant, node, bound)
+                gains = gained(search, _there(search, among[0], bound, changes), technique, variant, node, bound)
                 what = tuple(g.name if isinstance(g, Node) else g for g in gains)
                 if not gains or (not every and (what in have or _subject(gains) in have)):
                     continue
@@ -233,6 +233,14 @@ def firings(
                         ):
                             have.add(_subject(gains))
                     yield fired
+
+
+def _there(search: Search, env: Environment, bound: Mapping[str, str], changes: frozenset[Change]) -> Environment:
+    """`env`, with the principals among what is bound that changes create."""
+    if not changes:
+        return env
+    made = own_creation(changes, bound.values())
+    return env if not made else changed(search.env, made, sorted(c.who for c in made))
 
 
 def _plain_hold(search: Search, among: tuple[Environment, ...], node: Node, variant: Variant) -> bool:
@@ -410,9 +418,10 @@ def _bindings(
             return
         name = names[at]
         seen: set[str] = set()
-        fresh = (c.who for c in changes if c.kind is Kind.CREATED and f":{name.rpartition('-')[2]}/" in c.who)
+        opened = (Kind.CREATED, Kind.TRUST) if name == "$target-role" else (Kind.CREATED,)
+        fresh = (c.who for c in changes if c.kind in opened and f":{name.rpartition('-')[2]}/" in c.who)
         every = (v for env in among for v in values(search, env, node, variant, name, bound))
-        for value in (*every, *(fresh if name in ("$any-user", "$any-role") else ())):
+        for value in (*every, *(fresh if name in _FRESH or (name == "$target-role" and name in subjects) else ())):
             if value in seen or (name in subjects and value not in subjects[name]):
                 continue
             seen.add(value)
@@ -427,6 +436,10 @@ def _bindings(
                 yield from bind(at + 1, {**bound, name: value})
 
     yield from bind(0, {})
+
+
+_FRESH = ("$any-user", "$any-role")
+"""Names that also stand for principals that changes create."""
 
 
 def _plausible(among: tuple[Environment, ...], node: Node, action: str, resource: str) -> bool:

@@ -109,16 +109,14 @@ def worthwhile(closure: Closure, arn: str) -> bool:
 
 def _special(closure: Closure, arn: str) -> bool:
     """Whether some role that is not held yet asks for this very principal, once nothing of its own binds it."""
-    search = closure.search
-    env = search.env
-    if arn not in env.principals:
-        return False
     return any(_could_enter(closure, arn, r) for r in _asking(closure, arn))
 
 
 def _asking(closure: Closure, arn: str) -> list[str]:
     """The roles not held yet whose trust policies may let the principal in where they let in nobody else of its account."""
     env = closure.search.env
+    if arn not in env.principals:
+        return []  # changes to one that is made on the way are found with its creation
     roles = sorted(_naming(closure.search, arn) - closure.held_anywhere)
     return [r for r in roles if not lets_in_alike(env, role_at(env, r), arn)]
 

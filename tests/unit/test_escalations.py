@@ -427,3 +427,13 @@ def test_any_value_gives_a_catalogue_and_diagnostics(value):
     made, diagnostics = escalations.read_catalogue(value, "any")
     assert isinstance(made, escalations.Catalogue)
     assert all(isinstance(d, Diagnostic) for d in diagnostics)
+
+
+def test_every_service_of_a_technique_can_be_named_in_a_trust_policy():
+    from iamsim.aws.services import PASSED_TO
+
+    every = (*catalogue().techniques.values(), *catalogue().primitives.values())
+    trusted = {
+        c.get("service") for t in every for v in t.variants for c in v.preconditions if c.fact == "role-trusts-service"
+    }
+    assert trusted <= {f"{s}.amazonaws.com" for s in PASSED_TO}
