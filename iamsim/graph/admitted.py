@@ -15,7 +15,7 @@ from iamsim.graph.moves import Firing
 from iamsim.graph.ruled import ruled, ruler_of
 from iamsim.graph.sessions import possible
 from iamsim.graph.state import ASSUME, OUTSIDE, OUTSIDER, Closure, account_of, loaded
-from iamsim.graph.wants import worthwhile
+from iamsim.graph.wants import tagged, worthwhile
 from iamsim.graph.world import Node, caller_in, own_creation, relevant, worlds
 from iamsim.ir.term import FALSE, TRUE
 from iamsim.judge.candidates import Target
@@ -38,9 +38,10 @@ def admitted(closure: Closure) -> Iterator[Firing]:
         {c.who for c in closure.changes if c.kind in (Kind.TRUST, Kind.TAGS, Kind.CREATED) and ":role/" in c.who}
     )
     for role in about:
-        if role in closure.nodes and any(f.technique == ASSUME for f in closure.how[role]):
+        asked = closure.late and role in closure.nodes and tagged(closure, role)
+        if role in closure.nodes and any(f.technique == ASSUME and (not asked or f.needs) for f in closure.how[role]):
             continue
-        if role in closure.nodes and not closure.every and not worthwhile(closure, role):
+        if role in closure.nodes and not closure.every and not (asked or worthwhile(closure, role)):
             continue
         for name, node in _callers(closure):
             arn = node.caller.arn or ""

@@ -76,13 +76,13 @@ def ever(search: Search, targets: tuple[Target, ...]) -> Ever:
     if way is None:
         extra = asked_of(with_resources, targets)
         if extra:
-            with_resources = taken(grow(certain, sure=True, extra=extra), targets)
+            with_resources = taken(_with(certain, extra), targets)
             way = _shortest(with_resources, targets, refuted)
     if way is not None:
         return Ever(way, (), with_resources)
     wide = closed(search, sure=False)
     extra = asked_of(wide, targets)
-    whole = taken(grow(wide, sure=False, extra=extra) if extra else wide, targets)
+    whole = taken(_with(wide, extra) if extra else wide, targets)
     reasons: set[str] = set(whole.unsettled)
     refuted = []
     for goal in goals(whole, targets, refuted, depths(whole), lambda: None):
@@ -92,6 +92,13 @@ def ever(search: Search, targets: tuple[Target, ...]) -> Ever:
             reasons.add("budget:techniques" if not goal.sure else ORDER)
         break
     return Ever(None, tuple(sorted(reasons)), whole, tuple(refuted))
+
+
+def _with(closure: Closure, extra: frozenset[str]) -> Closure:
+    """The fixpoint with all changes to the principals `extra`, which may be new ones."""
+    search = closure.search
+    fresh = frozenset(a for a in extra if a not in search.env.principals)
+    return grow(replace(closure, search=replace(search, fresh=fresh)), sure=closure.sure, extra=extra)
 
 
 def _shortest(closure: Closure, targets: tuple[Target, ...], refuted: list[Found]) -> Way | None:

@@ -109,7 +109,7 @@ def values(
             role = env.principals[bound["$target-role"]]
             return (p for p in providers_of(role) if ":saml-provider/" in p)
         case "$new-user" | "$new-role":
-            return new_principals(env, node, name)
+            return new_principals(search, env, node, name)
         case "$chosen-boundary":
             return boundaries(search, env, node, bound)
         case "$granting-policy":

@@ -11,7 +11,7 @@ from iamsim.graph.firing import attempt, outcome_of
 from iamsim.graph.moves import Firing, may_do, techniques_of
 from iamsim.graph.names import of_account
 from iamsim.graph.ruled import settled
-from iamsim.graph.wants import worthwhile
+from iamsim.graph.wants import tagged, worthwhile
 from iamsim.graph.world import own_creation, relevant, worlds
 from iamsim.ir.term import variables
 from iamsim.model.caller import CallerKind
@@ -58,7 +58,9 @@ def tag_firings(closure: Closure) -> Iterator[Firing]:
                 account = node.caller.account
                 if account not in worth:
                     every = (a for a, p in env.principals.items() if p.account == account)
-                    worth[account] = frozenset(a for a in every if worthwhile(closure, a))
+                    worth[account] = frozenset(
+                        a for a in every if worthwhile(closure, a) or a in closure.extra or tagged(closure, a)
+                    )
                 for target in _targets(closure, node, technique, variant, worth[account]):
                     yield from _of_target(closure, node, technique, number, target)
 

@@ -89,7 +89,7 @@ def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
 def creatable(closure: Closure, node: Node, technique: Technique) -> bool:
     """Whether a name for which the technique could create a principal does not have a free one yet."""
     made = {c.who for c in closure.changes if c.kind is Kind.CREATED and fully(c)}
-    names = new_principals(closure.search.env, node, technique.outcome.get("who"))
+    names = new_principals(closure.search, closure.search.env, node, technique.outcome.get("who"))
     if closure.free(node.caller.arn or "") or ruled(closure, node):
         # an ordinary new principal could do no more than the node itself
         names = (n for n in names if not n.endswith("/" + FRESH) or n in closure.extra)
@@ -102,8 +102,11 @@ def worthwhile(closure: Closure, arn: str) -> bool:
         return False
     if account_of(arn) not in closure.rulers() or closure.every or arn in closure.extra:
         return True
-    if arn in not_held(closure, account_of(arn)):
-        return True
+    return arn in not_held(closure, account_of(arn)) or tagged(closure, arn)
+
+
+def tagged(closure: Closure, arn: str) -> bool:
+    """Whether some role that is not held yet asks for this very principal with a tag."""
     return any(_could_enter(closure, arn, r) == "tagged" for r in _asking(closure, arn))
 
 
@@ -157,5 +160,7 @@ def _roles(closure: Closure, account: str | None) -> frozenset[str]:
     have = {c.who for c in closure.changes if c.kind in (Kind.TRUST, Kind.CREATED)}
     held = {n.caller.arn for n in closure.nodes.values() if n.made and n.full and n.caller.account == account}
     out = {r for r in of_account(env, PrincipalKind.ROLE, account) if r not in held}
+    # the trust policy of a role that is held may come to let its sessions bring tags
+    out |= {r for r in held if r and closure.late and r in env.principals and tagged(closure, r)}
     out |= {e for e in closure.extra if e in env.principals and env.principals[e].kind is PrincipalKind.ROLE}
     return frozenset(out - have)

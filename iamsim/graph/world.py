@@ -77,7 +77,7 @@ class Search:
     """What one search for ways shares: the question's `ask`, the action it ends in, who starts, the catalogue.
 
     `targets` are the resources that the question asks about, as far as they are single ones; `kept` is what was found
-    for this question alone.
+    for this question alone. `fresh` are ARNs of users and roles for which the question asks and that do not exist.
     """
 
     ask: Ask
@@ -86,6 +86,7 @@ class Search:
     catalogue: Catalogue
     ruling: Ruling = field(default_factory=Ruling)
     targets: tuple[str, ...] = ()
+    fresh: frozenset[str] = frozenset()
     kept: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property

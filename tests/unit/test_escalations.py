@@ -432,7 +432,7 @@ def test_any_value_gives_a_catalogue_and_diagnostics(value):
 def test_every_service_of_a_technique_can_be_named_in_a_trust_policy():
     from iamsim.aws.services import PASSED_TO
 
-    every = (*catalogue().techniques.values(), *catalogue().primitives.values())
+    every = (*CATALOGUE.techniques.values(), *CATALOGUE.primitives.values())
     trusted = {
         c.get("service") for t in every for v in t.variants for c in v.preconditions if c.fact == "role-trusts-service"
     }
