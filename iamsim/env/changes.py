@@ -43,7 +43,10 @@ class Kind(StrEnum):
     JOINS = "joins"  # user ARN; group ARN
     LEAVES = "leaves"  # user ARN; group ARN
     TAGS = "tags"  # user or role ARN; KEY=VALUE, KEY: removed, or KEY=*: any value, or as it was
-    CREATED = "created"  # user or role ARN; BOUNDARY,POLICY,GROUP: each an ARN or nothing (no policy: one of choice)
+    CREATED = (
+        "created"  # user or role ARN; BOUNDARY,POLICY,GROUP,WAS: each an ARN or nothing (no policy: one of choice;
+    )
+    # WAS: the user that has this name or path now). Managed policy ARN: its document is of choice
     RESOURCE = "resource"  # resource ARN: its policy is of choice
     UNGUARDED = "unguarded"  # resource ARN: its policy is deleted
     GRANTED = "granted"  # resource ARN; actions, separated by commas, that its policy now grants
@@ -90,8 +93,10 @@ def _changed(env: Environment, wanted: frozenset[Change], about: frozenset[str])
     groups: dict[str, Group] = {}
     principals: dict[str, Principal] = {}
     for arn in focus:
+        if ":policy/" in arn:
+            continue
         made = next((c for c in changes if c.kind is Kind.CREATED and c.who == arn), None)
-        own = env.principals.get(arn) or (created(env, arn, made.what) if made is not None else None)
+        own = env.principals.get(arn) or (created(env, arn, made.what, changes) if made is not None else None)
         if own is None:
             continue
         new, theirs = _principal(env, own, changes)
@@ -171,13 +176,18 @@ def whatever(kind: PolicyKind, name: str) -> Policy:
     return read_policy(document, kind, name, Origin(f"<{name}>"))[0]
 
 
-def created(env: Environment, arn: str, what: str) -> Principal:
-    """The user or role that someone created: with a policy of choice, or with the policy or in the group that `what` names."""
-    boundary, policy, group = (*what.split(","), "", "")[:3]
+def created(env: Environment, arn: str, what: str, changes: list[Change]) -> Principal:
+    """The user or role that someone created: with a policy of choice, or with the policy or in the group that `what` names,
+    or all that the user has who now has this name.
+    """
+    boundary, policy, group, was = (*what.split(","), "", "", "")[:4]
     fields = parse_arn(arn)
     assert fields is not None
     kind = PrincipalKind(fields.resource.partition("/")[0])
     path, _, name = fields.resource.partition("/")[2].rpartition("/")
+    if was:
+        before = _principal(env, env.principals[was], changes)[0]
+        return replace(before, arn=arn, name=name, path=f"/{path}/" if path else "/")
     written = whatever(PolicyKind.IDENTITY, f"the policy written for {kind} {name}")
     own = () if group else (managed_policy_of(env, policy) if policy else written,)
     return Principal(
@@ -307,7 +317,7 @@ def _document(
     env: Environment, arn: str, policy: Policy | MissingPolicy, changes: list[Change]
 ) -> Policy | MissingPolicy:
     for change in changes:
-        if change.who == arn and change.kind is Kind.REWRITES:
+        if change.who == arn and change.kind in (Kind.REWRITES, Kind.CREATED):
             return replace(whatever(PolicyKind.IDENTITY, f"{arn.rpartition('/')[2]} as rewritten"), arn=arn)
         if change.who == arn and change.kind is Kind.SWITCHES:
             return _version(env, arn, change.what)
@@ -329,7 +339,7 @@ def _boundary(env: Environment, own: Principal, changes: list[Change]) -> Policy
             boundary = as_boundary(env, change.what)
     if boundary is None or boundary.arn is None:
         return boundary
-    if any(c.kind is Kind.REWRITES and c.who == boundary.arn for c in changes):
+    if any(c.kind in (Kind.REWRITES, Kind.CREATED) and c.who == boundary.arn for c in changes):
         return replace(
             whatever(PolicyKind.BOUNDARY, f"{boundary.arn.rpartition('/')[2]} as rewritten"), arn=boundary.arn
         )

@@ -11,6 +11,7 @@ from iamsim.graph.policies import every_policy
 from iamsim.graph.variables import names_asked, names_in_place
 from iamsim.model.pattern import Pattern, match, tokenize
 from iamsim.model.policy import Malformed
+from iamsim.theory.globs import Found, GlobAtom, solve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -80,16 +81,19 @@ def example(text: str) -> str:
     return text.replace("*", "x").replace("?", "x")
 
 
-def new_principals(search: Search, env: Environment, node: Node, name: str) -> Iterator[str]:
+def new_principals(
+    search: Search, env: Environment, node: Node, name: str, instead: str | None = None
+) -> Iterator[str]:
     """ARNs of users or roles that do not exist yet: an ordinary one, those that policies of the environment name or test
     with `aws:PrincipalArn`, one for each pattern on which the caller may create, users for whom policy variables
-    speak of what is there, and those that the question asks for.
+    speak of what is there, and those that the question asks for. `instead` is the user who gets the name, and whose own it
+    may be with another path.
     """
     kind = name.removeprefix("$new-")
     account, partition = node.caller.account, node.caller.partition
     head = f"arn:{partition}:iam::{account}:{kind}/"
     seen = set()
-    taken = _taken_names(env, kind, account)
+    taken = _taken_names(env, kind, account) - {(instead or "").rpartition("/")[2].lower()}
     paths = _paths(env, node, head)
     every = (head + FRESH, *_named(env, node, head), *_by_variables(search, node, head, paths))
     for arn in (*every, *(a for a in sorted(search.fresh) if not a.endswith("/" + FRESH))):
@@ -175,6 +179,36 @@ def _allowed(env: Environment, node: Node) -> Iterator[str]:
             for p in s.resource.patterns if s.resource is not None else ():
                 if isinstance(p, Pattern):
                     yield p.text
+
+
+def new_policies(search: Search, node: Node) -> Iterator[str]:
+    """ARNs of customer managed policies that do not exist yet and that conditions on attached policies or boundaries admit: one
+    for each pattern of such a condition, and one for each on which the caller may create.
+    """
+    env = search.env
+    head = f"arn:{node.caller.partition}:iam::{node.caller.account}:policy/"
+    asked = [t for ts in texts_of(env, ("iam:policyarn", "iam:permissionsboundary")).values() for t in ts]
+    allowed = [t for t in _allowed(env, node) if t == "*" or ":policy/" in t]
+    seen: set[str] = set()
+    for text in asked:
+        for other in (head + "*", *allowed):
+            found = solve([GlobAtom(tokenize(t, variables=False)) for t in dict.fromkeys((text, other, head + "*"))], [],
+                          budget=2000, allowed=_POLICY_NAME)  # fmt: skip
+            arn = found.text if isinstance(found, Found) else ""
+            if arn and arn not in seen and arn not in env.managed_policies and _fit_policy(arn.removeprefix(head)):
+                seen.add(arn)
+                yield arn
+
+
+_POLICY_NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-/:"
+
+
+def _fit_policy(name: str) -> bool:
+    return bool(name) and ":" not in name and "//" not in name and not name.startswith("/") and len(name) <= _LONGEST
+
+
+_LONGEST = 128
+"""The length of the name of a managed policy at most. Source: IAM User Guide, "IAM and AWS STS quotas"."""
 
 
 def granting_policies(search: Search, env: Environment, node: Node) -> Iterator[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind
 from iamsim.graph.accept import accept
 from iamsim.graph.dominated import not_dominated
-from iamsim.graph.moves import NODES, TAKEOVERS, Firing, firings, means_of, within_means
+from iamsim.graph.moves import BESIDES, NODES, TAKEOVERS, Firing, firings, means_of, within_means
 from iamsim.graph.ruled import ruled, signature
 from iamsim.graph.state import SIGNED, Closure, loaded
 from iamsim.graph.wants import creatable, wants
@@ -99,7 +100,17 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
         if left:
             _mark(closure, name, technique.id, subject, mine, left)
             fresh = frozenset(c for c in closure.changes if c.kind is Kind.CREATED)
-            yield from firings(search, node, mine | fresh, [technique], {subject: left})
+            found = firings(search, node, mine | fresh, [technique], {subject: left})
+            yield from _of_held(closure, found) if technique.outcome.type == "renames-user" else found
+
+
+def _of_held(closure: Closure, found: Iterator[Firing]) -> Iterator[Firing]:
+    """The firings that give controlled users other names, each with the node of the user, who stays controlled."""
+    by = {n.caller.arn: k for k, n in closure.nodes.items() if n.full and n.caller.kind is CallerKind.USER}
+    for fired in found:
+        who = dict(fired.bound)["$renamed-user"]
+        if who in by:
+            yield replace(fired, others=((BESIDES, by[who]),) if by[who] != fired.node else ())
 
 
 def _governs(closure: Closure, node: Node) -> bool:
@@ -122,7 +133,7 @@ SUBJECT = {
     "group-gains-managed-policy": "group", "joins-group": "user", "leaves-group": "user", "rewrites-policy": "policy",
     "switches-policy-version": "policy", "drops-identity-deny": "who", "drops-group-deny": "group",
     "drops-inline-policies": "who", "drops-group-inline-policies": "group", "lifts-boundary": "who",
-    "replaces-boundary": "who", "rewrites-trust": "role",
+    "replaces-boundary": "who", "rewrites-trust": "role", "renames-user": "user",
 }  # fmt: skip
 """The field of an outcome that says what is changed."""
 

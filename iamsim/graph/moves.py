@@ -63,6 +63,9 @@ class Firing:
         return (first.caller.arn or first.name) if isinstance(first, Node) else first.who
 
 
+BESIDES = 0
+"""The number of no request: a node among the `others` of a firing that is controlled and makes no call."""
+
 NODES = ("becomes", "gains-root-task")
 """Types of outcomes that give a caller who is there."""
 
@@ -419,7 +422,8 @@ def _bindings(
         name = names[at]
         seen: set[str] = set()
         opened = (Kind.CREATED, Kind.TRUST) if name == "$target-role" else (Kind.CREATED,)
-        fresh = (c.who for c in changes if c.kind in opened and f":{name.rpartition('-')[2]}/" in c.who)
+        kind = ":policy/" if name in _NEW_POLICIES else f":{name.rpartition('-')[2]}/"
+        fresh = (c.who for c in changes if c.kind in opened and kind in c.who)
         every = (v for env in among for v in values(search, env, node, variant, name, bound))
         for value in (*every, *(fresh if name in _FRESH or (name == "$target-role" and name in subjects) else ())):
             if value in seen or (name in subjects and value not in subjects[name]):
@@ -438,8 +442,9 @@ def _bindings(
     yield from bind(0, {})
 
 
-_FRESH = ("$any-user", "$any-role")
-"""Names that also stand for principals that changes create."""
+_NEW_POLICIES = ("$granting-policy", "$chosen-boundary")
+_FRESH = ("$any-user", "$any-role", *_NEW_POLICIES)
+"""Names that also stand for principals and policies that changes create."""
 
 
 def _plausible(among: tuple[Environment, ...], node: Node, action: str, resource: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from iamsim.env.changes import Change, Kind, changed, denies
 from iamsim.env.organization import below
 from iamsim.env.types import PrincipalKind
-from iamsim.graph.candidates import administrator
+from iamsim.graph.candidates import FRESH, administrator
 from iamsim.graph.sessions import possible
 from iamsim.graph.world import Node
 from iamsim.judge.callers import caller_of
@@ -48,6 +48,12 @@ def gained(
             change = Change(Kind.CREATED, of("who"), what)
             # a role is there for whoever its trust policy, of choice, lets in
             return (change,) if ":role/" in of("who") else (new_node(search, change), change)
+        case "renames-user":
+            change = Change(Kind.CREATED, of("who"), f",,,{of('user')}")
+            ordinary = of("who").endswith("/" + FRESH) or of("who") == of("user")
+            return () if ordinary else (new_node(search, change), change)
+        case "creates-policy":
+            return (Change(Kind.CREATED, of("policy")),)
         case "gains-root-task":
             account, task = of("account"), of("task_policy")
             root = Caller(kind=CallerKind.ROOT, arn=f"arn:{node.caller.partition}:iam::{account}:root", account=account,

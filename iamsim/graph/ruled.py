@@ -95,8 +95,14 @@ def signature(closure: Closure, node: Node) -> frozenset[Change]:
 
 
 def _bearing_on(closure: Closure, node: Node) -> frozenset[Change]:
-    mine = relevant(closure.search.env, closure.changes, (node.caller.arn or "",))
+    mine = relevant(closure.search.env, closure.changes, (node.caller.arn or "",)) | _new_policies(closure, node)
     if ruled(closure, node) and not closure.every:
         return mine
     about = everyone_of(closure.search.env, node.caller.account)
     return mine | {c for c in closure.changes if c.who in about and c.kind in (Kind.TAGS, Kind.BOUNDARY)}
+
+
+def _new_policies(closure: Closure, node: Node) -> frozenset[Change]:
+    """The managed policies of the node's account that can be created."""
+    made = (c for c in closure.changes if c.kind is Kind.CREATED and ":policy/" in c.who)
+    return frozenset(c for c in made if account_of(c.who) == node.caller.account)

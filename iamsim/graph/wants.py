@@ -40,7 +40,8 @@ def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
     lifted = {c.who for c in changes if c.kind is Kind.BOUNDARY and not c.what}
     tested = bool(texts_of(env, ("iam:permissionsboundary",)))
     controlled = sorted(a for a in closure.held(account) if a in env.principals)
-    created = {c.who for c in changes if c.kind is Kind.CREATED and account_of(c.who) == account}
+    made = (c.who for c in changes if c.kind is Kind.CREATED and account_of(c.who) == account)
+    created = {w for w in made if ":policy/" not in w}
     who: set[str] = set()
     groups: set[str] = set()
     policies: set[str] = set()
@@ -55,11 +56,11 @@ def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
         who.add(arn)
         principal = env.principals.get(arn)
         if principal is None:
-            made = next(c for c in changes if c.kind is Kind.CREATED and c.who == arn)
-            policies.update(p for p in made.what.split(",")[:2] if p)
+            first = next(c for c in changes if c.kind is Kind.CREATED and c.who == arn)
+            policies.update(p for p in first.what.split(",")[:2] if p)
             if ":user/" in arn:
                 users.add(arn)
-                groups.update(g for g in made.what.split(",")[2:] if g in env.groups)
+                groups.update(g for g in first.what.split(",")[2:] if g in env.groups)
             continue
         if principal.kind is PrincipalKind.USER:
             users.add(arn)

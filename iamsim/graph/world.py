@@ -139,10 +139,11 @@ def relevant(env: Environment, changes: frozenset[Change], focus: tuple[str, ...
         return changes
     about: set[str] = set()
     own, everywhere, off = _by_subject(changes)
-    for arn in focus:
+    renamed = (_was(c) for a in focus for c in own.get(a, ()) if c.kind is Kind.CREATED and _was(c))
+    for arn in (*focus, *renamed):
         mine = own.get(arn, ())
         about |= subjects_of(env, arn, mine)
-    gained = {c.what for who in about for c in own.get(who, ()) if c.kind is Kind.GAINS}
+    gained = {c.what for who in about for c in own.get(who, ()) if c.kind in (Kind.GAINS, Kind.BOUNDARY)}
     accounts = {a.split(":")[4] for a in focus if a.count(":") >= _ACCOUNT}
     found = [c for who in about | gained for c in own.get(who, ())]
     off = frozenset() if reads_paths(env) else off
@@ -155,6 +156,11 @@ _PATHS = ("aws:principalorgpaths", "aws:resourceorgpaths", "aws:sourceorgpaths")
 def reads_paths(env: Environment) -> bool:
     """Whether some policy asks where in its organization an account stands."""
     return bool(texts_of(env, _PATHS))
+
+
+def _was(change: Change) -> str:
+    """The user who has the name of the one that the change creates, or nothing."""
+    return (*change.what.split(","), "", "", "", "")[3]
 
 
 @lru_cache(maxsize=64)
