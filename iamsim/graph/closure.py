@@ -20,6 +20,7 @@ from iamsim.graph.combined import combined
 from iamsim.graph.entering import hops
 from iamsim.graph.gains import moves_by, users_by
 from iamsim.graph.moves import NODES, firings, techniques_of
+from iamsim.graph.opened import opened
 from iamsim.graph.passed import passed
 from iamsim.graph.ruled import is_free, left_open, settled, signature
 from iamsim.graph.state import BASE, OUTSIDER, START, Closure, outsider
@@ -83,8 +84,12 @@ def _round(closure: Closure) -> None:
         _of_node(closure, name)
     for fired in admitted(closure):
         accept(closure, fired)
-    for fired in chain(tag_firings(closure), combined(closure), passed(closure)) if closure.late else ():
+    for fired in chain(*(f(closure) for f in _LATE)) if closure.late else ():
         accept(closure, fired)
+
+
+_LATE = (tag_firings, combined, passed, opened)
+"""What is looked for once the rest is found."""
 
 
 def _order(closure: Closure) -> list[str]:

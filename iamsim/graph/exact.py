@@ -18,7 +18,7 @@ from iamsim.ir.term import FALSE, TRUE, Like, Present, all_of, any_of, implies
 from iamsim.judge.check import reasons_of
 from iamsim.judge.outlook import outlook
 from iamsim.model.caller import Caller, CallerKind
-from iamsim.model.pattern import Literal, Pattern, Star, Variable
+from iamsim.model.pattern import Literal, Pattern, Star, Variable, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,6 +182,9 @@ def issued_for(closure: Closure, entry: Node, fired: Firing) -> Term:
     arn = f"1|{key}"
     same = []
     for name in names:
+        if name in dict(fired.bound):
+            same.append(Like(arn, plain(dict(fired.bound)[name])))
+            continue
         resource = f"{name}|{RESOURCE}"
         qualified = Pattern("", (Variable(arn), Literal(":"), Star()))
         same += [Like(arn, Pattern("", (Variable(resource),))), Like(resource, qualified)]

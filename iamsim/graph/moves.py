@@ -226,7 +226,7 @@ def firings(
                 if sweeps:
                     fired = _swept(search, node, technique, number, bound, gains, changes, least)
                 else:
-                    fired = _fire(search, node, technique, number, bound, changes, gains)
+                    fired = fire(search, node, technique, number, bound, changes, gains)
                 if fired is not None:
                     if fired.sure and not fired.session:
                         have.add(what)
@@ -308,7 +308,7 @@ def _swept(
         if held.term is FALSE and changes <= needs:
             return None
         if held.term is not TRUE:
-            return _fire(search, node, technique, number, bound, changes, gains)
+            return fire(search, node, technique, number, bound, changes, gains)
         assumed += [held.assumed] if held.assumed else []
     names = tuple(sorted(bound.items()))
     return Firing(technique.id, number, node.name, names, gains, True, needs, False, tuple(dict.fromkeys(assumed)))
@@ -338,7 +338,7 @@ def fully(change: object) -> bool:
     return change.kind is Kind.CREATED and not change.what.strip(",")
 
 
-def _fire(
+def fire(
     search: Search,
     node: Node,
     technique: Technique,
@@ -347,6 +347,7 @@ def _fire(
     changes: frozenset[Change],
     gains: tuple[Gain, ...],
 ) -> Firing | None:
+    """The use of a variant in one binding, after as few of `changes` as are enough; None if it does not work."""
     variant = technique.variants[number]
     focus = (node.caller.arn or "", *sorted(v for v in bound.values() if ":" in v))
     needs = own = own_creation(changes, focus)
