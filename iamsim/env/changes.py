@@ -43,6 +43,7 @@ class Kind(StrEnum):
     JOINS = "joins"  # user ARN; group ARN
     LEAVES = "leaves"  # user ARN; group ARN
     TAGS = "tags"  # user or role ARN; KEY=VALUE, KEY: removed, or KEY=*: any value, or as it was
+    FACTOR = "factor"  # user ARN: a second factor is registered that goes with the credentials taken
     CREATED = (
         "created"  # user or role ARN; BOUNDARY,POLICY,GROUP,WAS: each an ARN or nothing (no policy: one of choice;
     )
@@ -271,6 +272,7 @@ def _principal(env: Environment, own: Principal, changes: list[Change]) -> tuple
     if any(c.kind is Kind.TRUST for c in mine):
         trust = whatever(PolicyKind.TRUST, f"the trust policy written for {own.name}")
     kept = tuple(n for n in names if n not in left)
+    factor = own.second_factor or any(c.kind is Kind.FACTOR for c in mine)
     tags, open_tags = own.tags, own.open_tags
     for change in mine:
         if change.kind is Kind.TAGS and change.what.endswith("=*"):
@@ -285,10 +287,18 @@ def _principal(env: Environment, own: Principal, changes: list[Change]) -> tuple
         and kept == own.groups
         and tags == own.tags
         and open_tags == own.open_tags
+        and factor == own.second_factor
     ):
         return own, groups
     return replace(
-        own, policies=policies, boundary=boundary, trust=trust, groups=kept, tags=tags, open_tags=open_tags
+        own,
+        policies=policies,
+        boundary=boundary,
+        trust=trust,
+        groups=kept,
+        tags=tags,
+        open_tags=open_tags,
+        second_factor=factor,
     ), groups
 
 

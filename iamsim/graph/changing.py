@@ -108,7 +108,7 @@ def _of_held(closure: Closure, found: Iterator[Firing]) -> Iterator[Firing]:
     """The firings that give controlled users other names, each with the node of the user, who stays controlled."""
     by = {n.caller.arn: k for k, n in closure.nodes.items() if n.full and n.caller.kind is CallerKind.USER}
     for fired in found:
-        who = dict(fired.bound)["$renamed-user"]
+        who = dict(fired.bound)["$either-user"]
         if who in by:
             yield replace(fired, others=((BESIDES, by[who]),) if by[who] != fired.node else ())
 
@@ -133,13 +133,13 @@ SUBJECT = {
     "group-gains-managed-policy": "group", "joins-group": "user", "leaves-group": "user", "rewrites-policy": "policy",
     "switches-policy-version": "policy", "drops-identity-deny": "who", "drops-group-deny": "group",
     "drops-inline-policies": "who", "drops-group-inline-policies": "group", "lifts-boundary": "who",
-    "replaces-boundary": "who", "rewrites-trust": "role", "renames-user": "user",
+    "replaces-boundary": "who", "rewrites-trust": "role", "renames-user": "user", "gains-second-factor": "who",
 }  # fmt: skip
 """The field of an outcome that says what is changed."""
 
 WANTED = {
     "gains-managed-policy": "unwritten", "group-gains-managed-policy": "unwritten-group", "joins-group": "unwritten-user",
-    "lifts-boundary": "bounded", "replaces-boundary": "rebounded",
+    "gains-second-factor": "unarmed", "lifts-boundary": "bounded", "replaces-boundary": "rebounded",
 }  # fmt: skip
 """Where only some of what the field could name is worth a change: which."""
 

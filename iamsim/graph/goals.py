@@ -66,13 +66,17 @@ def asked_of(closure: Closure, targets: tuple[Target, ...]) -> frozenset[str]:
             node = replace(node, caller=replace(node.caller, open_tags=True, stated_tags=True))
             for target in targets[:MAX_TARGETS]:
                 last = request_of(closure, node, target, there)
-                if closure.free(arn) and not any("aws:principaltag/" in v for v in variables(last.term)):
+                if closure.free(arn) and not any(v.rpartition("|")[2].startswith(_GIVEN) for v in variables(last.term)):
                     continue
                 if last.term is not FALSE and verdict_of(closure, last.term, (last.check.facts,)) is not None:
                     out.add(arn)
                     break
     out.update(_named(closure, targets))
     return frozenset(out) - closure.extra
+
+
+_GIVEN = ("aws:principaltag/", "aws:multifactorauth")
+"""Keys of a caller that changes give it, whatever its policies allow."""
 
 
 def _named(closure: Closure, targets: tuple[Target, ...]) -> Iterator[str]:

@@ -444,7 +444,7 @@ def _bindings(
 
 
 _NEW_POLICIES = ("$granting-policy", "$chosen-boundary")
-_FRESH = ("$any-user", "$any-role", *_NEW_POLICIES)
+_FRESH = ("$any-user", "$any-role", "$either-user", *_NEW_POLICIES)
 """Names that also stand for principals and policies that changes create."""
 
 

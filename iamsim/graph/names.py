@@ -33,7 +33,7 @@ TASK_POLICIES = tuple(
 _ORDER = (
     "$self", "$self-account", "$self-group", "$any-user", "$any-role", "$any-group", "$target-user", "$target-role",
     "$helper-role", "$target-group", "$any-policy", "$attached-policy", "$target-policy", "$boundary-policy",
-    "$denying-policy", "$saml-provider", "$renamed-user", "$new-policy",
+    "$denying-policy", "$saml-provider", "$either-user", "$new-policy",
     "$new-user", "$new-role", "$chosen-boundary", "$granting-policy", "$member-root",
     "$sso-account", "$member-account", "$task-policy", "$type", "$org-policy", "$org-account", "$org-node", "$org-root",
     "$owned", "$key", "$value",
@@ -110,8 +110,8 @@ def values(
             role = env.principals[bound["$target-role"]]
             return (p for p in providers_of(role) if ":saml-provider/" in p)
         case "$new-user" | "$new-role":
-            return new_principals(search, env, node, name, bound.get("$renamed-user"))
-        case "$renamed-user":
+            return new_principals(search, env, node, name, bound.get("$either-user"))
+        case "$either-user":
             return of_account(search.env, PrincipalKind.USER, account)
         case "$new-policy":
             return new_policies(search, node)

@@ -18,6 +18,7 @@ from iamsim.graph.state import Closure, account_of, everyone_of
 from iamsim.graph.trusts import roles_for
 from iamsim.graph.unbound import most_of, node_in
 from iamsim.ir.term import TRUE
+from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
     from iamsim.aws.escalations import Technique
@@ -84,7 +85,25 @@ def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
         "policy": frozenset(policies - {c.who for c in changes if c.kind is Kind.REWRITES}),
         "user": frozenset(users),
         "role": _roles(closure, account),
+        "unarmed": _unarmed(closure, account),
     }
+
+
+def _unarmed(closure: Closure, account: str | None) -> frozenset[str]:
+    """The controlled users who have no second factor where some policy asks for one."""
+    env, rulers = closure.search.env, closure.rulers()
+    if not texts_of(env, ("aws:multifactorauth",)):
+        return frozenset()
+    armed = {c.who for c in closure.changes if c.kind is Kind.FACTOR}
+    out = set()
+    for node in closure.nodes.values():
+        arn = node.caller.arn or ""
+        if node.caller.account != account or node.caller.kind is not CallerKind.USER or node.caller.mfa is not False:
+            continue
+        plain = account in rulers and not closure.every and arn not in closure.extra
+        if arn not in armed and not (plain and not (closure.late and _special(closure, arn))):
+            out.add(arn)
+    return frozenset(out)
 
 
 def creatable(closure: Closure, node: Node, technique: Technique) -> bool:

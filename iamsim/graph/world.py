@@ -98,6 +98,8 @@ class Search:
 def caller_in(base: Environment, env: Environment, caller: Caller) -> Caller:
     """The caller as it is in the changed environment `env`: with the tags and the boundary that it has there."""
     before, after = base.principals.get(caller.arn or ""), env.principals.get(caller.arn or "")
+    if after is not None and after.second_factor and caller.mfa is False:
+        caller = replace(caller, mfa=None)
     if before is None or after is None or before is after:
         return caller
     tags = caller.tags if caller.stated_tags else after.tags
