@@ -8,21 +8,26 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.memo import once
 from iamsim.graph.alike import told_alike
+from iamsim.graph.calls import Wanted, check_in
 from iamsim.graph.changing import SUBJECT, WANTED
 from iamsim.graph.dominated import not_dominated
 from iamsim.graph.firing import ONE, Requests, attempt, numbered, outcome_of, sweeping
 from iamsim.graph.gains import asked_about
-from iamsim.graph.moves import TAKEOVERS, Firing, fewest_of, means_of, plausible, techniques_of
+from iamsim.graph.moves import BESIDES, TAKEOVERS, Firing, fewest_of, means_of, plausible, techniques_of
 from iamsim.graph.names import names_in, values
+from iamsim.graph.newtags import tagging
 from iamsim.graph.outcomes import gained
+from iamsim.graph.policies import every_policy
 from iamsim.graph.reach import fires_within_reach
 from iamsim.graph.ruled import not_held, ruler_of, signature
 from iamsim.graph.state import SIGNED, Closure, Fact, loaded
 from iamsim.graph.wants import creatable, wants
 from iamsim.graph.world import Node, own_creation, relevant, worlds
+from iamsim.ir.bounds import may
+from iamsim.ir.term import FALSE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from iamsim.aws.escalations import Call, Technique, Variant
     from iamsim.env.changes import Change
@@ -96,6 +101,11 @@ def _of_nodes(
             if any(h != having[0] or len(h) > 1 for h in having):
                 able = [_able(closure, technique, variant, c, h, among) for c, h in zip(requests, having, strict=True)]
                 yield from _of_variant(closure, technique, number, able, among)
+            tags = _tagging(search, variant) if all(having) else frozenset()
+            taggers = [n for n in nodes if tags and any(_may_tag(search, e, n, tags) for e in among[n.name])]
+            if taggers:
+                able = [_able(closure, technique, variant, c, h, among) for c, h in zip(requests, having, strict=True)]
+                yield from _of_variant(closure, technique, number, able, among, taggers)
 
 
 def _shareable(search: Search) -> tuple[list[Technique], object]:
@@ -107,6 +117,24 @@ def _shareable(search: Search) -> tuple[list[Technique], object]:
 def _unruled(search: Search, every: list[Technique], node: Node, *, ruled: bool) -> frozenset[str]:
     """The techniques for whose calls the node may be needed."""
     return frozenset(t.id for t in (not_dominated(search.env, every, node.caller.arn or "") if ruled else every))
+
+
+def _tagging(search: Search, variant: Variant) -> frozenset[str]:
+    """The actions that tag what the variant creates, where some policy reads tags of resources."""
+    if not once(search.env.memo, "reads-resource-tags", _reads_tags, search.env):
+        return frozenset()
+    new = {r for c in variant.calls for r in c.resources if r.startswith("$new-")}
+    templates = (search.catalogue.resource_types.get(r.removeprefix("$new-"), "") for r in new)
+    return frozenset(a for t in templates for a in tagging(t))
+
+
+def _may_tag(search: Search, env: Environment, node: Node, actions: frozenset[str]) -> bool:
+    checks = (check_in(search, env, node, Wanted(a, "$any", ())) for a in sorted(actions))
+    return any(may(c.authorization.allowed) is not FALSE for c in checks)
+
+
+def _reads_tags(env: Environment) -> bool:
+    return any(":resourcetag/" in c.key.lower() for p in every_policy(env) for s in p.statements for c in s.conditions)
 
 
 def _actions(calls: tuple[Call, ...]) -> frozenset[str]:
@@ -159,9 +187,17 @@ def _sweeps(
 
 
 def _of_variant(
-    closure: Closure, technique: Technique, number: int, able: list[list[Node]], among: Worlds
+    closure: Closure,
+    technique: Technique,
+    number: int,
+    able: list[list[Node]],
+    among: Worlds,
+    taggers: Sequence[Node] = (),
 ) -> Iterator[Firing]:
-    crews = (c for c in product(*able) if len({n.name for n in c}) > 1)
+    """The uses of a variant by the crews that can be made up, or by those with one more of whom only a tag is needed."""
+    crews: Iterator[Crew] = (c for c in product(*able) if len({n.name for n in c}) > 1)
+    if taggers:
+        crews = (c for c in product(*able, taggers) if c[-1] not in c[:-1])
     for tried, crew in enumerate(islice(crews, MAX_CREWS + 1)):
         if tried == MAX_CREWS:
             closure.unsettled.add(f"budget:more than {MAX_CREWS} ways to share out the calls of {technique.id}")
@@ -178,7 +214,7 @@ def _bindings(
     """What the names of the variant can stand for, each call on it plausible for its caller."""
     search, variant = closure.search, technique.variants[number]
     names = names_in(technique, variant)
-    by = {id(c): node for calls, node in zip(_requests(variant), crew, strict=True) for c in calls}
+    by = {id(c): node for calls, node in zip(_requests(variant), crew, strict=False) for c in calls}
 
     def bind(at: int, bound: dict[str, str]) -> Iterator[dict[str, str]]:
         if at == len(names):
@@ -209,12 +245,17 @@ def _fire(
     about = (*(n.caller.arn or "" for n in crew), *sorted(v for v in bound.values() if ":" in v))
     needs = relevant(search.env, closure.changes, about)
 
+    requests = len(_requests(variant))
+
+    def shared(main: Node) -> Requests:
+        return Requests(others=_others(crew, requests, main))
+
     def works(some: frozenset[Change]) -> tuple[bool, tuple[str, ...]] | None:
-        tried = attempt(search, main, technique, variant, bound, some, _shared(crew, main))
+        tried = attempt(search, main, technique, variant, bound, some, shared(main))
         return None if tried is None else outcome_of(search, tried)
 
-    main = crew[-1]
-    tried = attempt(search, main, technique, variant, bound, needs, _shared(crew, main))
+    main = crew[requests - 1]
+    tried = attempt(search, main, technique, variant, bound, needs, shared(main))
     found = None if tried is None else outcome_of(search, tried)
     if tried is None or found is None:
         return None
@@ -224,15 +265,17 @@ def _fire(
     if len(readers) > 1:
         sure, reasons = False, ("unsupported:calls of two sessions of which both depend on what they carry",)
     needs = fewest_of(own_creation(needs, about), needs, lambda some: (works(some) or (False,))[0] >= found[0])
-    others = tuple((r, n.name) for r, n in enumerate(crew, 1) if n is not main)
+    others = tuple((r, n.name) for r, n in _others(crew, requests, main))
     names = tuple(sorted(bound.items()))
     return Firing(
         technique.id, number, main.name, names, gains, sure, needs, bool(readers), tried.assumed, reasons, others
     )  # fmt: skip
 
 
-def _shared(crew: Crew, main: Node) -> Requests:
-    return Requests(others=tuple((r, n) for r, n in enumerate(crew, 1) if n is not main))
+def _others(crew: Crew, requests: int, main: Node) -> tuple[tuple[int, Node], ...]:
+    """The nodes of the crew but `main`, by the numbers of their requests; behind those of the requests who only tags."""
+    numbers = (*range(1, requests + 1), BESIDES)
+    return tuple((r, n) for r, n in zip(numbers, crew, strict=False) if n is not main)
 
 
 def _worth(closure: Closure, technique: Technique, nodes: list[Node]) -> bool:

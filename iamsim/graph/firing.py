@@ -9,6 +9,7 @@ from iamsim.env.changes import changed
 from iamsim.env.memo import once
 from iamsim.graph.calls import Place, Wanted, call_checks, check_in, told_keys
 from iamsim.graph.edges import of_session
+from iamsim.graph.newtags import tags_given
 from iamsim.graph.preconditions import holds
 from iamsim.graph.world import relevant, worlds
 from iamsim.ir.bounds import may, must
@@ -112,6 +113,7 @@ def attempt(
         background += [c.facts for c in held.checks]
         assumed += [held.assumed] if held.assumed else []
     calls: list[CallChecks] = []
+    new: dict[str, list[CallChecks]] = {}
     apart = [n for n, _ in numbered(variant.calls, ONE)]
     for (number, call), request in zip(numbered(variant.calls, requests), apart, strict=True):
         other = by.get(request)
@@ -123,6 +125,8 @@ def attempt(
             if all(c.authorization.allowed is FALSE for c in made.checks):
                 return None
             calls.append(made)
+            if resource.startswith("$new-"):
+                new.setdefault(resource, []).append(made)
             background += [c.facts for c in made.checks if c.authorization.allowed is not FALSE]
             assumed += [
                 a for a in made.checks[0].assumptions if "is in no organization" not in a and "session policy" not in a
@@ -137,6 +141,13 @@ def attempt(
         caller = by.get(request, node).caller
         if caller.kind is CallerKind.ROLE_SESSION and _reads_session(whole):
             readers.append(caller)
+    taggers = ((node, among, requests.session), *((other, choices[n], None) for n, other in requests.others))
+    for name, (first, *after) in new.items():
+        given, contexts = tags_given(search, name, first.checks[0].facts.hop, after, taggers) if after else (TRUE, ())
+        if given is FALSE or may(given) is FALSE:
+            return None
+        terms.append(given)
+        background += contexts
     term = all_of(terms)
     if node.caller in readers and not requests.together and len(calls) > 1:
         return attempt(search, node, technique, variant, bound, changes, replace(requests, together=True))
