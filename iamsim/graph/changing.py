@@ -77,6 +77,8 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
     for technique in techniques:
         if technique.outcome.type in ("lifts-org-policy", "moves-account") and _all_lifted(closure):
             continue
+        if closure.sure and technique.outcome.type == "recreates-principal":
+            continue  # whether it can be deleted is not known
         subject = SUBJECT.get(technique.outcome.type)
         if subject is None:
             if _once(closure, name, technique.id, mine):
@@ -101,7 +103,16 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
             _mark(closure, name, technique.id, subject, mine, left)
             fresh = frozenset(c for c in closure.changes if c.kind is Kind.CREATED)
             found = firings(search, node, mine | fresh, [technique], {subject: left})
-            yield from _of_held(closure, found) if technique.outcome.type == "renames-user" else found
+            match technique.outcome.type:
+                case "renames-user":
+                    yield from _of_held(closure, found)
+                case "recreates-principal":
+                    yield from (replace(f, sure=False, reasons=_AGAIN) for f in found)
+                case _:
+                    yield from found
+
+
+_AGAIN = ("unsupported:whether a principal can be deleted, and who is meant by its name once it is created again",)
 
 
 def _of_held(closure: Closure, found: Iterator[Firing]) -> Iterator[Firing]:
@@ -134,12 +145,14 @@ SUBJECT = {
     "switches-policy-version": "policy", "drops-identity-deny": "who", "drops-group-deny": "group",
     "drops-inline-policies": "who", "drops-group-inline-policies": "group", "lifts-boundary": "who",
     "replaces-boundary": "who", "rewrites-trust": "role", "renames-user": "user", "gains-second-factor": "who",
+    "recreates-principal": "who",
 }  # fmt: skip
 """The field of an outcome that says what is changed."""
 
 WANTED = {
     "gains-managed-policy": "unwritten", "group-gains-managed-policy": "unwritten-group", "joins-group": "unwritten-user",
-    "gains-second-factor": "unarmed", "lifts-boundary": "bounded", "replaces-boundary": "rebounded",
+    "recreates-principal": "recreated", "gains-second-factor": "unarmed",
+    "lifts-boundary": "bounded", "replaces-boundary": "rebounded",
 }  # fmt: skip
 """Where only some of what the field could name is worth a change: which."""
 

@@ -10,6 +10,7 @@ from iamsim.env.organization import below
 from iamsim.env.types import PrincipalKind
 from iamsim.graph.candidates import FRESH, administrator
 from iamsim.graph.sessions import possible
+from iamsim.graph.unbound import most_of
 from iamsim.graph.world import Node
 from iamsim.judge.callers import caller_of
 from iamsim.model.caller import Caller, CallerKind
@@ -55,6 +56,10 @@ def gained(
             change = Change(Kind.CREATED, of("who"), f",,,{of('user')}")
             ordinary = of("who").endswith("/" + FRESH) or of("who") == of("user")
             return () if ordinary else (new_node(search, change), change)
+        case "recreates-principal":
+            who = of("who")
+            opens = Change(Kind.TRUST, who) if ":role/" in who else _taken(search, node_of(search.env, who))
+            return (opens, *sorted(c for c in most_of(search.env, who) if c.kind is not Kind.LEAVES))
         case "gains-second-factor":
             return (Change(Kind.FACTOR, of("who")),)
         case "creates-policy":

@@ -86,6 +86,7 @@ def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
         "user": frozenset(users),
         "role": _roles(closure, account),
         "unarmed": _unarmed(closure, account),
+        "recreated": frozenset(a for a in who | not_held(closure, account) if a in env.principals),
     }
 
 
