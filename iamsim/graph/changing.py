@@ -79,6 +79,8 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
             continue
         if closure.sure and technique.outcome.type == "recreates-principal":
             continue  # whether it can be deleted is not known
+        if technique.outcome.type == "renames-user" and not _renames(closure, node):
+            continue
         subject = SUBJECT.get(technique.outcome.type)
         if subject is None:
             if _once(closure, name, technique.id, mine):
@@ -110,6 +112,11 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
                     yield from (replace(f, sure=False, reasons=_AGAIN) for f in found)
                 case _:
                     yield from found
+
+
+def _renames(closure: Closure, node: Node) -> bool:
+    """Whether it may matter that the node gives users other names: once the rest is found, where nobody has all the means."""
+    return closure.every or (closure.late and node.caller.account not in closure.rulers()) or bool(closure.search.fresh)
 
 
 _AGAIN = ("unsupported:whether a principal can be deleted, and who is meant by its name once it is created again",)

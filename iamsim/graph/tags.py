@@ -35,6 +35,7 @@ def tag_firings(closure: Closure) -> Iterator[Firing]:
     for name, node in list(closure.nodes.items()):
         if (
             name in done
+            or node.caller.task_policy is not None  # no task policy speaks of tags
             or not closure.follows(name)
             or node.caller.kind
             not in (

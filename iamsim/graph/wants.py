@@ -6,23 +6,28 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Kind, changed
-from iamsim.env.types import PrincipalKind
+from iamsim.env.memo import once
+from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.graph.candidates import FRESH, new_principals, texts_of
 from iamsim.graph.dominated import lets_in_alike
 from iamsim.graph.entering import edge_in
 from iamsim.graph.moves import fully
 from iamsim.graph.names import of_account
 from iamsim.graph.outside import role_at
-from iamsim.graph.ruled import not_held, ruled
+from iamsim.graph.ruled import not_held, ruled, ruler_of
 from iamsim.graph.state import Closure, account_of, everyone_of
 from iamsim.graph.trusts import roles_for
 from iamsim.graph.unbound import most_of, node_in
 from iamsim.ir.term import TRUE
 from iamsim.model.caller import CallerKind
+from iamsim.model.pattern import match, tokenize
+from iamsim.model.policy import Malformed
 
 if TYPE_CHECKING:
     from iamsim.aws.escalations import Technique
+    from iamsim.env.types import Environment
     from iamsim.graph.world import Node, Search
+    from iamsim.model.policy import Policy
 
 
 def wants(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
@@ -102,7 +107,7 @@ def _unarmed(closure: Closure, account: str | None) -> frozenset[str]:
         if node.caller.account != account or node.caller.kind is not CallerKind.USER or node.caller.mfa is not False:
             continue
         plain = account in rulers and not closure.every and arn not in closure.extra
-        if arn not in armed and not (plain and not (closure.late and _special(closure, arn))):
+        if arn not in armed and not (plain and not _special(closure, arn)):
             out.add(arn)
     return frozenset(out)
 
@@ -123,12 +128,73 @@ def worthwhile(closure: Closure, arn: str) -> bool:
         return False
     if account_of(arn) not in closure.rulers() or closure.every or arn in closure.extra:
         return True
-    return arn in not_held(closure, account_of(arn)) or tagged(closure, arn)
+    if arn in not_held(closure, account_of(arn)):
+        return True
+    return any(_could_enter(closure, arn, r) == "tagged" for r in _asking(closure, arn))
 
 
 def tagged(closure: Closure, arn: str) -> bool:
-    """Whether some role that is not held yet asks for this very principal with a tag."""
-    return any(_could_enter(closure, arn, r) == "tagged" for r in _asking(closure, arn))
+    """Whether some role that is not held yet asks for this very principal with a tag, by its name or as the first of its account."""
+    search = closure.search
+    if arn not in search.env.principals or not texts_of(search.env, ("aws:principaltag/",)):
+        return False
+    ruler = closure.nodes.get(ruler_of(closure, account_of(arn)) or "?")
+    first = ruler is not None and ruler.caller.arn == arn
+    ask, kept = search.ask, search.env.memo
+    plain = not ask.given and ask.when is TRUE
+    key = ("tagged-by", arn, first, ask.missing, ask.ever)
+    asking = once(kept if plain else {}, key, _tagged_by, closure, arn, first)
+    return bool(asking) and not closure.held_anywhere.issuperset(asking)
+
+
+def _tagged_by(closure: Closure, arn: str, first: bool) -> frozenset[str]:
+    """The roles that ask for the principal with a tag; unless it is the first, those that say its name."""
+    env = closure.search.env
+    every = sorted(_naming(closure.search, arn)) if first or arn in _names_said(env) else ()
+    roles = (r for r in every if (first or _says(env, r, arn)) and _apart(closure, arn, r))
+    return frozenset(r for r in roles if _could_enter(closure, arn, r) == "tagged")
+
+
+def _says(env: Environment, role: str, arn: str) -> bool:
+    """Whether the trust policy of the role tells the principal by its name."""
+    trust = role_at(env, role).trust
+    return trust is None or isinstance(trust, MissingPolicy) or arn in _said(env, trust)
+
+
+def _names_said(env: Environment) -> frozenset[str]:
+    """The users and roles that some trust policy tells by their names."""
+
+    def made() -> frozenset[str]:
+        trusts = (p.trust for p in env.principals.values())
+        return frozenset[str]().union(
+            *(_said(env, t) for t in trusts if t is not None and not isinstance(t, MissingPolicy))
+        )
+
+    return once(env.memo, "names-said", made)
+
+
+def _said(env: Environment, trust: Policy) -> frozenset[str]:
+    return once(env.memo, (id(trust), "said"), _principals_said, env, trust)[0]
+
+
+def _principals_said(env: Environment, trust: Policy) -> tuple[frozenset[str], Policy]:
+    patterns: dict[str, None] = {}
+    for s in trust.statements:
+        patterns.update(
+            (e.value, None)
+            for e in (s.principal.entries if s.principal is not None else ())
+            if not isinstance(e, Malformed)
+            and e.type == "AWS"
+            and ":iam::" in e.value
+            and not e.value.endswith(":root")
+        )
+        patterns.update((v, None) for c in s.conditions if c.key.lower() == "aws:principalarn" for v in c.values)
+    tokens = [tokenize(p, variables=False) for p in patterns]
+    return frozenset(a for a in env.principals if any(match(t, a) for t in tokens)) if tokens else frozenset(), trust
+
+
+def _apart(closure: Closure, arn: str, role: str) -> bool:
+    return not lets_in_alike(closure.search.env, role_at(closure.search.env, role), arn)
 
 
 def _special(closure: Closure, arn: str) -> bool:
@@ -142,7 +208,7 @@ def _asking(closure: Closure, arn: str) -> list[str]:
     if arn not in env.principals:
         return []  # changes to one that is made on the way are found with its creation
     roles = sorted(_naming(closure.search, arn) - closure.held_anywhere)
-    return [r for r in roles if not lets_in_alike(env, role_at(env, r), arn)]
+    return [r for r in roles if _apart(closure, arn, r)]
 
 
 def _naming(search: Search, arn: str) -> frozenset[str]:
