@@ -16,7 +16,7 @@ from iamsim.graph.reach import within_reach
 from iamsim.graph.ruled import ruler_of
 from iamsim.graph.state import OUTSIDER, SIGNED, START, Closure, Fact
 from iamsim.graph.unbound import most_of, node_in
-from iamsim.graph.world import Node, caller_in, own_creation, relevant, worlds
+from iamsim.graph.world import Node, caller_in, of_node, own_creation, relevant, worlds
 from iamsim.ir.reduce import reduce
 from iamsim.ir.term import FALSE, TRUE, Term, all_of, variables
 from iamsim.judge.check import Check, check_of, problem_of
@@ -143,7 +143,7 @@ def goal_of(
     search = closure.search
     arn = node.caller.arn or ""
     about = (arn, target.resource) if target.resource and ":iam:" in target.resource else (arn,)
-    changes = relevant(search.env, closure.changes, (*about, f"arn:aws:of::{target.owner}:resource"))
+    changes = relevant(search.env, of_node(closure.changes, node), (*about, f"arn:aws:of::{target.owner}:resource"))
     needs = own = own_creation(changes, about)
     found = _best(closure, node, target, needs, about)
     if changes > own and (found is None or found[1] is None or not found[1][0]):

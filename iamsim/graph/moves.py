@@ -16,7 +16,7 @@ from iamsim.graph.outcomes import Gain, disables, gained, named_node
 from iamsim.graph.permitted import actions_of, permitted
 from iamsim.graph.preconditions import holds
 from iamsim.graph.reach import fires_within_reach
-from iamsim.graph.world import Node, own_creation, relevant, worlds
+from iamsim.graph.world import Node, of_node, own_creation, relevant, worlds
 from iamsim.ir.lower import resource_term
 from iamsim.ir.term import FALSE, TRUE
 from iamsim.model.caller import Caller, CallerKind
@@ -193,7 +193,7 @@ def firings(
     `wanted` gives for the names of an outcome what they may stand for. Of the uses with one gain only the first that is
     certain is returned unless `every` is set; those before it are not certain.
     """
-    arn = node.caller.arn or ""
+    arn, changes = node.caller.arn or "", of_node(changes, node)
     mine = relevant(search.env, changes, (arn,))
     among = worlds(search.env, mine, (arn,))
     able = means_of(search, among, node)

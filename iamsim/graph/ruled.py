@@ -7,7 +7,7 @@ from iamsim.env.types import PrincipalKind
 from iamsim.graph.moves import fully
 from iamsim.graph.names import of_account
 from iamsim.graph.state import OUTSIDER, START, Closure, account_of, everyone_of
-from iamsim.graph.world import Node, relevant, subjects_of
+from iamsim.graph.world import Node, of_node, relevant, subjects_of
 
 
 def ruled(closure: Closure, node: Node) -> bool:
@@ -95,7 +95,8 @@ def signature(closure: Closure, node: Node) -> frozenset[Change]:
 
 
 def _bearing_on(closure: Closure, node: Node) -> frozenset[Change]:
-    mine = relevant(closure.search.env, closure.changes, (node.caller.arn or "",)) | _new_policies(closure, node)
+    changes = of_node(closure.changes, node)
+    mine = relevant(closure.search.env, changes, (node.caller.arn or "",)) | _new_policies(closure, node)
     if ruled(closure, node) and not closure.every:
         return mine
     about = everyone_of(closure.search.env, node.caller.account)

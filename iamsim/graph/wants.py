@@ -134,7 +134,7 @@ def worthwhile(closure: Closure, arn: str) -> bool:
 
 
 def tagged(closure: Closure, arn: str) -> bool:
-    """Whether some role that is not held yet asks for this very principal with a tag, by its name or as the first of its account."""
+    """Whether some role that is not held yet asks for this principal with a tag, by its name or as the first of its account."""
     search = closure.search
     if arn not in search.env.principals or not texts_of(search.env, ("aws:principaltag/",)):
         return False

@@ -244,6 +244,15 @@ def own_creation(changes: frozenset[Change], focus: Iterable[str]) -> frozenset[
     return frozenset(c for c in changes if c.kind is Kind.CREATED and c.who in who)
 
 
+def of_node(changes: frozenset[Change], node: Node) -> frozenset[Change]:
+    """`changes` without other ways in which the principal of the node may come to be: a name is given once."""
+    what = node.name.partition("#")[2]
+    if "," not in what:
+        return changes
+    arn = node.caller.arn
+    return frozenset(c for c in changes if not (c.kind is Kind.CREATED and c.who == arn and c.what != what))
+
+
 def names_of(bound: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Bindings as a value, in order of name."""
     return tuple(sorted(bound.items()))
