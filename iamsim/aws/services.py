@@ -21,6 +21,16 @@ _STS_API = "AWS STS API Reference"
 TRUST_ACTIONS = ("sts:assumerole", "sts:tagsession", "sts:setsourceidentity", "sts:setcontext")
 """Prefixes of the actions for which the trust policy of a role is the resource policy."""
 
+PASSED_TO = (
+    "amplify", "apigateway", "apprunner", "bedrock-agentcore", "build.apprunner", "cloudformation", "codebuild", "codepipeline",
+    "credentials.iot", "datapipeline", "ec2", "ecs", "ecs-tasks", "elasticmapreduce", "emr-serverless", "events", "glue",
+    "lambda", "pipes", "pods.eks", "rolesanywhere", "sagemaker", "scheduler", "spotfleet", "ssm", "states", "tasks.apprunner",
+)  # fmt: skip
+"""The services (without `.amazonaws.com`) that use a role for whoever passes it to them or has it associated with a resource.
+
+Source: the developer guides of the services, service roles.
+"""
+
 
 class Effect(StrEnum):
     """What a call row says: denied or allowed whatever the policies, or not to be known."""

@@ -258,6 +258,7 @@ RECORDS: dict[type, dict[str, Reader]] = {
         "open_tags": _texts,
         "instance_profiles": _texts,
         "last_used": _maybe_text,
+        "second_factor": _flag,
         "origin": _origin,
     },
     Group: {"arn": _text, "account": _text, "name": _text, "policies": _many(_attached), "origin": _origin},

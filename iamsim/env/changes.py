@@ -14,6 +14,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from iamsim.aws.services import PASSED_TO
 from iamsim.diagnostics import Origin
 from iamsim.env.memo import Memo, once
 from iamsim.env.organization import below
@@ -43,7 +44,11 @@ class Kind(StrEnum):
     JOINS = "joins"  # user ARN; group ARN
     LEAVES = "leaves"  # user ARN; group ARN
     TAGS = "tags"  # user or role ARN; KEY=VALUE, KEY: removed, or KEY=*: any value, or as it was
-    CREATED = "created"  # user or role ARN; BOUNDARY,POLICY,GROUP: each an ARN or nothing (no policy: one of choice)
+    FACTOR = "factor"  # user ARN: a second factor is registered that goes with the credentials taken
+    CREATED = (
+        "created"  # user or role ARN; BOUNDARY,POLICY,GROUP,WAS: each an ARN or nothing (no policy: one of choice;
+    )
+    # WAS: the user that has this name or path now). Managed policy ARN: its document is of choice
     RESOURCE = "resource"  # resource ARN: its policy is of choice
     UNGUARDED = "unguarded"  # resource ARN: its policy is deleted
     GRANTED = "granted"  # resource ARN; actions, separated by commas, that its policy now grants
@@ -70,7 +75,10 @@ _ORGANIZATION = (Kind.LIFTED, Kind.DISABLED, Kind.MOVED, Kind.LEFT)
 _WHATEVER = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 _ANYONE = {
     "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Principal": "*", "Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]}],
+    "Statement": [
+        {"Effect": "Allow", "Principal": who, "Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]}
+        for who in ("*", {"Service": [f"{s}.amazonaws.com" for s in PASSED_TO]})
+    ],
 }  # fmt: skip
 
 
@@ -96,8 +104,10 @@ def _changed(env: Environment, wanted: frozenset[Change], about: frozenset[str])
     principals: dict[str, Principal] = {}
     who: set[str] = set()
     for arn in focus:
+        if ":policy/" in arn:
+            continue
         made = next((c for c in changes if c.kind is Kind.CREATED and c.who == arn), None)
-        own = env.principals.get(arn) or (created(env, arn, made.what) if made is not None else None)
+        own = env.principals.get(arn) or (created(env, arn, made.what, changes) if made is not None else None)
         if own is None:
             continue
         new, theirs = _principal(env, own, changes)
@@ -193,13 +203,18 @@ def whatever(kind: PolicyKind, name: str) -> Policy:
     return read_policy(document, kind, name, Origin(f"<{name}>"))[0]
 
 
-def created(env: Environment, arn: str, what: str) -> Principal:
-    """The user or role that someone created: with a policy of choice, or with the policy or in the group that `what` names."""
-    boundary, policy, group = (*what.split(","), "", "")[:3]
+def created(env: Environment, arn: str, what: str, changes: list[Change]) -> Principal:
+    """The user or role that someone created: with a policy of choice, or with the policy or in the group that `what` names,
+    or all that the user has who now has this name.
+    """
+    boundary, policy, group, was = (*what.split(","), "", "", "")[:4]
     fields = parse_arn(arn)
     assert fields is not None
     kind = PrincipalKind(fields.resource.partition("/")[0])
     path, _, name = fields.resource.partition("/")[2].rpartition("/")
+    if was:
+        before = _principal(env, env.principals[was], changes)[0]
+        return replace(before, arn=arn, name=name, path=f"/{path}/" if path else "/")
     written = whatever(PolicyKind.IDENTITY, f"the policy written for {kind} {name}")
     own = () if group else (managed_policy_of(env, policy) if policy else written,)
     return Principal(
@@ -283,6 +298,7 @@ def _principal(env: Environment, own: Principal, changes: list[Change]) -> tuple
     if any(c.kind is Kind.TRUST for c in mine):
         trust = whatever(PolicyKind.TRUST, f"the trust policy written for {own.name}")
     kept = tuple(n for n in names if n not in left)
+    factor = own.second_factor or any(c.kind is Kind.FACTOR for c in mine)
     tags, open_tags = own.tags, own.open_tags
     for change in mine:
         if change.kind is Kind.TAGS and change.what.endswith("=*"):
@@ -297,10 +313,18 @@ def _principal(env: Environment, own: Principal, changes: list[Change]) -> tuple
         and kept == own.groups
         and tags == own.tags
         and open_tags == own.open_tags
+        and factor == own.second_factor
     ):
         return own, groups
     return replace(
-        own, policies=policies, boundary=boundary, trust=trust, groups=kept, tags=tags, open_tags=open_tags
+        own,
+        policies=policies,
+        boundary=boundary,
+        trust=trust,
+        groups=kept,
+        tags=tags,
+        open_tags=open_tags,
+        second_factor=factor,
     ), groups
 
 
@@ -329,7 +353,7 @@ def _document(
     env: Environment, arn: str, policy: Policy | MissingPolicy, changes: list[Change]
 ) -> Policy | MissingPolicy:
     for change in changes:
-        if change.who == arn and change.kind is Kind.REWRITES:
+        if change.who == arn and change.kind in (Kind.REWRITES, Kind.CREATED):
             return replace(whatever(PolicyKind.IDENTITY, f"{arn.rpartition('/')[2]} as rewritten"), arn=arn)
         if change.who == arn and change.kind is Kind.SWITCHES:
             return _version(env, arn, change.what)
@@ -351,7 +375,7 @@ def _boundary(env: Environment, own: Principal, changes: list[Change]) -> Policy
             boundary = as_boundary(env, change.what)
     if boundary is None or boundary.arn is None:
         return boundary
-    if any(c.kind is Kind.REWRITES and c.who == boundary.arn for c in changes):
+    if any(c.kind in (Kind.REWRITES, Kind.CREATED) and c.who == boundary.arn for c in changes):
         return replace(
             whatever(PolicyKind.BOUNDARY, f"{boundary.arn.rpartition('/')[2]} as rewritten"), arn=boundary.arn
         )

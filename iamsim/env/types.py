@@ -60,6 +60,7 @@ class Principal:
 
     `open_tags` are keys (lower case) of tags to which someone may give any value. `groups` are the ARNs of its groups
     (users). `trust` is None for users. `tags_known` is false where the format carries no tags. `instance_profiles` are ARNs.
+    `second_factor` iff whoever holds its credentials has registered a second factor with them.
     """
 
     arn: str
@@ -77,6 +78,7 @@ class Principal:
     open_tags: tuple[str, ...] = ()
     instance_profiles: tuple[str, ...] = ()
     last_used: str | None = None
+    second_factor: bool = False
     origin: Origin = field(compare=False)
 
 

@@ -59,7 +59,7 @@ def _absorbed(other: Closure, name: str) -> Absorbed:
 
 def _made(other: Closure, name: str) -> Absorbed:
     how = {
-        fact: fired if name == START else tuple(replace(f, node=name) if f.node == START else f for f in fired)
+        fact: fired if name == START else tuple(_started(f, name) if START in f.callers else f for f in fired)
         for fact, fired in other.how.items()
         if fact not in (START, name)
     }
@@ -86,6 +86,11 @@ def _made(other: Closure, name: str) -> Absorbed:
         tuple(r for r in known.opened if not any(f.technique == ASSUME for f in how.get(r, ()))),
         rulers,
     )
+
+
+def _started(fired: Firing, name: str) -> Firing:
+    """The firing where the start is the node `name`."""
+    return replace(fired, node=fired.node or name, others=tuple((n, o or name) for n, o in fired.others))
 
 
 def _costs(made: Absorbed, other: Closure, at: int) -> dict[Fact, int]:

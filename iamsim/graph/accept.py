@@ -32,14 +32,14 @@ def accept(closure: Closure, fired: Firing) -> None:
         if found is None or (closure.sure and not found[0]):
             return
         fired = replace(fired, sure=found[0] and fired.sure, reasons=found[1])
-    cost = 1 + closure.cost.get(fired.node, 0) + sum(closure.cost.get(c, 0) for c in fired.needs)
+    cost = 1 + sum(closure.cost.get(n, 0) for n in fired.callers) + sum(closure.cost.get(c, 0) for c in fired.needs)
     for gain in fired.gains:
         fact: Fact = gain.name if isinstance(gain, Node) else gain
-        if fact in (START, fired.node) or _avoided(closure, gain):
+        if fact in (START, *fired.callers) or _avoided(closure, gain):
             continue
         known = closure.how.get(fact, ())
         if any(
-            (k.technique, k.node, k.bound, k.needs) == (fired.technique, fired.node, fired.bound, fired.needs)
+            (k.technique, k.callers, k.bound, k.needs) == (fired.technique, fired.callers, fired.bound, fired.needs)
             for k in known
         ):
             continue

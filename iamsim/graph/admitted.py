@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from iamsim.aws.refusals import REFUSALS
 from iamsim.env.changes import Kind, changed
 from iamsim.env.memo import once
+from iamsim.graph.candidates import texts_of
 from iamsim.graph.dominated import same_ceilings
 from iamsim.graph.edges import of_session
 from iamsim.graph.entering import edge_in, fewest_to_enter
@@ -17,7 +18,7 @@ from iamsim.graph.moves import Firing
 from iamsim.graph.ruled import ruled, ruler_of
 from iamsim.graph.sessions import possible
 from iamsim.graph.state import ASSUME, OUTSIDE, OUTSIDER, Closure, account_of, loaded
-from iamsim.graph.wants import worthwhile
+from iamsim.graph.wants import tagged, worthwhile
 from iamsim.graph.world import Node, caller_in, own_creation, worlds
 from iamsim.ir.term import FALSE, TRUE
 from iamsim.judge.candidates import Target
@@ -36,8 +37,12 @@ if TYPE_CHECKING:
 def admitted(closure: Closure) -> Iterator[Firing]:
     """Roles whose trust policy or tags were changed, assumed by whichever node may."""
     search = closure.search
-    for role in sorted(_pending(closure)):
-        if role in closure.nodes and not closure.every and not worthwhile(closure, role):
+    late = closure.late and bool(texts_of(search.env, ("aws:principaltag/",)))
+    for role in sorted(closure.known.opened if late else _pending(closure)):
+        asked = late and role in closure.nodes and tagged(closure, role)
+        if role in closure.nodes and any(f.technique == ASSUME and (not asked or f.needs) for f in closure.how[role]):
+            continue
+        if role in closure.nodes and not closure.every and not (asked or worthwhile(closure, role)):
             continue
         for name, node in _callers(closure):
             arn = node.caller.arn or ""

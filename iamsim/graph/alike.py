@@ -41,16 +41,24 @@ def alike(search: Search, node: Node, mine: frozenset[Change], types: tuple[str,
 
     Two nodes for which it is equal have the same, but for what is about themselves. None: the node is like no other.
     """
+    arn = node.caller.arn or ""
+    among = worlds(search.env, relevant(search.env, mine, (arn,)), (arn,))
+    techniques = within_means(search, types, means_of(search, among, node))
+    actions = once(search.env.memo, (id(techniques), "actions"), _actions, techniques)[0]
+    return told_alike(search, node, mine, among, actions)
+
+
+def told_alike(
+    search: Search, node: Node, mine: frozenset[Change], among: tuple[Environment, ...], actions: frozenset[str]
+) -> object | None:
+    """What decides calls of the actions (lower case) by the node in the environments `among`, as `alike` has it."""
     env, caller = search.env, node.caller
     arn = caller.arn or ""
     principal = env.principals.get(arn)
     if principal is None or caller.kind not in _ALIKE or env.endpoints:
         return None
-    among = worlds(env, relevant(env, mine, (arn,)), (arn,))
     if len(among) != 1 or any(c.who in subjects_of(env, arn) for c in mine):
         return None
-    techniques = within_means(search, types, means_of(search, among, node))
-    actions = once(env.memo, (id(techniques), "actions"), _actions, techniques)[0]
     held = _held(env, principal, actions)
     told = once(env.memo, ("told", actions), _told, env, actions)
     if held is None or told is None:

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
+from iamsim.graph.policies import every_policy
+from iamsim.graph.variables import names_asked, names_in_place
 from iamsim.model.pattern import Pattern, match, tokenize
 from iamsim.model.policy import Malformed
+from iamsim.theory.globs import Found, GlobAtom, solve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from iamsim.env.types import Environment
     from iamsim.graph.world import Node, Search
-    from iamsim.model.policy import Policy, Statement
+    from iamsim.model.policy import Statement
 
 ADMINISTRATOR = "policy/AdministratorAccess"
 FRESH = "iamsim-new"
@@ -24,28 +27,6 @@ FRESH = "iamsim-new"
 def administrator(partition: str) -> str:
     """The ARN of AWS's AdministratorAccess, which every account has."""
     return f"arn:{partition}:iam::aws:{ADMINISTRATOR}"
-
-
-def every_policy(env: Environment) -> Iterator[Policy]:
-    """All policies of the environment that could be read, each document once."""
-    seen: set[int] = set()
-    many: list[Policy | MissingPolicy | None] = []
-    for p in env.principals.values():
-        many += [*p.policies, p.boundary, p.trust]
-    for g in env.groups.values():
-        many += g.policies
-    many += [r.policy for r in env.resources.values()]
-    for o in env.organizations:
-        stack = [o.root]
-        while stack:
-            node = stack.pop()
-            many += [*node.scps, *node.rcps]
-            stack += node.children
-    for policy in many:
-        if policy is None or isinstance(policy, MissingPolicy) or id(policy.statements) in seen:
-            continue
-        seen.add(id(policy.statements))
-        yield policy
 
 
 def texts_of(env: Environment, keys: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
@@ -100,16 +81,22 @@ def example(text: str) -> str:
     return text.replace("*", "x").replace("?", "x")
 
 
-def new_principals(env: Environment, node: Node, name: str) -> Iterator[str]:
+def new_principals(
+    search: Search, env: Environment, node: Node, name: str, instead: str | None = None
+) -> Iterator[str]:
     """ARNs of users or roles that do not exist yet: an ordinary one, those that policies of the environment name or test
-    with `aws:PrincipalArn`, and one for each pattern on which the caller may create.
+    with `aws:PrincipalArn`, one for each pattern on which the caller may create, users for whom policy variables
+    speak of what is there, and those that the question asks for. `instead` is the user who gets the name, and whose own it
+    may be with another path.
     """
     kind = name.removeprefix("$new-")
     account, partition = node.caller.account, node.caller.partition
     head = f"arn:{partition}:iam::{account}:{kind}/"
     seen = set()
-    taken = _taken_names(env, kind, account)
-    for arn in (head + FRESH, *_named(env, node, head)):
+    taken = _taken_names(env, kind, account) - {(instead or "").rpartition("/")[2].lower()}
+    paths = _paths(env, node, head)
+    every = (head + FRESH, *_named(env, node, head), *_by_variables(search, node, head, paths))
+    for arn in (*every, *(a for a in sorted(search.fresh) if not a.endswith("/" + FRESH))):
         if arn not in seen and arn.rpartition("/")[2].lower() not in taken and arn.startswith(head) and "${" not in arn:
             seen.add(arn)
             yield arn
@@ -151,6 +138,32 @@ def _named(env: Environment, node: Node, head: str) -> Iterator[str]:
             yield head + name
 
 
+def _paths(env: Environment, node: Node, head: str) -> tuple[str, ...]:
+    """The beginnings of ARNs of users or roles that the caller may create: without a path, and with those it is bound to."""
+    begun = (t.rpartition("/")[0] + "/" for t in _allowed(env, node) if t.startswith(head))
+    return tuple(dict.fromkeys((head, *(p for p in begun if not set("*?$") & set(p)))))
+
+
+def _by_variables(search: Search, node: Node, head: str, paths: tuple[str, ...]) -> Iterator[str]:
+    """Users with the names that policy variables ask for; identity policies aside where the caller can write any anyway."""
+    from iamsim.graph.unbound import administrators
+
+    if not head.endswith(":user/"):
+        return
+    free = (node.caller.arn or "") in administrators(search.env, node.caller.account)
+    for identity in (False,) if free else (False, True):
+        yield from (p + n for n in names_in_place(search.env, identity=identity) for p in paths)
+
+
+def users_asked(search: Search, env: Environment, node: Node, resources: Iterable[str]) -> Iterator[str]:
+    """ARNs of new users for whom policy variables speak of one of the resources, under each path that the node may use."""
+    head = f"arn:{node.caller.partition}:iam::{node.caller.account}:user/"
+    names = names_asked(search.env, resources, search.ask.given)
+    taken = _taken_names(env, "user", node.caller.account)
+    paths = _paths(env, node, head) if names else ()
+    yield from (p + n for n in names if n.lower() not in taken for p in paths)
+
+
 _NAME = 64
 """The length of the name of a user or role at most. Source: IAM User Guide, "IAM and AWS STS quotas"."""
 
@@ -166,6 +179,36 @@ def _allowed(env: Environment, node: Node) -> Iterator[str]:
             for p in s.resource.patterns if s.resource is not None else ():
                 if isinstance(p, Pattern):
                     yield p.text
+
+
+def new_policies(search: Search, node: Node) -> Iterator[str]:
+    """ARNs of customer managed policies that do not exist yet and that conditions on attached policies or boundaries admit: one
+    for each pattern of such a condition, and one for each on which the caller may create.
+    """
+    env = search.env
+    head = f"arn:{node.caller.partition}:iam::{node.caller.account}:policy/"
+    asked = [t for ts in texts_of(env, ("iam:policyarn", "iam:permissionsboundary")).values() for t in ts]
+    allowed = [t for t in _allowed(env, node) if t == "*" or ":policy/" in t]
+    seen: set[str] = set()
+    for text in asked:
+        for other in (head + "*", *allowed):
+            found = solve([GlobAtom(tokenize(t, variables=False)) for t in dict.fromkeys((text, other, head + "*"))], [],
+                          budget=2000, allowed=_POLICY_NAME)  # fmt: skip
+            arn = found.text if isinstance(found, Found) else ""
+            if arn and arn not in seen and arn not in env.managed_policies and _fit_policy(arn.removeprefix(head)):
+                seen.add(arn)
+                yield arn
+
+
+_POLICY_NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-/:"
+
+
+def _fit_policy(name: str) -> bool:
+    return bool(name) and ":" not in name and "//" not in name and not name.startswith("/") and len(name) <= _LONGEST
+
+
+_LONGEST = 128
+"""The length of the name of a managed policy at most. Source: IAM User Guide, "IAM and AWS STS quotas"."""
 
 
 def granting_policies(search: Search, env: Environment, node: Node) -> Iterator[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind
 from iamsim.graph.accept import accept
 from iamsim.graph.dominated import not_dominated
-from iamsim.graph.moves import LATE, Firing, firings, means_of, within_means
+from iamsim.graph.moves import BESIDES, LATE, Firing, firings, means_of, within_means
 from iamsim.graph.names import permission_sets
 from iamsim.graph.ruled import ruled, signature
 from iamsim.graph.state import SIGNED, Closure, loaded
@@ -42,7 +43,7 @@ def free_itself(closure: Closure, name: str, node: Node) -> None:
     policies = frozenset(s for s in own if ":policy/" in s)
     wanted = {"who": frozenset({arn}), "policy": policies}
     for technique in techniques:
-        subject = _SUBJECT[technique.outcome.type]
+        subject = SUBJECT[technique.outcome.type]
         for fired in firings(search, node, mine, [technique], {subject: wanted[subject]}):
             accept(closure, fired)
 
@@ -74,7 +75,11 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
     for technique in techniques:
         if technique.outcome.type in ("lifts-org-policy", "moves-account") and _all_lifted(closure):
             continue
-        subject = _SUBJECT.get(technique.outcome.type)
+        if closure.sure and technique.outcome.type == "recreates-principal":
+            continue  # whether it can be deleted is not known
+        if technique.outcome.type == "renames-user" and not _renames(closure, node):
+            continue
+        subject = SUBJECT.get(technique.outcome.type)
         if subject is None:
             if _once(closure, name, technique.id, mine):
                 continue
@@ -86,7 +91,7 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
                 continue
             yield from firings(search, node, mine, [technique], {})
             continue
-        what = _WANTED.get(technique.outcome.type, subject)
+        what = WANTED.get(technique.outcome.type, subject)
         if any(c.fact == "role-is-permission-set" for v in technique.variants for c in v.preconditions):
             if not permission_sets(search.env):
                 continue
@@ -97,7 +102,31 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
         if left:
             _mark(closure, name, technique.id, subject, mine, left)
             fresh = frozenset(c for c in closure.changes if c.kind is Kind.CREATED)
-            yield from firings(search, node, mine | fresh, [technique], {subject: left})
+            found = firings(search, node, mine | fresh, [technique], {subject: left})
+            match technique.outcome.type:
+                case "renames-user":
+                    yield from _of_held(closure, found)
+                case "recreates-principal":
+                    yield from (replace(f, sure=False, reasons=_AGAIN) for f in found)
+                case _:
+                    yield from found
+
+
+def _renames(closure: Closure, node: Node) -> bool:
+    """Whether it may matter that the node gives users other names: once the rest is found, where nobody has all the means."""
+    return closure.every or (closure.late and node.caller.account not in closure.rulers()) or bool(closure.search.fresh)
+
+
+_AGAIN = ("unsupported:whether a principal can be deleted, and who is meant by its name once it is created again",)
+
+
+def _of_held(closure: Closure, found: Iterator[Firing]) -> Iterator[Firing]:
+    """The firings that give controlled users other names, each with the node of the user, who stays controlled."""
+    by = {n.caller.arn: k for k, n in closure.nodes.items() if n.full and n.caller.kind is CallerKind.USER}
+    for fired in found:
+        who = dict(fired.bound)["$either-user"]
+        if who in by:
+            yield replace(fired, others=((BESIDES, by[who]),) if by[who] != fired.node else ())
 
 
 def _governs(closure: Closure, node: Node) -> bool:
@@ -115,17 +144,19 @@ def _all_lifted(closure: Closure) -> bool:
     return not closure.every and off >= {"scp", "rcp"} and not reads_paths(closure.search.env)
 
 
-_SUBJECT = {
+SUBJECT = {
     "arbitrary-identity-policy": "who", "gains-managed-policy": "who", "arbitrary-group-policy": "group",
     "group-gains-managed-policy": "group", "joins-group": "user", "leaves-group": "user", "rewrites-policy": "policy",
     "switches-policy-version": "policy", "drops-identity-deny": "who", "drops-group-deny": "group",
     "drops-inline-policies": "who", "drops-group-inline-policies": "group", "lifts-boundary": "who",
-    "replaces-boundary": "who", "rewrites-trust": "role",
+    "replaces-boundary": "who", "rewrites-trust": "role", "renames-user": "user", "gains-second-factor": "who",
+    "recreates-principal": "who",
 }  # fmt: skip
 """The field of an outcome that says what is changed."""
 
-_WANTED = {
+WANTED = {
     "gains-managed-policy": "unwritten", "group-gains-managed-policy": "unwritten-group", "joins-group": "unwritten-user",
+    "recreates-principal": "recreated", "gains-second-factor": "unarmed",
     "lifts-boundary": "bounded", "replaces-boundary": "rebounded",
 }  # fmt: skip
 """Where only some of what the field could name is worth a change: which."""

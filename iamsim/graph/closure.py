@@ -8,6 +8,7 @@ for: those to what is controlled, or to what leads to it.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from iamsim.env.applicable import NO_DOCUMENTS
@@ -16,9 +17,12 @@ from iamsim.graph.accept import accept
 from iamsim.graph.admitted import admitted
 from iamsim.graph.candidates import is_picky
 from iamsim.graph.changing import changes_by, free_itself
+from iamsim.graph.combined import combined
 from iamsim.graph.entering import hops
 from iamsim.graph.gains import moves_by, users_by
 from iamsim.graph.moves import NODES, firings, techniques_of
+from iamsim.graph.opened import opened
+from iamsim.graph.passed import passed
 from iamsim.graph.ruled import is_free, left_open, signature
 from iamsim.graph.settled import Group, busy, unsettled
 from iamsim.graph.state import BASE, OUTSIDER, START, Closure, outsider
@@ -83,8 +87,12 @@ def _round(closure: Closure) -> None:
         _of_node(closure, name)
     for fired in admitted(closure):
         accept(closure, fired)
-    for fired in tag_firings(closure) if closure.late else ():
+    for fired in chain(*(f(closure) for f in _LATE)) if closure.late else ():
         accept(closure, fired)
+
+
+_LATE = (tag_firings, combined, passed, opened)
+"""What is looked for once the rest is found."""
 
 
 def _order(closure: Closure) -> list[str]:

@@ -100,7 +100,7 @@ def depths(closure: Closure) -> dict[Fact, int]:
 
 
 def _premises(fired: Firing) -> tuple[Fact, ...]:
-    return (fired.node, *fired.needs)
+    return (*fired.callers, *fired.needs)
 
 
 def _facts(chosen: tuple[Firing, ...]) -> set[Fact]:

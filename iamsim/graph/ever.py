@@ -11,7 +11,7 @@ from iamsim.graph.accept import accept
 from iamsim.graph.candidates import is_picky
 from iamsim.graph.closure import grow
 from iamsim.graph.derive import depths, derivations, smallest
-from iamsim.graph.exact import ASSUMES, Route, joined, joint, routes, verdict_of
+from iamsim.graph.exact import ASSUMES, Route, crew, joined, joint, routes, verdict_of
 from iamsim.graph.firing import settled
 from iamsim.graph.given import given_for, when_for
 from iamsim.graph.goals import MAX_TARGETS, Reached, asked_of, goal_along, goals, joint_goal, request_of
@@ -76,13 +76,13 @@ def ever(search: Search, targets: tuple[Target, ...]) -> Ever:
     if way is None:
         extra = asked_of(with_resources, targets)
         if extra:
-            with_resources = taken(grow(certain, sure=True, extra=extra), targets)
+            with_resources = taken(_with(certain, extra), targets)
             way = _shortest(with_resources, targets, refuted)
     if way is not None:
         return Ever(way, (), with_resources)
     wide = closed(search, sure=False)
     extra = asked_of(wide, targets)
-    whole = taken(grow(wide, sure=False, extra=extra) if extra else wide, targets)
+    whole = taken(_with(wide, extra) if extra else wide, targets)
     reasons: set[str] = set(whole.unsettled)
     refuted = []
     for goal in goals(whole, targets, refuted, depths(whole), lambda: None):
@@ -92,6 +92,13 @@ def ever(search: Search, targets: tuple[Target, ...]) -> Ever:
             reasons.add("budget:techniques" if not goal.sure else ORDER)
         break
     return Ever(None, tuple(sorted(reasons)), whole, tuple(refuted))
+
+
+def _with(closure: Closure, extra: frozenset[str]) -> Closure:
+    """The fixpoint with all changes to the principals `extra`, which may be new ones."""
+    search = closure.search
+    fresh = frozenset(a for a in extra if a not in search.env.principals)
+    return grow(replace(closure, search=replace(search, fresh=fresh)), sure=closure.sure, extra=extra)
 
 
 def _shortest(closure: Closure, targets: tuple[Target, ...], refuted: list[Found]) -> Way | None:
@@ -251,5 +258,6 @@ def _plain(closure: Closure, node: Node, fired: Firing) -> tuple[tuple[HopCheck,
 
     search = closure.search
     technique = search.catalogue.techniques.get(fired.technique) or search.catalogue.primitives[fired.technique]
-    tried = attempt(search, node, technique, technique.variants[fired.variant], dict(fired.bound), fired.needs)
+    variant = technique.variants[fired.variant]
+    tried = attempt(search, node, technique, variant, dict(fired.bound), fired.needs, crew(closure, fired))
     return None if tried is None else ((), tried)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.aws.service_sessions import ISSUED_FOR, passing_of
 from iamsim.env.changes import changed
-from iamsim.graph.firing import Requests, attempt
+from iamsim.graph.firing import ONE, Requests, attempt
 from iamsim.graph.hops import hop_term, read_of
 from iamsim.graph.sessions import Session
 from iamsim.graph.state import START, Closure, later
@@ -18,7 +18,7 @@ from iamsim.ir.term import FALSE, TRUE, Like, Present, all_of, any_of, implies
 from iamsim.judge.check import reasons_of
 from iamsim.judge.outlook import outlook
 from iamsim.model.caller import Caller, CallerKind
-from iamsim.model.pattern import Literal, Pattern, Star, Variable
+from iamsim.model.pattern import Literal, Pattern, Star, Variable, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -173,7 +173,7 @@ def issued_for(closure: Closure, entry: Node, fired: Firing) -> Term:
     names = sorted({r for c in variant.calls for r in c.resources if r in among})
     if not key or not names:
         return TRUE
-    apart = Requests(_APART)
+    apart = crew(closure, fired, Requests(_APART))
     tried = attempt(
         closure.search, closure.nodes[fired.node], technique, variant, dict(fired.bound), fired.needs, apart
     )
@@ -182,6 +182,9 @@ def issued_for(closure: Closure, entry: Node, fired: Firing) -> Term:
     arn = f"1|{key}"
     same = []
     for name in names:
+        if name in dict(fired.bound):
+            same.append(Like(arn, plain(dict(fired.bound)[name])))
+            continue
         resource = f"{name}|{RESOURCE}"
         qualified = Pattern("", (Variable(arn), Literal(":"), Star()))
         same += [Like(arn, Pattern("", (Variable(resource),))), Like(resource, qualified)]
@@ -200,7 +203,7 @@ def joint(
     technique = search.catalogue.techniques.get(fired.technique) or search.catalogue.primitives[fired.technique]
     # the last session is one that the hops created, or the known caller itself
     caller = Node(entry.name if not hops else fired.node, session.caller, made=bool(hops))
-    requests = Requests(len(hops) + 1, together=True, session=session if hops else None)
+    requests = crew(closure, fired, Requests(len(hops) + 1, together=True, session=session if hops else None))
     tried = attempt(
         search, caller, technique, technique.variants[fired.variant], dict(fired.bound), fired.needs, requests
     )
@@ -210,6 +213,11 @@ def joint(
     term = all_of([*(hop_term(h, read) for h in checks), tried.term])
     background = (*(h.check.facts for h in checks), *tried.background)
     return checks, replace(tried, term=term, background=background)
+
+
+def crew(closure: Closure, fired: Firing, requests: Requests = ONE) -> Requests:
+    """`requests` with the nodes that make some of them in place of the firing's own."""
+    return replace(requests, others=tuple((n, closure.nodes[name]) for n, name in fired.others))
 
 
 def exactly(closure: Closure, fired: Firing) -> tuple[bool, tuple[str, ...]] | None:

@@ -9,6 +9,7 @@ from iamsim.env.changes import changed
 from iamsim.env.memo import once
 from iamsim.graph.calls import Place, Wanted, call_checks, check_in, told_keys
 from iamsim.graph.edges import of_session
+from iamsim.graph.newtags import tags_given
 from iamsim.graph.preconditions import holds
 from iamsim.graph.world import relevant, worlds
 from iamsim.ir.bounds import may, must
@@ -37,15 +38,20 @@ _APART = ("service|", "token|", "agent|")
 class Attempt:
     """A variant of a technique in one binding: it works iff `term` can hold under the constraints of `background`.
 
-    `reads_session` iff the term reads what a session of the node carries.
+    `readers` are those of its callers of whose sessions the term reads what they carry.
     """
 
     calls: tuple[CallChecks, ...]
     term: Term
     background: tuple[Facts, ...]
     assumed: tuple[str, ...]
-    reads_session: bool
-    caller: Caller
+    readers: tuple[Caller, ...]
+    callers: tuple[Caller, ...]
+
+    @property
+    def reads_session(self) -> bool:
+        """True iff the term reads what some session carries."""
+        return bool(self.readers)
 
     def checks_under(self, assignment: Mapping[str, tuple[str, ...]]) -> tuple[Check, ...]:
         """The check of each call in an environment in which its request is allowed as the assignment makes it."""
@@ -66,13 +72,15 @@ class Requests:
     """How the requests of an attempt are told apart, and which session makes them.
 
     `first` is the number of the first request; `together`: all calls in one context. Else each API call has its own, as it
-    may be made from elsewhere and at another time; what belongs to the session is the same in all.
+    may be made from elsewhere and at another time; what belongs to the session is the same in all. `others` are the nodes
+    that make some of the requests in place of the node of the attempt, by the number of the request from one on.
     """
 
     first: int = 1
     together: bool = False
     session: Session | None = None
     exact: bool = False
+    others: tuple[tuple[int, Node], ...] = ()
 
 
 ONE = Requests()
@@ -91,9 +99,9 @@ def attempt(
 
     `bound` gives the names that stand for one thing; all other names of resources are free, the same wherever they recur.
     """
-    focus = (node.caller.arn or "", *sorted(v for v in bound.values() if ":" in v))
-    about = relevant(search.env, changes, focus)
-    among = (changed(search.env, about, focus),) if requests.exact else worlds(search.env, about, focus)
+    among = _choices(search, node, bound, changes, requests)
+    by = dict(requests.others)
+    choices = {n: _choices(search, other, bound, changes, requests) for n, other in requests.others}
     terms: list[Term] = []
     background: list[Facts] = []
     assumed: list[str] = []
@@ -105,32 +113,64 @@ def attempt(
         background += [c.facts for c in held.checks]
         assumed += [held.assumed] if held.assumed else []
     calls: list[CallChecks] = []
-    apart = [n for n, _ in _numbered(variant.calls, ONE)]
-    for (number, call), request in zip(_numbered(variant.calls, requests), apart, strict=True):
+    new: dict[str, list[CallChecks]] = {}
+    apart = [n for n, _ in numbered(variant.calls, ONE)]
+    for (number, call), request in zip(numbered(variant.calls, requests), apart, strict=True):
+        other = by.get(request)
+        hop = f"{number}|" if other is None else f"{_OTHERS + request}|"
         for resource in call.resources:
-            part = f"@{len(calls)}|" if calls else ""
-            place = Place(f"{number}|", part, request, requests.session)
-            made = call_checks(search, node, technique, call, resource, bound, among, place)
+            place = Place(hop, f"@{len(calls)}|" if calls else "", request, requests.session if other is None else None)
+            worlds_of = choices.get(request, among)
+            made = call_checks(search, other or node, technique, call, resource, bound, worlds_of, place)
             if all(c.authorization.allowed is FALSE for c in made.checks):
                 return None
             calls.append(made)
+            if resource.startswith("$new-"):
+                new.setdefault(resource, []).append(made)
             background += [c.facts for c in made.checks if c.authorization.allowed is not FALSE]
             assumed += [
                 a for a in made.checks[0].assumptions if "is in no organization" not in a and "session policy" not in a
             ]
+    readers: list[Caller] = []
     for request in dict.fromkeys(apart):
         mine = [c for c in calls if c.request == request]
-        whole = any_of(all_of(c.term(n) for c in mine) for n in range(len(among)))
+        whole = any_of(all_of(c.term(n) for c in mine) for n in range(len(mine[0].checks)))
         if whole is FALSE or may(whole) is FALSE:
             return None
         terms.append(whole)
+        caller = by.get(request, node).caller
+        if caller.kind is CallerKind.ROLE_SESSION and _reads_session(whole):
+            readers.append(caller)
+    taggers = ((node, among, requests.session), *((other, choices[n], None) for n, other in requests.others))
+    for name, (first, *after) in new.items():
+        given, contexts = tags_given(search, name, first.checks[0].facts.hop, after, taggers) if after else (TRUE, ())
+        if given is FALSE or may(given) is FALSE:
+            return None
+        terms.append(given)
+        background += contexts
     term = all_of(terms)
-    reads = node.caller.kind is CallerKind.ROLE_SESSION and any(
-        of_session(v) for v in variables(term) if not v.startswith(_APART)
-    )
-    if reads and not requests.together and len(calls) > 1:
+    if node.caller in readers and not requests.together and len(calls) > 1:
         return attempt(search, node, technique, variant, bound, changes, replace(requests, together=True))
-    return Attempt(tuple(calls), term, tuple(background), tuple(dict.fromkeys(assumed)), reads, node.caller)
+    callers = tuple(by.get(n, node).caller for n in dict.fromkeys(apart)) if by else (node.caller,)
+    assumptions = tuple(dict.fromkeys(assumed))
+    return Attempt(tuple(calls), term, tuple(background), assumptions, tuple(dict.fromkeys(readers)), callers)
+
+
+def _choices(
+    search: Search, node: Node, bound: Mapping[str, str], changes: frozenset[Change], requests: Requests
+) -> tuple[Environment, ...]:
+    """The environments among which the attacker chooses for a request by the node."""
+    focus = (node.caller.arn or "", *sorted(v for v in bound.values() if ":" in v))
+    about = relevant(search.env, changes, focus)
+    return (changed(search.env, about, focus),) if requests.exact else worlds(search.env, about, focus)
+
+
+def _reads_session(term: Term) -> bool:
+    return any(of_session(v) for v in variables(term) if not v.startswith(_APART))
+
+
+_OTHERS = 50
+"""Requests of other nodes have numbers above it, so that what they carry is told from what the node of an attempt carries."""
 
 
 def sweeping(
@@ -167,7 +207,7 @@ def may_call(
     return allowed is not FALSE and may(allowed) is not FALSE
 
 
-def _numbered(calls: tuple[Call, ...], requests: Requests) -> list[tuple[int, Call]]:
+def numbered(calls: tuple[Call, ...], requests: Requests) -> list[tuple[int, Call]]:
     """The calls with the number of their request; a role is passed in the request that comes next."""
     if requests.together:
         return [(requests.first, c) for c in calls]
@@ -190,7 +230,7 @@ def outcome_of(search: Search, tried: Attempt) -> tuple[bool, tuple[str, ...]] |
     """None if the attempt does not work; else whether it certainly does, and if not, the reasons why that is not known."""
     if tried.term is TRUE:
         return True, ()
-    key = (id(search.env), "outcome", tried.term, tuple(c.action for c in tried.calls), tried.caller)
+    key = (id(search.env), "outcome", tried.term, tuple(c.action for c in tried.calls), tried.callers)
     return once(search.env.memo, key, _outcome, search, tried)
 
 

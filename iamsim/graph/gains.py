@@ -31,7 +31,7 @@ def moves_by(closure: Closure, node: Node, mine: frozenset[Change]) -> Iterable[
         return ()
     if not closure.every and (ruled(closure, node) or closure.free(node.caller.arn or "")):
         return _of_ruled(closure, node, mine, techniques_of(search, NODES))
-    about = _about(closure, node)
+    about = asked_about(closure, node)
     if about is None:
         return tuple(firings(search, node, mine, techniques_of(search, NODES), every=closure.every))
     key = ("moves", node.caller, node.reach, node.only, node.made, mine, about)
@@ -95,7 +95,7 @@ def _of_ruled(closure: Closure, node: Node, mine: frozenset[Change], techniques:
     return tuple(firings(search, node, mine, techniques, {"who": left})) if techniques else ()
 
 
-def _about(closure: Closure, node: Node) -> object | None:
+def asked_about(closure: Closure, node: Node) -> object | None:
     """What the uses of techniques depend on besides the node and the changes; None if they are the question's own."""
     search, ask = closure.search, closure.search.ask
     starts = node.name == START

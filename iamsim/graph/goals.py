@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind, changed
-from iamsim.graph.candidates import FRESH
+from iamsim.graph.candidates import FRESH, users_asked
 from iamsim.graph.dominated import request_dominated
 from iamsim.graph.edges import of_session
 from iamsim.graph.exact import Route, joined, routes, verdict_of
@@ -14,7 +14,7 @@ from iamsim.graph.given import given_for, when_for
 from iamsim.graph.hops import documents_for, hop_term, last_facts, read_of
 from iamsim.graph.reach import within_reach
 from iamsim.graph.ruled import ruler_of
-from iamsim.graph.state import OUTSIDER, START, Closure, Fact
+from iamsim.graph.state import OUTSIDER, SIGNED, START, Closure, Fact
 from iamsim.graph.unbound import most_of, node_in
 from iamsim.graph.world import Node, caller_in, own_creation, worlds
 from iamsim.ir.reduce import reduce
@@ -58,7 +58,7 @@ def asked_of(closure: Closure, targets: tuple[Target, ...]) -> frozenset[str]:
     for account in sorted(closure.rulers() - _hopeless(closure, targets, [], {})):
         fresh = [f"arn:{closure.search.start.partition}:iam::{account}:{kind}/{FRESH}" for kind in ("user", "role")]
         for arn in (*sorted(closure.held(account)), *fresh):
-            if closure.free(arn) or (arn not in env.principals and arn not in fresh):
+            if arn not in env.principals and arn not in fresh:
                 continue
             most = most_of(env, arn) | ({Change(Kind.CREATED, arn, ",,")} if arn in fresh else frozenset())
             there = changed(env, most, (arn,))
@@ -66,10 +66,26 @@ def asked_of(closure: Closure, targets: tuple[Target, ...]) -> frozenset[str]:
             node = replace(node, caller=replace(node.caller, open_tags=True, stated_tags=True))
             for target in targets[:MAX_TARGETS]:
                 last = request_of(closure, node, target, there)
+                if closure.free(arn) and not any(v.rpartition("|")[2].startswith(_GIVEN) for v in variables(last.term)):
+                    continue
                 if last.term is not FALSE and verdict_of(closure, last.term, (last.check.facts,)) is not None:
                     out.add(arn)
                     break
+    out.update(_named(closure, targets))
     return frozenset(out) - closure.extra
+
+
+_GIVEN = ("aws:principaltag/", "aws:multifactorauth")
+"""Keys of a caller that changes give it, whatever its policies allow."""
+
+
+def _named(closure: Closure, targets: tuple[Target, ...]) -> Iterator[str]:
+    """New users for whom policy variables speak of the resources that the request is about."""
+    search = closure.search
+    resources = [t.resource for t in targets[:MAX_TARGETS] if t.resource not in (None, "*")]
+    for name, node in closure.nodes.items():
+        if name != OUTSIDER and node.caller.kind in SIGNED:
+            yield from users_asked(search, search.env, node, [r for r in resources if r is not None])
 
 
 MAX_TARGETS = 20
@@ -126,7 +142,7 @@ def goal_of(
     """What the node may be allowed of the request with the changes found; None if it is refused (then it is added to `refuted`)."""
     arn = node.caller.arn or ""
     about = (arn, target.resource) if target.resource and ":iam:" in target.resource else (arn,)
-    changes = closure.relevant(*about, f"arn:aws:of::{target.owner}:resource")
+    changes = closure.relevant_to(node, *about, f"arn:aws:of::{target.owner}:resource")
     needs = own = own_creation(changes, about)
     found = _best(closure, node, target, needs, about)
     if changes > own and (found is None or found[1] is None or not found[1][0]):

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from iamsim.env.changes import Change, Kind
-from iamsim.graph.world import EVERYWHERE, bearing, subjects_of
+from iamsim.graph.world import EVERYWHERE, bearing, name_before, subjects_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -105,8 +105,12 @@ class Known:
 
     def subjects(self, env: Environment, arn: str) -> set[str]:
         """Everything whose change bears on what the principal `arn` may do, policies that it gained included."""
-        about = subjects_of(env, arn, self.by_who.get(arn, ()))
-        return {*about, *(c.what for who in about for c in self.by_who.get(who, ()) if c.kind is Kind.GAINS)}
+        mine = self.by_who.get(arn, ())
+        about = {*subjects_of(env, arn, mine)}
+        for before in (name_before(c) for c in mine if c.kind is Kind.CREATED):
+            about |= subjects_of(env, before, self.by_who.get(before, ())) if before else set()
+        attached = (c.what for who in about for c in self.by_who.get(who, ()) if c.kind in (Kind.GAINS, Kind.BOUNDARY))
+        return {*about, *attached}
 
     def stamp(self, env: Environment, arn: str) -> int:
         """A number that grows with every change to what bears on the principal `arn`."""

@@ -16,7 +16,7 @@ from iamsim.graph.outcomes import Gain, disables, gained, named_node
 from iamsim.graph.permitted import actions_of, permitted
 from iamsim.graph.preconditions import holds
 from iamsim.graph.reach import fires_within_reach
-from iamsim.graph.world import Node, own_creation, relevant, worlds
+from iamsim.graph.world import Node, of_node, own_creation, relevant, worlds
 from iamsim.ir.lower import resource_term
 from iamsim.ir.term import FALSE, TRUE
 from iamsim.model.caller import Caller, CallerKind
@@ -35,7 +35,8 @@ class Firing:
     """One use of a technique by `node`: what is bound, what it gains, whether that is certain, and what it rests on.
 
     `needs` are the changes that must have been made before; none of them can be left out. `session`: it depends on the
-    session of the node with which it is made. `reasons` say why it is not certain.
+    session of the node with which it is made. `reasons` say why it is not certain. `others` are the nodes that make some of
+    the requests in place of `node`, by the number of the request.
     """
 
     technique: str
@@ -48,6 +49,12 @@ class Firing:
     session: bool = False
     assumed: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+    others: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def callers(self) -> tuple[str, ...]:
+        """The nodes that make the calls."""
+        return (self.node, *(name for _, name in self.others))
 
     @property
     def target(self) -> str:
@@ -55,6 +62,9 @@ class Firing:
         first = self.gains[0]
         return (first.caller.arn or first.name) if isinstance(first, Node) else first.who
 
+
+BESIDES = 0
+"""The number of no request: a node among the `others` of a firing that is controlled and makes no call."""
 
 NODES = ("becomes", "gains-root-task")
 """Types of outcomes that give a caller who is there."""
@@ -187,7 +197,7 @@ def firings(
     `wanted` gives for the names of an outcome what they may stand for. Of the uses with one gain only the first that is
     certain is returned unless `every` is set; those before it are not certain.
     """
-    arn = node.caller.arn or ""
+    arn, changes = node.caller.arn or "", of_node(changes, node)
     mine = relevant(search.env, changes, (arn,))
     among = worlds(search.env, mine, (arn,))
     able = means_of(search, among, node)
@@ -213,14 +223,14 @@ def firings(
             least = _least(search, node, technique, variant, mine) if sweeps else mine
             done = have if not every else set()
             for bound in _bindings(search, among, node, technique, variant, wanted, changes, done, sweeps=sweeps):
-                gains = gained(search, among[0], technique, variant, node, bound)
+                gains = gained(search, _there(search, among[0], bound, changes), technique, variant, node, bound)
                 what = tuple(g.name if isinstance(g, Node) else g for g in gains)
                 if not gains or (not every and (what in have or _subject(gains) in have)):
                     continue
                 if sweeps:
                     fired = _swept(search, node, technique, number, bound, gains, changes, least)
                 else:
-                    fired = _fire(search, node, technique, number, bound, changes, gains)
+                    fired = fire(search, node, technique, number, bound, changes, gains)
                 if fired is not None:
                     if fired.sure and not fired.session:
                         have.add(what)
@@ -230,6 +240,14 @@ def firings(
                         ):
                             have.add(_subject(gains))
                     yield fired
+
+
+def _there(search: Search, env: Environment, bound: Mapping[str, str], changes: frozenset[Change]) -> Environment:
+    """`env`, with the principals among what is bound that changes create."""
+    if not changes:
+        return env
+    made = own_creation(changes, bound.values())
+    return env if not made else changed(search.env, made, sorted(c.who for c in made))
 
 
 def _plain_hold(search: Search, among: tuple[Environment, ...], node: Node, variant: Variant) -> bool:
@@ -260,10 +278,10 @@ def _least(
     def enough(some: frozenset[Change]) -> bool:
         return sweeping(search, node, technique, variant, changed(search.env, some, (arn,))) is True
 
-    return base if mine == base or enough(base) else _fewest_of(base, mine, enough)
+    return base if mine == base or enough(base) else fewest_of(base, mine, enough)
 
 
-def _fewest_of(
+def fewest_of(
     base: frozenset[Change], needs: frozenset[Change], enough: Callable[[frozenset[Change]], bool]
 ) -> frozenset[Change]:
     """`base` with as few of `needs` as are enough: one, or what is left when the superfluous are gone."""
@@ -294,7 +312,7 @@ def _swept(
         if held.term is FALSE and changes <= needs:
             return None
         if held.term is not TRUE:
-            return _fire(search, node, technique, number, bound, changes, gains)
+            return fire(search, node, technique, number, bound, changes, gains)
         assumed += [held.assumed] if held.assumed else []
     names = tuple(sorted(bound.items()))
     return Firing(technique.id, number, node.name, names, gains, True, needs, False, tuple(dict.fromkeys(assumed)))
@@ -324,7 +342,7 @@ def fully(change: object) -> bool:
     return change.kind is Kind.CREATED and not change.what.strip(",")
 
 
-def _fire(
+def fire(
     search: Search,
     node: Node,
     technique: Technique,
@@ -333,6 +351,7 @@ def _fire(
     changes: frozenset[Change],
     gains: tuple[Gain, ...],
 ) -> Firing | None:
+    """The use of a variant in one binding, after as few of `changes` as are enough; None if it does not work."""
     variant = technique.variants[number]
     focus = (node.caller.arn or "", *sorted(v for v in bound.values() if ":" in v))
     needs = own = own_creation(changes, focus)
@@ -379,7 +398,7 @@ def _fewest(
         found = None if less is None else outcome_of(search, less)
         return found is not None and found[0] >= sure
 
-    return _fewest_of(base, needs, enough)
+    return fewest_of(base, needs, enough)
 
 
 def _bindings(
@@ -407,9 +426,11 @@ def _bindings(
             return
         name = names[at]
         seen: set[str] = set()
-        fresh = (c.who for c in changes if c.kind is Kind.CREATED and f":{name.rpartition('-')[2]}/" in c.who)
+        opened = (Kind.CREATED, Kind.TRUST) if name == "$target-role" else (Kind.CREATED,)
+        kind = ":policy/" if name in _NEW_POLICIES else f":{name.rpartition('-')[2]}/"
+        fresh = (c.who for c in changes if c.kind in opened and kind in c.who)
         every = (v for env in among for v in values(search, env, node, variant, name, bound))
-        for value in (*every, *(fresh if name in ("$any-user", "$any-role") else ())):
+        for value in (*every, *(fresh if name in _FRESH or (name == "$target-role" and name in subjects) else ())):
             if value in seen or (name in subjects and value not in subjects[name]):
                 continue
             seen.add(value)
@@ -424,6 +445,11 @@ def _bindings(
                 yield from bind(at + 1, {**bound, name: value})
 
     yield from bind(0, {})
+
+
+_NEW_POLICIES = ("$granting-policy", "$chosen-boundary")
+_FRESH = ("$any-user", "$any-role", "$either-user", *_NEW_POLICIES)
+"""Names that also stand for principals and policies that changes create."""
 
 
 def _plausible(among: tuple[Environment, ...], node: Node, action: str, resource: str) -> bool:

@@ -9,7 +9,7 @@ from iamsim.env.facts import place
 from iamsim.env.memo import once
 from iamsim.env.organization import below
 from iamsim.env.types import MissingPolicy, PrincipalKind
-from iamsim.graph.candidates import boundaries, granting_policies, new_principals
+from iamsim.graph.candidates import boundaries, granting_policies, new_policies, new_principals
 from iamsim.graph.preconditions import providers_of
 from iamsim.model.policy import Effect, Malformed
 
@@ -33,7 +33,8 @@ TASK_POLICIES = tuple(
 _ORDER = (
     "$self", "$self-account", "$self-group", "$any-user", "$any-role", "$any-group", "$target-user", "$target-role",
     "$helper-role", "$target-group", "$any-policy", "$attached-policy", "$target-policy", "$boundary-policy",
-    "$denying-policy", "$saml-provider", "$new-user", "$new-role", "$chosen-boundary", "$granting-policy", "$member-root",
+    "$denying-policy", "$saml-provider", "$either-user", "$new-policy",
+    "$new-user", "$new-role", "$chosen-boundary", "$granting-policy", "$member-root",
     "$sso-account", "$member-account", "$task-policy", "$type", "$org-policy", "$org-account", "$org-node", "$org-root",
     "$owned", "$key", "$value",
 )  # fmt: skip
@@ -109,7 +110,11 @@ def values(
             role = env.principals[bound["$target-role"]]
             return (p for p in providers_of(role) if ":saml-provider/" in p)
         case "$new-user" | "$new-role":
-            return new_principals(env, node, name)
+            return new_principals(search, env, node, name, bound.get("$either-user"))
+        case "$either-user":
+            return of_account(search.env, PrincipalKind.USER, account)
+        case "$new-policy":
+            return new_policies(search, node)
         case "$chosen-boundary":
             return boundaries(search, env, node, bound)
         case "$granting-policy":

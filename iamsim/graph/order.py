@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from iamsim.env.changes import Change, Kind, changed, may_cost
 from iamsim.env.facts import Facts
 from iamsim.graph.entering import edge_in
-from iamsim.graph.exact import ASSUMES
+from iamsim.graph.exact import ASSUMES, crew
 from iamsim.graph.firing import Requests, attempt, outcome_of
 from iamsim.graph.state import BASE, Closure
 from iamsim.graph.world import OUTSIDE, Node, caller_in, relevant
@@ -47,7 +47,7 @@ def _orders(fired: tuple[Firing, ...]) -> Iterator[tuple[Firing, ...]]:
         if not left:
             yield done
         for f in left:
-            if f.node in have and all(n in have or not any(n in o.gains for o in fired) for n in f.needs):
+            if have.issuperset(f.callers) and all(n in have or not any(n in o.gains for o in fired) for n in f.needs):
                 gains = frozenset(g.name if isinstance(g, Node) else g for g in f.gains)
                 yield from further((*done, f), have | gains, tuple(o for o in left if o is not f))
 
@@ -95,12 +95,14 @@ def _works(closure: Closure, fired: Firing, state: State) -> bool:
         return edge is not None and edge.sure
     technique = search.catalogue.techniques.get(fired.technique) or search.catalogue.primitives[fired.technique]
     variant = technique.variants[fired.variant]
-    tried = attempt(search, node, technique, variant, dict(fired.bound), state, Requests(exact=True))
+    tried = attempt(
+        search, node, technique, variant, dict(fired.bound), state, crew(closure, fired, Requests(exact=True))
+    )
     if tried is not None and (outcome_of(search, tried) or (False,))[0]:
         return True
     if len(variant.calls) < 2:
         return False
-    tried = attempt(search, node, technique, variant, dict(fired.bound), state)
+    tried = attempt(search, node, technique, variant, dict(fired.bound), state, crew(closure, fired))
     return tried is not None and (outcome_of(search, tried) or (False,))[0]
 
 

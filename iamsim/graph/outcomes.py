@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind, changed, denies
 from iamsim.env.organization import below
 from iamsim.env.types import PrincipalKind
-from iamsim.graph.candidates import administrator
+from iamsim.graph.candidates import FRESH, administrator
 from iamsim.graph.sessions import possible
+from iamsim.graph.unbound import most_of
 from iamsim.graph.world import Node
 from iamsim.judge.callers import caller_of
 from iamsim.model.caller import Caller, CallerKind
@@ -41,13 +43,27 @@ def gained(
 
     match outcome.type:
         case "becomes":
-            return (node_of(env, of("who"), outcome.reach, outcome.only),)
+            return (_taken(search, node_of(env, of("who"), outcome.reach, outcome.only)),)
         case "creates-principal":
             policy = "" if _writes(node, bound) else bound.get("$granting-policy", "")
             what = ",".join((of("boundary"), policy, bound.get("$target-group", "")))
             change = Change(Kind.CREATED, of("who"), what)
             # a role is there for whoever its trust policy, of choice, lets in
             return (change,) if ":role/" in of("who") else (new_node(search, change), change)
+        case "renames-user":
+            if of("user") not in search.env.principals:
+                return ()  # one that is made on the way can have any name
+            change = Change(Kind.CREATED, of("who"), f",,,{of('user')}")
+            ordinary = of("who").endswith("/" + FRESH) or of("who") == of("user")
+            return () if ordinary else (new_node(search, change), change)
+        case "recreates-principal":
+            who = of("who")
+            opens = Change(Kind.TRUST, who) if ":role/" in who else _taken(search, node_of(search.env, who))
+            return (opens, *sorted(c for c in most_of(search.env, who) if c.kind is not Kind.LEAVES))
+        case "gains-second-factor":
+            return (Change(Kind.FACTOR, of("who")),)
+        case "creates-policy":
+            return (Change(Kind.CREATED, of("policy")),)
         case "gains-root-task":
             account, task = of("account"), of("task_policy")
             root = Caller(kind=CallerKind.ROOT, arn=f"arn:{node.caller.partition}:iam::{account}:root", account=account,
@@ -90,6 +106,20 @@ def gained(
             return _of_organization(
                 env, technique, bound, of("policy"), of("account"), of("to"), disables=disables(variant)
             )
+
+
+SECOND_FACTOR = "second-factor-held"
+"""The fact that the attacker has a second factor of a user whose key or password it takes: so only where that is said."""
+
+
+def _taken(search: Search, node: Node) -> Node:
+    """The node without a second factor if it is a user: its credentials do not bring one.
+
+    Source: IAM User Guide, "Secure API access with MFA".
+    """
+    if node.caller.kind is not CallerKind.USER or search.ruling.says(SECOND_FACTOR, (node.caller.arn or "",)):
+        return node
+    return replace(node, caller=replace(node.caller, mfa=False))
 
 
 def _inline(env: Environment, carrier: str) -> tuple[Gain, ...]:
@@ -188,4 +218,4 @@ def new_node(search: Search, change: Change) -> Node:
     env = changed(search.env, (change,), (change.who,))
     made = env.principals[change.who]
     name = f"{change.who}#{change.what}" if change.what.strip(",") else change.who
-    return Node(name, caller_of(env, made), made=made.kind is PrincipalKind.ROLE)
+    return _taken(search, Node(name, caller_of(env, made), made=made.kind is PrincipalKind.ROLE))

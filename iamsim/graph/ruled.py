@@ -8,7 +8,7 @@ from iamsim.env.changes import Change, Kind
 from iamsim.env.types import PrincipalKind
 from iamsim.graph.moves import fully
 from iamsim.graph.names import of_account
-from iamsim.graph.state import OUTSIDER, START, Closure, everyone_of
+from iamsim.graph.state import OUTSIDER, START, Closure, account_of, everyone_of
 
 if TYPE_CHECKING:
     from iamsim.graph.world import Node
@@ -70,7 +70,9 @@ def signature(closure: Closure, node: Node) -> frozenset[Change]:
     known, arn, account = closure.known, node.caller.arn or "", node.caller.account
     alone = ruled(closure, node) and not closure.every
     key = ("signature", node.name)
-    stamp = (known.stamp(closure.search.env, arn), len(known.everywhere), -1 if alone else known.seen.get(account, 0))
+    created = len(known.by_kind.get(Kind.CREATED, ()))
+    around = -1 if alone else known.seen.get(account, 0)
+    stamp = (known.stamp(closure.search.env, arn), len(known.everywhere), created, around)
     made = closure.done.get(key)
     if made is None or made[0] != stamp:  # type: ignore[index]
         made = closure.done[key] = (stamp, _bearing_on(closure, node, alone=alone))
@@ -78,8 +80,14 @@ def signature(closure: Closure, node: Node) -> frozenset[Change]:
 
 
 def _bearing_on(closure: Closure, node: Node, *, alone: bool) -> frozenset[Change]:
-    mine = closure.relevant(node.caller.arn or "")
+    mine = closure.relevant_to(node, node.caller.arn or "") | _new_policies(closure, node)
     if alone:
         return mine
     about = everyone_of(closure.search.env, node.caller.account)
     return mine | {c for c in closure.known.of_kind(Kind.TAGS, Kind.BOUNDARY) if c.who in about}
+
+
+def _new_policies(closure: Closure, node: Node) -> frozenset[Change]:
+    """The managed policies of the node's account that can be created."""
+    made = (c for c in closure.known.of_kind(Kind.CREATED) if ":policy/" in c.who)
+    return frozenset(c for c in made if account_of(c.who) == node.caller.account)

@@ -13,7 +13,7 @@ from iamsim.graph.known import Known
 from iamsim.graph.names import of_account
 from iamsim.graph.unbound import unbound
 from iamsim.graph.world import OUTSIDE as OUTSIDE_ACCOUNT
-from iamsim.graph.world import Node, Search
+from iamsim.graph.world import Node, Search, of_node, relevant
 from iamsim.ir.term import TRUE, all_of
 from iamsim.judge.callers import caller_of
 from iamsim.model.caller import CallerKind
@@ -88,6 +88,11 @@ class Closure:
     def relevant(self, *focus: str) -> frozenset[Change]:
         """The changes that bear on checks about the principals `focus`."""
         return self.known.relevant(self.search.env, focus)
+
+    def relevant_to(self, node: Node, *focus: str) -> frozenset[Change]:
+        """As `relevant`, without other ways in which the principal of the node may come to be."""
+        mine = of_node(self.changes, node) if "," in node.name else None
+        return self.relevant(*focus) if mine is None else relevant(self.search.env, mine, focus)
 
     def follows(self, name: str) -> bool:
         """True iff what the node gives is followed here."""

@@ -11,7 +11,7 @@ from iamsim.graph.firing import attempt, outcome_of
 from iamsim.graph.moves import Firing, may_do, techniques_of, within_means
 from iamsim.graph.names import of_account
 from iamsim.graph.settled import unsettled
-from iamsim.graph.wants import worthwhile
+from iamsim.graph.wants import tagged, worthwhile
 from iamsim.graph.world import own_creation, worlds
 from iamsim.ir.term import variables
 from iamsim.model.caller import CallerKind
@@ -33,6 +33,8 @@ def tag_firings(closure: Closure) -> Iterator[Firing]:
     worth: dict[str | None, frozenset[str]] = {}
     for name in unsettled(closure):
         node = closure.nodes[name]
+        if node.caller.task_policy is not None:
+            continue  # no task policy speaks of tags
         own = node.caller.arn or ""
         if node.caller.kind not in _TAGGING or not _may_tag(closure, node):
             continue
@@ -49,7 +51,9 @@ def tag_firings(closure: Closure) -> Iterator[Firing]:
                 account = node.caller.account
                 if account not in worth:
                     every = (a for a, p in env.principals.items() if p.account == account)
-                    worth[account] = frozenset(a for a in every if worthwhile(closure, a))
+                    worth[account] = frozenset(
+                        a for a in every if worthwhile(closure, a) or a in closure.extra or tagged(closure, a)
+                    )
                 for target in _targets(closure, node, technique, variant, worth[account]):
                     yield from _of_target(closure, node, technique, number, target)
 

@@ -99,7 +99,9 @@ def _made(changes: frozenset[Change]) -> _Made:
     return _Made(
         frozenset(c.who for c in changes if c.kind is Kind.WRITES),
         frozenset(c.who for c in changes if c.kind is Kind.BOUNDARY and not c.what),
-        frozenset(c.who for c in changes if c.kind is Kind.REWRITES),
+        frozenset(
+            c.who for c in changes if c.kind is Kind.REWRITES or (c.kind is Kind.CREATED and ":policy/" in c.who)
+        ),
         gained,
     )
 

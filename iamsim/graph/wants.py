@@ -6,20 +6,27 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Kind, changed
-from iamsim.env.types import PrincipalKind
+from iamsim.env.memo import once
+from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.graph.candidates import FRESH, new_principals, texts_of
 from iamsim.graph.dominated import asked_by
 from iamsim.graph.entering import edge_in
 from iamsim.graph.moves import fully
 from iamsim.graph.names import of_account
-from iamsim.graph.ruled import not_held, ruled
+from iamsim.graph.outside import role_at
+from iamsim.graph.ruled import not_held, ruled, ruler_of
 from iamsim.graph.state import Closure, account_of, everyone_of
 from iamsim.graph.unbound import most_of, node_in
 from iamsim.ir.term import TRUE
+from iamsim.model.caller import CallerKind
+from iamsim.model.pattern import match, tokenize
+from iamsim.model.policy import Malformed
 
 if TYPE_CHECKING:
     from iamsim.aws.escalations import Technique
+    from iamsim.env.types import Environment
     from iamsim.graph.world import Node
+    from iamsim.model.policy import Policy
 
 
 def wants(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
@@ -40,7 +47,8 @@ def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
     lifted = {c.who for c in known.of_kind(Kind.BOUNDARY) if not c.what}
     tested = bool(texts_of(env, ("iam:permissionsboundary",)))
     controlled = sorted(a for a in closure.held(account) if a in env.principals)
-    created = {c.who for c in known.of_kind(Kind.CREATED) if account_of(c.who) == account}
+    made = (c.who for c in known.of_kind(Kind.CREATED) if account_of(c.who) == account)
+    created = {w for w in made if ":policy/" not in w}
     who: set[str] = set()
     groups: set[str] = set()
     policies: set[str] = set()
@@ -53,11 +61,11 @@ def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
         who.add(arn)
         principal = env.principals.get(arn)
         if principal is None:
-            made = next(c for c in known.by_who[arn] if c.kind is Kind.CREATED)
-            policies.update(p for p in made.what.split(",")[:2] if p)
+            first = next(c for c in known.by_who[arn] if c.kind is Kind.CREATED)
+            policies.update(p for p in first.what.split(",")[:2] if p)
             if ":user/" in arn:
                 users.add(arn)
-                groups.update(g for g in made.what.split(",")[2:] if g in env.groups)
+                groups.update(g for g in first.what.split(",")[2:] if g in env.groups)
             continue
         if principal.kind is PrincipalKind.USER:
             users.add(arn)
@@ -81,13 +89,33 @@ def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
         "policy": frozenset(policies - {c.who for c in known.of_kind(Kind.REWRITES)}),
         "user": frozenset(users),
         "role": _roles(closure, account),
+        "unarmed": _unarmed(closure, account),
+        "recreated": frozenset(a for a in who | not_held(closure, account) if a in env.principals),
     }
+
+
+def _unarmed(closure: Closure, account: str | None) -> frozenset[str]:
+    """The controlled users who have no second factor where some policy asks for one."""
+    env, known = closure.search.env, closure.known
+    if not texts_of(env, ("aws:multifactorauth",)):
+        return frozenset()
+    armed = {c.who for c in known.of_kind(Kind.FACTOR)}
+    within = closure.ruled_from_within(account)
+    out = set()
+    for node in map(closure.nodes.__getitem__, known.of_account.get(account, ())):
+        arn = node.caller.arn or ""
+        if node.caller.kind is not CallerKind.USER or node.caller.mfa is not False:
+            continue
+        plain = within and not closure.every and arn not in closure.extra
+        if arn not in armed and not (plain and not _special(closure, arn)):
+            out.add(arn)
+    return frozenset(out)
 
 
 def creatable(closure: Closure, node: Node, technique: Technique) -> bool:
     """Whether a name for which the technique could create a principal does not have a free one yet."""
     made = {c.who for c in closure.known.of_kind(Kind.CREATED) if fully(c)}
-    names = new_principals(closure.search.env, node, technique.outcome.get("who"))
+    names = new_principals(closure.search, closure.search.env, node, technique.outcome.get("who"))
     if closure.free(node.caller.arn or "") or ruled(closure, node):
         # an ordinary new principal could do no more than the node itself
         names = (n for n in names if not n.endswith("/" + FRESH) or n in closure.extra)
@@ -105,12 +133,68 @@ def worthwhile(closure: Closure, arn: str) -> bool:
     return any(_could_enter(closure, arn, r) == "tagged" for r in _asking(closure, arn))
 
 
+def tagged(closure: Closure, arn: str) -> bool:
+    """Whether some role that is not held yet asks for this principal with a tag, by its name or as the first of its account."""
+    search = closure.search
+    if arn not in search.env.principals or not texts_of(search.env, ("aws:principaltag/",)):
+        return False
+    ruler = closure.nodes.get(ruler_of(closure, account_of(arn)) or "?")
+    first = ruler is not None and ruler.caller.arn == arn
+    ask, kept = search.ask, search.env.memo
+    plain = not ask.given and ask.when is TRUE
+    key = ("tagged-by", arn, first, ask.missing, ask.ever)
+    asking = once(kept if plain else {}, key, _tagged_by, closure, arn, first)
+    return not all(r in closure.held(account_of(r)) for r in asking)
+
+
+def _tagged_by(closure: Closure, arn: str, first: bool) -> frozenset[str]:
+    """The roles that ask for the principal with a tag; unless it is the first, those that say its name."""
+    env = closure.search.env
+    every = asked_by(env, arn) if first or arn in _names_said(env) else ()
+    roles = (r for r in every if first or _says(env, r, arn))
+    return frozenset(r for r in roles if _could_enter(closure, arn, r) == "tagged")
+
+
+def _says(env: Environment, role: str, arn: str) -> bool:
+    """Whether the trust policy of the role tells the principal by its name."""
+    trust = role_at(env, role).trust
+    return trust is None or isinstance(trust, MissingPolicy) or arn in _said(env, trust)
+
+
+def _names_said(env: Environment) -> frozenset[str]:
+    """The users and roles that some trust policy tells by their names."""
+
+    def made() -> frozenset[str]:
+        trusts = (p.trust for p in env.principals.values())
+        return frozenset[str]().union(
+            *(_said(env, t) for t in trusts if t is not None and not isinstance(t, MissingPolicy))
+        )
+
+    return once(env.memo, "names-said", made)
+
+
+def _said(env: Environment, trust: Policy) -> frozenset[str]:
+    return once(env.memo, (id(trust), "said"), _principals_said, env, trust)[0]
+
+
+def _principals_said(env: Environment, trust: Policy) -> tuple[frozenset[str], Policy]:
+    patterns: dict[str, None] = {}
+    for s in trust.statements:
+        patterns.update(
+            (e.value, None)
+            for e in (s.principal.entries if s.principal is not None else ())
+            if not isinstance(e, Malformed)
+            and e.type == "AWS"
+            and ":iam::" in e.value
+            and not e.value.endswith(":root")
+        )
+        patterns.update((v, None) for c in s.conditions if c.key.lower() == "aws:principalarn" for v in c.values)
+    tokens = [tokenize(p, variables=False) for p in patterns]
+    return frozenset(a for a in env.principals if any(match(t, a) for t in tokens)) if tokens else frozenset(), trust
+
+
 def _special(closure: Closure, arn: str) -> bool:
     """Whether some role that is not held yet asks for this very principal, once nothing of its own binds it."""
-    search = closure.search
-    env = search.env
-    if arn not in env.principals:
-        return False
     return any(_could_enter(closure, arn, r) for r in _asking(closure, arn))
 
 
@@ -118,7 +202,7 @@ def _asking(closure: Closure, arn: str) -> list[str]:
     """The roles not held yet whose trust policies may let the principal in where they let in nobody else of its account."""
     env = closure.search.env
     if arn not in env.principals:
-        return []
+        return []  # changes to one that is made on the way are found with its creation
     return [r for r in asked_by(env, arn) if r not in closure.held(env.principals[r].account)]
 
 
@@ -150,5 +234,7 @@ def _roles(closure: Closure, account: str | None) -> frozenset[str]:
     mine = map(closure.nodes.__getitem__, known.of_account.get(account, ()))
     held = {n.caller.arn for n in mine if n.made and n.full}
     out = {r for r in of_account(env, PrincipalKind.ROLE, account) if r not in held}
+    # the trust policy of a role that is held may come to let its sessions bring tags
+    out |= {r for r in held if r and closure.late and r in env.principals and tagged(closure, r)}
     out |= {e for e in closure.extra if e in env.principals and env.principals[e].kind is PrincipalKind.ROLE}
     return frozenset(out - have)

@@ -77,8 +77,9 @@ class Search:
     """What one search for ways shares: the question's `ask`, the action it ends in, who starts, the catalogue.
 
     `targets` are the resources that the question asks about, as far as they are single ones; `kept` is what was found
-    for this question alone. No way leads through a caller that is, or is a session of, one of `avoided` (ARNs); what is
-    remembered with an environment does not tell them apart, so such a search has an environment of its own.
+    for this question alone. `fresh` are ARNs of users and roles for which the question asks and that do not exist. No way
+    leads through a caller that is, or is a session of, one of `avoided` (ARNs); what is remembered with an environment does not
+    tell them apart, so such a search has an environment of its own.
     """
 
     ask: Ask
@@ -87,6 +88,7 @@ class Search:
     catalogue: Catalogue
     ruling: Ruling = field(default_factory=Ruling)
     targets: tuple[str, ...] = ()
+    fresh: frozenset[str] = frozenset()
     kept: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
     avoided: frozenset[str] = frozenset()
 
@@ -99,6 +101,8 @@ class Search:
 def caller_in(base: Environment, env: Environment, caller: Caller) -> Caller:
     """The caller as it is in the changed environment `env`: with the tags and the boundary that it has there."""
     before, after = base.principals.get(caller.arn or ""), env.principals.get(caller.arn or "")
+    if after is not None and after.second_factor and caller.mfa is False:
+        caller = replace(caller, mfa=None)
     if before is None or after is None or before is after:
         return caller
     tags = caller.tags if caller.stated_tags else after.tags
@@ -157,10 +161,11 @@ def bearing(
 ) -> frozenset[Change]:
     """As `relevant`, of changes by what they are about, those outside the accounts' own policies, and the types switched off."""
     about: set[str] = set()
-    for arn in focus:
+    renamed = (name_before(c) for a in focus for c in own.get(a, ()) if c.kind is Kind.CREATED and name_before(c))
+    for arn in (*focus, *renamed):
         mine = own.get(arn, ())
         about |= subjects_of(env, arn, mine)
-    gained = {c.what for who in about for c in own.get(who, ()) if c.kind is Kind.GAINS}
+    gained = {c.what for who in about for c in own.get(who, ()) if c.kind in (Kind.GAINS, Kind.BOUNDARY)}
     accounts = {a.split(":")[4] for a in focus if a.count(":") >= _ACCOUNT}
     found = [c for who in about | gained for c in own.get(who, ())]
     if everywhere:
@@ -175,6 +180,11 @@ _PATHS = ("aws:principalorgpaths", "aws:resourceorgpaths", "aws:sourceorgpaths")
 def reads_paths(env: Environment) -> bool:
     """Whether some policy asks where in its organization an account stands."""
     return bool(texts_of(env, _PATHS))
+
+
+def name_before(change: Change) -> str:
+    """The user who has the name of the one that the change creates, or nothing."""
+    return (*change.what.split(","), "", "", "", "")[3]
 
 
 @lru_cache(maxsize=64)
@@ -254,6 +264,15 @@ def own_creation(changes: frozenset[Change], focus: Iterable[str]) -> frozenset[
     """The changes that created one of `focus`: without these it does not exist."""
     who = set(focus)
     return frozenset(c for c in changes if c.kind is Kind.CREATED and c.who in who)
+
+
+def of_node(changes: frozenset[Change], node: Node) -> frozenset[Change]:
+    """`changes` without other ways in which the principal of the node may come to be: a name is given once."""
+    what = node.name.partition("#")[2]
+    if "," not in what:
+        return changes
+    arn = node.caller.arn
+    return frozenset(c for c in changes if not (c.kind is Kind.CREATED and c.who == arn and c.what != what))
 
 
 def names_of(bound: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -145,6 +145,7 @@ _SAID = {
     Kind.JOINS: "{who} in {what}",
     Kind.LEAVES: "{who} out of {what}",
     Kind.TAGS: "tag {what} on {who}",
+    Kind.FACTOR: "a second factor of {who}",
     Kind.CREATED: "{who} created",
     Kind.RESOURCE: "any resource policy on {who}",
     Kind.UNGUARDED: "no resource policy on {who}",

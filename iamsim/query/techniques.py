@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from iamsim.aws.escalations import Catalogue, catalogue, with_file
 from iamsim.errors import QueryError
 from iamsim.findings import printable
+from iamsim.graph.outcomes import SECOND_FACTOR
 from iamsim.graph.world import Ruling
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def _read(file: str, time: int, size: int) -> tuple[Catalogue, tuple[Diagnostic,
 def fact_names() -> tuple[str, ...]:
     """The names of facts that may be assumed or ruled out."""
     found = {c.fact for t in catalogue().techniques.values() for v in t.variants for c in v.preconditions}
-    return tuple(sorted(found))
+    return tuple(sorted(found | {SECOND_FACTOR}))
 
 
 def read_ruling(assume: Sequence[str], rule_out: Sequence[str]) -> Ruling:

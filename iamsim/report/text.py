@@ -165,7 +165,8 @@ def _hop(hop: Hop, number: str, place: Place, indent: int, *, verbose: bool) -> 
         return
     for letter, call in zip(_LETTERS, calls, strict=False):
         request = call.request
-        text = f"{letter}) {printable(request.action)} on {printable(request.resource, _TEXT)}"
+        who = "" if request.caller == hop.caller else f"{printable(request.caller, _TEXT)} does "
+        text = f"{letter}) {who}{printable(request.action)} on {printable(request.resource, _TEXT)}"
         yield line(text, indent=inner, hang=3)
         yield from _witness(call, place, inner + 3, verbose=verbose)
 

@@ -80,8 +80,8 @@ DELETE = object()
 # --- the bundled catalogue
 
 
-def test_the_bundled_catalogue_has_153_techniques_and_22_primitives():
-    assert (len(CATALOGUE.techniques), len(CATALOGUE.primitives)) == (153, 22)
+def test_the_bundled_catalogue_has_153_techniques_and_27_primitives():
+    assert (len(CATALOGUE.techniques), len(CATALOGUE.primitives)) == (153, 27)
     assert all(t.primitive for t in CATALOGUE.primitives.values())
     assert not any(t.primitive for t in CATALOGUE.techniques.values())
     assert escalations.catalogue() is CATALOGUE
@@ -427,3 +427,13 @@ def test_any_value_gives_a_catalogue_and_diagnostics(value):
     made, diagnostics = escalations.read_catalogue(value, "any")
     assert isinstance(made, escalations.Catalogue)
     assert all(isinstance(d, Diagnostic) for d in diagnostics)
+
+
+def test_every_service_of_a_technique_can_be_named_in_a_trust_policy():
+    from iamsim.aws.services import PASSED_TO
+
+    every = (*CATALOGUE.techniques.values(), *CATALOGUE.primitives.values())
+    trusted = {
+        c.get("service") for t in every for v in t.variants for c in v.preconditions if c.fact == "role-trusts-service"
+    }
+    assert trusted <= {f"{s}.amazonaws.com" for s in PASSED_TO}

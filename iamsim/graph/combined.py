@@ -1,0 +1,311 @@
+"""Techniques of several calls that no controlled principal can make alone, but several of one account can between them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice, product
+from typing import TYPE_CHECKING
+
+from iamsim.env.memo import once
+from iamsim.graph.alike import told_alike
+from iamsim.graph.calls import Wanted, check_in
+from iamsim.graph.changing import SUBJECT, WANTED
+from iamsim.graph.dominated import not_dominated
+from iamsim.graph.firing import ONE, Requests, attempt, numbered, outcome_of, sweeping
+from iamsim.graph.gains import asked_about
+from iamsim.graph.moves import BESIDES, TAKEOVERS, Firing, fewest_of, means_of, plausible, techniques_of
+from iamsim.graph.names import names_in, values
+from iamsim.graph.newtags import tagging
+from iamsim.graph.outcomes import gained
+from iamsim.graph.policies import every_policy
+from iamsim.graph.reach import fires_within_reach
+from iamsim.graph.ruled import not_held, ruler_of, signature
+from iamsim.graph.settled import unsettled
+from iamsim.graph.state import SIGNED, Closure, Fact, loaded
+from iamsim.graph.wants import creatable, wants
+from iamsim.graph.world import Node, own_creation, relevant, worlds
+from iamsim.ir.bounds import may
+from iamsim.ir.term import FALSE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from iamsim.aws.escalations import Call, Technique, Variant
+    from iamsim.env.changes import Change
+    from iamsim.env.types import Environment
+    from iamsim.graph.outcomes import Gain
+    from iamsim.graph.world import Search
+
+MAX_CREWS = 200
+"""Ways to share out the requests of one variant that are tried."""
+
+Crew = tuple[Node, ...]
+"""The node that makes each request of a variant."""
+
+Worlds = dict[str, tuple["Environment", ...]]
+
+
+def combined(closure: Closure) -> Iterator[Firing]:
+    """The uses of techniques whose requests several controlled principals of an account share, for what is not held yet."""
+    of_account = closure.known.of_account
+    for account in dict.fromkeys(closure.nodes[n].caller.account for n in unsettled(closure)):
+        every = ((n, closure.nodes[n]) for n in of_account.get(account, ()) if closure.follows(n))
+        nodes = [node for _, node in every if node.caller.kind in SIGNED and loaded(closure, node)]
+        key = ("combined", account, frozenset(n.name for n in nodes), closure.changes)
+        if len(nodes) > 1 and key not in closure.done:
+            closure.done[key] = True
+            yield from _of_account(closure, account, nodes)
+
+
+def _of_account(closure: Closure, account: str | None, nodes: list[Node]) -> Iterable[Firing]:
+    search = closure.search
+    ruler = None if closure.every else ruler_of(closure, account)
+    nodes = sorted(nodes, key=lambda n: n.name != ruler)
+    every = once(search.env.memo, (id(search.catalogue), "shareable"), _shareable, search)[0]
+    # whoever may do everything makes the requests of all others whom no policy spares what it refuses the ruler
+    free = {n.name: _unruled(search, every, n, ruled=ruler not in (None, n.name)) for n in nodes}
+    nodes = [n for n in nodes if free[n.name]]
+    if len(nodes) < 2:
+        return ()
+    about = tuple((n, tuple(sorted(free[n.name])), asked_about(closure, n)) for n in nodes)
+    if any(a is None for _, _, a in about):
+        return _of_nodes(closure, every, nodes, free)
+    key, before = ("combined", about, closure.sure, frozenset(closure.how)), len(closure.unsettled)
+    found: tuple[Firing, ...] | None = search.env.memo.get(key)
+    if found is None:
+        found = tuple(_of_nodes(closure, every, nodes, free))
+        if before == len(closure.unsettled):
+            search.env.memo[key] = found
+    return found
+
+
+def _of_nodes(
+    closure: Closure, every: list[Technique], nodes: list[Node], free: dict[str, frozenset[str]]
+) -> Iterator[Firing]:
+    search = closure.search
+    among: Worlds = {}
+    for node in nodes:
+        arn = node.caller.arn or ""
+        among[node.name] = worlds(search.env, relevant(search.env, signature(closure, node), (arn,)), (arn,))
+    means = {n.name: means_of(search, among[n.name], n) for n in nodes}
+    most = frozenset[str]().union(*means.values())
+    for technique in (t for t in every if _worth(closure, t, nodes)):
+        for number, variant in enumerate(technique.variants):
+            requests = _requests(variant)
+            if len(requests) < 2 or not most.issuperset(variant.actions):
+                continue
+            having = [
+                [n for n in nodes if technique.id in free[n.name] and means[n.name].issuperset(_actions(calls))]
+                for calls in requests
+            ]
+            if any(h != having[0] or len(h) > 1 for h in having):
+                able = [_able(closure, technique, variant, c, h, among) for c, h in zip(requests, having, strict=True)]
+                yield from _of_variant(closure, technique, number, able, among)
+            tags = _tagging(search, variant) if all(having) else frozenset()
+            taggers = [n for n in nodes if tags and any(_may_tag(search, e, n, tags) for e in among[n.name])]
+            if taggers:
+                able = [_able(closure, technique, variant, c, h, among) for c, h in zip(requests, having, strict=True)]
+                yield from _of_variant(closure, technique, number, able, among, taggers)
+
+
+def _shareable(search: Search) -> tuple[list[Technique], object]:
+    """The techniques with a variant of several requests."""
+    every = techniques_of(search, None, leave=("sets-tags", *TAKEOVERS))
+    return [t for t in every if any(len(_requests(v)) > 1 for v in t.variants)], search.catalogue
+
+
+def _unruled(search: Search, every: list[Technique], node: Node, *, ruled: bool) -> frozenset[str]:
+    """The techniques for whose calls the node may be needed."""
+    return frozenset(t.id for t in (not_dominated(search.env, every, node.caller.arn or "") if ruled else every))
+
+
+def _tagging(search: Search, variant: Variant) -> frozenset[str]:
+    """The actions that tag what the variant creates, where some policy reads tags of resources."""
+    if not once(search.env.memo, "reads-resource-tags", _reads_tags, search.env):
+        return frozenset()
+    new = {r for c in variant.calls for r in c.resources if r.startswith("$new-")}
+    templates = (search.catalogue.resource_types.get(r.removeprefix("$new-"), "") for r in new)
+    return frozenset(a for t in templates for a in tagging(t))
+
+
+def _may_tag(search: Search, env: Environment, node: Node, actions: frozenset[str]) -> bool:
+    checks = (check_in(search, env, node, Wanted(a, "$any", ())) for a in sorted(actions))
+    return any(may(c.authorization.allowed) is not FALSE for c in checks)
+
+
+def _reads_tags(env: Environment) -> bool:
+    return any(":resourcetag/" in c.key.lower() for p in every_policy(env) for s in p.statements for c in s.conditions)
+
+
+def _actions(calls: tuple[Call, ...]) -> frozenset[str]:
+    return frozenset(c.action.lower() for c in calls)
+
+
+def _requests(variant: Variant) -> list[tuple[Call, ...]]:
+    """The calls of each request, in the order of their numbers."""
+    out: dict[int, list[Call]] = {}
+    for n, call in numbered(variant.calls, ONE):
+        out.setdefault(n, []).append(call)
+    return [tuple(out[n]) for n in sorted(out)]
+
+
+def _able(
+    closure: Closure,
+    technique: Technique,
+    variant: Variant,
+    calls: tuple[Call, ...],
+    nodes: list[Node],
+    among: Worlds,
+) -> list[Node]:
+    """The nodes that may make one request; of those that are alike one, and of those that may make it in any case one alone."""
+    search = closure.search
+    out: dict[object, Node] = {}
+    for node in nodes:
+        if not fires_within_reach(node, tuple(c.action for c in calls)):
+            continue
+        here = among[node.name]
+        swept = _sweeps(closure, technique, variant, calls, node, here)
+        if swept is True:
+            return [node]
+        if swept is None:
+            alike = told_alike(search, node, signature(closure, node), here, _actions(calls))
+            out.setdefault(node.name if alike is None else alike, node)
+    return list(out.values())
+
+
+def _sweeps(
+    closure: Closure,
+    technique: Technique,
+    variant: Variant,
+    calls: tuple[Call, ...],
+    node: Node,
+    among: tuple[Environment, ...],
+) -> bool | None:
+    if len(among) != 1 or (not node.name and closure.search.ask.given):
+        return None
+    return sweeping(closure.search, node, technique, replace(variant, calls=calls), among[0])
+
+
+def _of_variant(
+    closure: Closure,
+    technique: Technique,
+    number: int,
+    able: list[list[Node]],
+    among: Worlds,
+    taggers: Sequence[Node] = (),
+) -> Iterator[Firing]:
+    """The uses of a variant by the crews that can be made up, or by those with one more of whom only a tag is needed."""
+    crews: Iterator[Crew] = (c for c in product(*able) if len({n.name for n in c}) > 1)
+    if taggers:
+        crews = (c for c in product(*able, taggers) if c[-1] not in c[:-1])
+    for tried, crew in enumerate(islice(crews, MAX_CREWS + 1)):
+        if tried == MAX_CREWS:
+            closure.unsettled.add(f"budget:more than {MAX_CREWS} ways to share out the calls of {technique.id}")
+            return
+        for bound in _bindings(closure, technique, number, crew, among):
+            fired = _fire(closure, technique, number, crew, bound, among)
+            if fired is not None:
+                yield fired
+
+
+def _bindings(
+    closure: Closure, technique: Technique, number: int, crew: Crew, among: Worlds
+) -> Iterator[dict[str, str]]:
+    """What the names of the variant can stand for, each call on it plausible for its caller."""
+    search, variant = closure.search, technique.variants[number]
+    names = names_in(technique, variant)
+    by = {id(c): node for calls, node in zip(_requests(variant), crew, strict=False) for c in calls}
+
+    def bind(at: int, bound: dict[str, str]) -> Iterator[dict[str, str]]:
+        if at == len(names):
+            yield dict(bound)
+            return
+        name = names[at]
+        every = (
+            v for n in dict.fromkeys(crew) for e in among[n.name] for v in values(search, e, n, variant, name, bound)
+        )
+        for value in dict.fromkeys(every):
+            callers = [(c, by[id(c)]) for c in variant.calls if name in c.resources]
+            if all(
+                ":" not in value or any(plausible(e, n, c.action.lower(), value) for e in among[n.name])
+                for c, n in callers
+            ):
+                yield from bind(at + 1, {**bound, name: value})
+
+    yield from bind(0, {})
+
+
+def _fire(
+    closure: Closure, technique: Technique, number: int, crew: Crew, bound: dict[str, str], among: Worlds
+) -> Firing | None:
+    search, variant = closure.search, technique.variants[number]
+    gains = gained(search, among[crew[0].name][0], technique, variant, crew[0], bound)
+    if not gains or not _lacking(closure, technique, gains):
+        return None
+    about = (*(n.caller.arn or "" for n in crew), *sorted(v for v in bound.values() if ":" in v))
+    needs = closure.relevant(*about)
+
+    requests = len(_requests(variant))
+
+    def shared(main: Node) -> Requests:
+        return Requests(others=_others(crew, requests, main))
+
+    def works(some: frozenset[Change]) -> tuple[bool, tuple[str, ...]] | None:
+        tried = attempt(search, main, technique, variant, bound, some, shared(main))
+        return None if tried is None else outcome_of(search, tried)
+
+    main = crew[requests - 1]
+    tried = attempt(search, main, technique, variant, bound, needs, shared(main))
+    found = None if tried is None else outcome_of(search, tried)
+    if tried is None or found is None:
+        return None
+    readers = [n for n in dict.fromkeys(crew) if n.made and n.caller in tried.readers]
+    main = readers[0] if readers else main
+    sure, reasons = found
+    if len(readers) > 1:
+        sure, reasons = False, ("unsupported:calls of two sessions of which both depend on what they carry",)
+    needs = fewest_of(own_creation(needs, about), needs, lambda some: (works(some) or (False,))[0] >= found[0])
+    others = tuple((r, n.name) for r, n in _others(crew, requests, main))
+    names = tuple(sorted(bound.items()))
+    return Firing(
+        technique.id, number, main.name, names, gains, sure, needs, bool(readers), tried.assumed, reasons, others
+    )  # fmt: skip
+
+
+def _others(crew: Crew, requests: int, main: Node) -> tuple[tuple[int, Node], ...]:
+    """The nodes of the crew but `main`, by the numbers of their requests; behind those of the requests who only tags."""
+    numbers = (*range(1, requests + 1), BESIDES)
+    return tuple((r, n) for r, n in zip(numbers, crew, strict=False) if n is not main)
+
+
+def _worth(closure: Closure, technique: Technique, nodes: list[Node]) -> bool:
+    """Whether the technique can give something that is not held yet."""
+    kind = technique.outcome.type
+    if kind == "becomes":
+        return closure.every or technique.outcome.reach not in _FULL or bool(not_held(closure, nodes[0].caller.account))
+    if kind == "creates-principal":
+        return any(creatable(closure, n, technique) for n in nodes)
+    subject = SUBJECT.get(kind)
+    return subject is None or any(
+        wants(closure, a)[WANTED.get(kind, subject)] for a in {n.caller.account for n in closure.nodes.values()}
+    )
+
+
+_FULL = ("session", "console", "api-any")
+
+
+def _lacking(closure: Closure, technique: Technique, gains: tuple[Gain, ...]) -> bool:
+    """Whether some gain is not held yet and worth having."""
+    facts: list[Fact] = [g.name if isinstance(g, Node) else g for g in gains]
+    if all(f in closure.how and any(k.sure >= closure.sure for k in closure.how[f]) for f in facts):
+        return False
+    if technique.outcome.type not in SUBJECT:
+        return not (len(gains) == 1 and isinstance(gains[0], Node) and _held(closure, gains[0]))
+    what = WANTED.get(technique.outcome.type, SUBJECT[technique.outcome.type])
+    accounts = {n.caller.account for n in closure.nodes.values()}
+    return any(getattr(g, "who", None) in wants(closure, a)[what] for g in gains for a in accounts)
+
+
+def _held(closure: Closure, gain: Node) -> bool:
+    """Whether its principal is controlled fully already."""
+    return not closure.every and (gain.caller.arn or "") in closure.nodes

@@ -1,0 +1,87 @@
+"""Tags of a resource that a technique creates: those that some caller of the technique may give it."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from iamsim.aws.actions import action_info, expand, fits
+from iamsim.graph.calls import Wanted, check_in
+from iamsim.ir.term import FALSE, Like, Present, Term, all_of, any_of, implies, variables
+from iamsim.model.pattern import Pattern, Variable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from iamsim.env.facts import Facts
+    from iamsim.env.types import Environment
+    from iamsim.graph.calls import CallChecks
+    from iamsim.graph.sessions import Session
+    from iamsim.graph.world import Node, Search
+
+Tagger = tuple["Node", tuple["Environment", ...], "Session | None"]
+"""Who may tag: the node, the environments that it may choose among, and its session where one is known."""
+
+_FIRST = 60
+"""Requests that tag have numbers from it on."""
+
+_TAG = "resourcetag/"
+
+
+def tags_given(
+    search: Search, name: str, creator: str, made: Sequence[CallChecks], taggers: Sequence[Tagger]
+) -> tuple[Term, tuple[Facts, ...]]:
+    """When the calls `made` find on the new resource `name` only tags that it can have, and the contexts of what gives them.
+
+    A tag comes with its creation (the request whose keys begin with `creator`) where its service has no action that tags, else
+    from a call of that action, which creation with tags needs as well.
+    Source: IAM User Guide, "Controlling access during AWS requests".
+    """
+    read = sorted({v for c in made for k in c.checks for v in variables(k.authorization.allowed) if _of(v, k.facts)})
+    terms: list[Term] = []
+    background: list[Facts] = []
+    template = search.catalogue.resource_types.get(name.removeprefix("$new-"), "")
+    actions = tagging(template) if read else ()
+    for place, var in enumerate(read):
+        key = var.partition(_TAG)[2]
+        ways: list[Term] = [] if actions else [_same(var, f"{creator}aws:requesttag/{key}")]
+        for number, (node, among, session) in enumerate(taggers):
+            hop = f"{_FIRST + len(taggers) * place + number}|"
+            asked = [
+                check_in(
+                    search, env, node, Wanted(action, made[0].resource, (), hop, f"@tag{n}|" if n else ""), session
+                )
+                for n, action in enumerate(actions)
+                for env in among
+            ]
+            asked = [c for c in asked if c.authorization.allowed is not FALSE]
+            background += [c.facts for c in asked]
+            allowed = any_of(c.authorization.allowed for c in asked)
+            ways.append(all_of((allowed, _same(var, f"{hop}aws:requesttag/{key}"))))
+        terms.append(implies(Present(var), any_of(ways)))
+    return all_of(terms), tuple(background)
+
+
+def _of(var: str, facts: Facts) -> bool:
+    return _TAG in var and var.startswith(f"{facts.part}{facts.hop}")
+
+
+def _same(var: str, other: str) -> Term:
+    return all_of((Present(other), Like(var, Pattern("", (Variable(other),)))))
+
+
+@lru_cache(maxsize=512)
+def tagging(template: str) -> tuple[str, ...]:
+    """The actions that tag a resource of the type with this template of ARNs, in lower case."""
+    service = template.split(":")[2] if template.count(":") > 1 else ""
+    arn = re.sub(r"\$\{[^}]*\}", "x", template)
+    return tuple(_tagging(expand(f"{service}:*"), arn)) if service else ()
+
+
+def _tagging(actions: Iterable[str], arn: str) -> Iterable[str]:
+    for action in actions:
+        info = action_info(action)
+        removes = any(word in action.lower() for word in ("untag", "delete", "remove"))
+        if info is not None and "Tagging" in info.access_level and not removes and fits(action, arn):
+            yield action.lower()

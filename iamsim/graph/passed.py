@@ -1,0 +1,58 @@
+"""Roles whose trust policies the attacker writes, passed to a service that they then name instead of being assumed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from iamsim.env.changes import Kind
+from iamsim.graph.dominated import not_dominated
+from iamsim.graph.moves import NODES, firings, techniques_of
+from iamsim.graph.ruled import ruled, signature
+from iamsim.graph.state import SIGNED, Closure, account_of, loaded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from iamsim.aws.escalations import Technique
+    from iamsim.graph.moves import Firing
+    from iamsim.graph.world import Search
+
+
+def passed(closure: Closure) -> Iterator[Firing]:
+    """The techniques that make a service use a role of which nobody holds a session although its trust policy can be written."""
+    search = closure.search
+    written = {c.who for c in closure.known.of_kind(Kind.TRUST, Kind.CREATED) if ":role/" in c.who}
+    left = frozenset(r for r in written if r not in closure.nodes)
+    if not left:
+        return
+    every = _by_service(search)
+    for name, node in list(closure.nodes.items()):
+        roles = frozenset(r for r in left if account_of(r) == node.caller.account)
+        if not roles or not closure.follows(name) or node.caller.kind not in SIGNED or not loaded(closure, node):
+            continue
+        changes = signature(closure, node) | closure.relevant(*sorted(roles))
+        key = ("passed", name, roles, changes)
+        if key in closure.done:
+            continue
+        closure.done[key] = True
+        techniques = every
+        if not closure.every and ruled(closure, node):
+            techniques = not_dominated(search.env, every, node.caller.arn or "")
+        yield from firings(search, node, changes, techniques, {"who": roles}, every=closure.every)
+
+
+def _by_service(search: Search) -> list[Technique]:
+    """The techniques that give a role that trusts a service."""
+    key = (id(search.catalogue), "by-service")
+    found: tuple[list[Technique], object] | None = search.env.memo.get(key)
+    if found is None:
+        every = [t for t in techniques_of(search, NODES) if _serves(t)]
+        found = search.env.memo[key] = (every, search.catalogue)
+    return found[0]
+
+
+def _serves(technique: Technique) -> bool:
+    who = technique.outcome.get("who")
+    return any(
+        c.fact == "role-trusts-service" and c.get("role") == who for v in technique.variants for c in v.preconditions
+    )
