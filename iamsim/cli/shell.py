@@ -1,0 +1,151 @@
+"""`iamsim shell`: one question of the query language after the other, with history and completion."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from iamsim.cli.options import snapshots
+from iamsim.cli.output import Loud, Status, environment, remarks, say, say_error, unread, working
+from iamsim.errors import InputError, QueryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from iamsim.env.types import Environment
+
+PROMPT = "iamsim> "
+_LEAVE = ("exit", "quit")
+HELP = """\
+can user/carol do s3:GetObject on arn:aws:s3:::vault/k    is it possible, and how
+why can user/carol do s3:GetObject on arn:aws:s3:::vault/k    the same, with near misses under a no
+who can do s3:GetObject on arn:aws:s3:::vault/k    everybody who can
+what can user/carol do on arn:aws:s3:::vault/*    everything that one can
+paths from user/carol to role/Admin    the ways to a principal, or `to do ACTION on RESOURCE`
+behind it: `when aws:SourceIp in 10.0.0.0/8`, `with KEY = VALUE`, `via direct`, `via roles`, `expect no`
+tab completes, the arrow keys go through what was asked, ctrl-C breaks off, ctrl-D or `quit` leaves
+"""
+
+
+def shell_command(paths: list[str], loud: Loud) -> int:
+    """Answers questions until the end of input; 0, or 2 iff input that is no terminal held a question without an answer."""
+    env = environment(snapshots(paths), loud)
+    if not sys.stdin.isatty():
+        return _answer_all(env, sys.stdin, loud)
+    read = _reader(lambda: env)
+    sys.stdout.write(f"{_loaded(env)}; `help` shows what can be asked, ctrl-D leaves\n")
+    while True:
+        try:
+            text = read()
+        except KeyboardInterrupt:
+            continue
+        except EOFError:
+            return Status.AS_EXPECTED
+        if text.strip() in _LEAVE:
+            return Status.AS_EXPECTED
+        try:
+            _answer(env, text, loud)
+        except KeyboardInterrupt:
+            say("interrupted")
+            # what the question had begun to work out is dropped with it
+            env = replace(env, memo={})
+
+
+def _answer_all(env: Environment, lines: Iterable[str], loud: Loud) -> int:
+    good = True
+    for text in lines:
+        if text.strip() in _LEAVE:
+            break
+        good = _answer(env, text, loud) and good
+    return Status.AS_EXPECTED if good and not unread(env) else Status.INPUT
+
+
+def _answer(env: Environment, text: str, loud: Loud) -> bool:
+    """Prints the answer to one question; false iff there is none, which is said."""
+    from iamsim.cli.pager import paged_output
+    from iamsim.query.asked import asked
+    from iamsim.report.asked import asked_lines
+    from iamsim.report.text import print_lines
+
+    text = text.strip()
+    if not text or text.startswith("#"):
+        return True
+    if text in ("help", "?"):
+        sys.stdout.write(HELP)
+        return True
+    try:
+        with working("looking for an answer", loud):
+            found = asked(env, text)
+        remarks(found.warnings, loud)
+        with paged_output():
+            print_lines(asked_lines(found, verbose=loud is Loud.VERBOSE))
+        sys.stdout.flush()
+    except (InputError, QueryError) as error:
+        say_error(error)
+        return False
+    return True
+
+
+def _loaded(env: Environment) -> str:
+    count = {"account": len(env.accounts), "principal": len(env.principals), "resource": len(env.resources)}
+    return ", ".join(f"{n} {what}{'' if n == 1 else 's'}" for what, n in count.items())
+
+
+def history_file(environ: Mapping[str, str], platform: str = sys.platform) -> Path | None:
+    """Where the shell keeps what was asked, None if that cannot be told.
+
+    Source: XDG Base Directory Specification (a relative path is to be ignored).
+    """
+    if platform == "win32":
+        local = environ.get("LOCALAPPDATA")
+        return Path(local) / "iamsim" / "history" if local else None
+    for name, more in (("XDG_STATE_HOME", "iamsim"), ("HOME", ".local/state/iamsim")):
+        if environ.get(name, "").startswith("/"):
+            return Path(environ[name]) / more / "history"
+    return None
+
+
+def _reader(env: Callable[[], Environment]) -> Callable[[], str]:
+    """What reads the next line from the terminal, with history and completion."""
+    try:
+        from prompt_toolkit import PromptSession
+        from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
+    except ImportError as error:
+        raise InputError("`prompt_toolkit` is not installed", (), "pip install prompt_toolkit") from error
+    session: Any = PromptSession(
+        history=_history(),
+        completer=_completer(env),
+        complete_in_thread=True,
+        complete_while_typing=False,
+        auto_suggest=AutoSuggestFromHistory(),
+    )
+    return lambda: str(session.prompt(PROMPT))
+
+
+def _history() -> Any:
+    from prompt_toolkit.history import FileHistory, InMemoryHistory
+
+    file = history_file(os.environ)
+    if file is not None:
+        with suppress(OSError):
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(file, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
+            return FileHistory(str(file))
+    return InMemoryHistory()
+
+
+def _completer(env: Callable[[], Environment]) -> Any:
+    from prompt_toolkit.completion import Completer, Completion
+
+    from iamsim.query.complete import completions
+
+    def offered(_: Any, document: Any, event: Any) -> Iterable[Any]:  # noqa: ARG001 - the form of the library
+        text = document.text_before_cursor
+        for found in completions(env(), text):
+            yield Completion(found.text, start_position=-found.length, display_meta=found.kind)
+
+    return type("Questions", (Completer,), {"get_completions": offered})()
