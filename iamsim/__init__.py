@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from iamsim.query.escalations import Escalation, Escalations, all_escalations, escalations
     from iamsim.query.paths import Path, paths
     from iamsim.query.relation import compare
+    from iamsim.query.role_graph import role_graph
     from iamsim.query.what_can import What, what_can
     from iamsim.query.what_if import Edit, EditKind, what_if
     from iamsim.query.what_policy import policy_of
@@ -47,6 +48,7 @@ __all__ = [
     "load",
     "paths",
     "policy_of",
+    "role_graph",
     "what_can",
     "what_if",
     "who_can",
@@ -76,6 +78,7 @@ _HOMES = {
     "What": "iamsim.query.what_can",
     "what_can": "iamsim.query.what_can",
     "policy_of": "iamsim.query.what_policy",
+    "role_graph": "iamsim.query.role_graph",
     "Who": "iamsim.query.who_can",
     "who_can": "iamsim.query.who_can",
 }

@@ -58,9 +58,17 @@ class Asked:
 
 
 def asked(env: Environment, text: str) -> Asked:
-    """The answer to the one question that `text` asks. `who can` counts the caller's own permissions unless it says `via`.
+    """The answer to the one question that `text` asks.
 
     Raises QueryError with place and remedy for a text that asks nothing, and for a question that cannot be asked.
+    """
+    return answered(env, parse_question(text))
+
+
+def answered(env: Environment, q: Question) -> Asked:
+    """The answer to a question. `who can` counts the callers' own permissions unless it says `via`.
+
+    Raises QueryError for a question that cannot be asked.
     """
     from iamsim.query.can import can
     from iamsim.query.explain import explain
@@ -68,7 +76,6 @@ def asked(env: Environment, text: str) -> Asked:
     from iamsim.query.what_can import what_can
     from iamsim.query.who_can import excused, who_can
 
-    q = parse_question(text)
     options = _options(q)
     match q.verb:
         case Verb.CAN:
