@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from iamsim.check.ask import Reply, ask
     from iamsim.env.build import load
     from iamsim.env.types import Environment
     from iamsim.errors import IamsimError, InputError, InternalError, QueryError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from iamsim.query.can import can
     from iamsim.query.diff import diff
     from iamsim.query.escalations import Escalation, Escalations, all_escalations, escalations
+    from iamsim.query.only_via import Bypass, OnlyVia, only_via
     from iamsim.query.paths import Path, paths
     from iamsim.query.relation import compare
     from iamsim.query.role_graph import role_graph
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Answer",
+    "Bypass",
     "Edit",
     "EditKind",
     "Environment",
@@ -35,17 +38,21 @@ __all__ = [
     "IamsimError",
     "InputError",
     "InternalError",
+    "OnlyVia",
     "Path",
     "QueryError",
+    "Reply",
     "Verdict",
     "What",
     "Who",
     "all_escalations",
+    "ask",
     "can",
     "compare",
     "diff",
     "escalations",
     "load",
+    "only_via",
     "paths",
     "policy_of",
     "role_graph",
@@ -55,6 +62,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ask": "iamsim.check.ask",
+    "Reply": "iamsim.check.ask",
     "load": "iamsim.env.build",
     "Environment": "iamsim.env.types",
     "IamsimError": "iamsim.errors",
@@ -69,6 +78,9 @@ _HOMES = {
     "Edit": "iamsim.query.what_if",
     "EditKind": "iamsim.query.what_if",
     "what_if": "iamsim.query.what_if",
+    "Bypass": "iamsim.query.only_via",
+    "OnlyVia": "iamsim.query.only_via",
+    "only_via": "iamsim.query.only_via",
     "Path": "iamsim.query.paths",
     "paths": "iamsim.query.paths",
     "Escalation": "iamsim.query.escalations",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from iamsim.check.ask import Reply
     from iamsim.env.types import Environment
-    from iamsim.query.asked import Asked
     from iamsim.query.complete import Completion
 
 _GRAPH = ("networkx.classes.multidigraph", "MultiDiGraph")
@@ -50,18 +50,20 @@ def unload_ipython_extension(ipython: Any) -> None:
 
 def _forms() -> tuple[tuple[type, Callable[[Any], str], Callable[[Any], str]], ...]:
     """What is displayed: the type, its form as HTML and its form as text."""
+    from iamsim.check.ask import Reply
     from iamsim.env.types import Environment
     from iamsim.judge.answer import Answer
-    from iamsim.query.asked import Asked
     from iamsim.query.diff_rows import Diff
     from iamsim.query.escalations import Escalations
+    from iamsim.query.only_via import OnlyVia
     from iamsim.query.paths import Path
     from iamsim.query.what_if import WhatIf
-    from iamsim.report.asked import asked_lines
+    from iamsim.report.asked import asked_text
     from iamsim.report.diff import diff_lines
     from iamsim.report.html import answer_html, environment_html, escalations_html, path_html
-    from iamsim.report.html_lists import asked_html, diff_html, what_if_html
+    from iamsim.report.html_lists import diff_html, only_html, reply_html, what_if_html
     from iamsim.report.lines import plain_text
+    from iamsim.report.only import only_lines
     from iamsim.report.text import answer_text
     from iamsim.report.ways import escalations_text, path_text
 
@@ -72,7 +74,8 @@ def _forms() -> tuple[tuple[type, Callable[[Any], str], Callable[[Any], str]], .
         (Escalations, escalations_html, escalations_text),
         (Diff, diff_html, lambda d: plain_text(diff_lines(d), 100)),
         (WhatIf, what_if_html, lambda w: plain_text(diff_lines(w.diff), 100)),
-        (Asked, asked_html, lambda a: plain_text(asked_lines(a), 100)),
+        (OnlyVia, only_html, lambda o: plain_text(only_lines(o), 100)),
+        (Reply, reply_html, lambda r: asked_text([r])),
     )
 
 
@@ -110,30 +113,30 @@ def _summary(environment: Environment) -> str:
 # --- the magic
 
 
-def _magic(ipython: Any) -> Callable[..., Asked | None]:
-    def iamsim(line: str, cell: str | None = None) -> Asked | None:
+def _magic(ipython: Any) -> Callable[..., Reply | None]:
+    def iamsim(line: str, cell: str | None = None) -> Reply | None:
         """Ask questions of the query language: `%iamsim can user/x do …` in a line, or `%%iamsim` over several.
 
         They are asked of the environment called `env`, else of the only one that there is; `%%iamsim NAME` names another.
         """
+        from iamsim.check.ask import ask
         from iamsim.errors import IamsimError
-        from iamsim.query.asked import answered, asked
-        from iamsim.query.language import parse_file
 
         try:
-            if cell is None:
-                return asked(_environment(ipython, ""), line)
-            env = _environment(ipython, line.strip())
-            for question in parse_file(cell, "<cell>"):
-                _display(answered(env, question))
+            env = _environment(ipython, "" if cell is None else line.strip())
+            found = ask(env, line if cell is None else cell)
         except IamsimError as error:
             raise _usage(str(error), getattr(error, "help", "")) from None
+        if cell is None and len(found) == 1:
+            return found[0]
+        for reply in found:
+            _display(reply)
         return None
 
     return iamsim
 
 
-def _display(found: Asked) -> None:
+def _display(found: Reply) -> None:
     from IPython.display import display
 
     display(found)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from iamsim.errors import InputError, QueryError
 from iamsim.findings import printable
 from iamsim.judge.answer import Verdict
 from iamsim.query.can import can
-from iamsim.query.who_can import ask_who, excused, who_can
+from iamsim.query.only_via import only_via
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from iamsim.diagnostics import Diagnostic
     from iamsim.env.types import Environment
     from iamsim.judge.answer import Answer
-    from iamsim.query.who_can import Who
+    from iamsim.query.only_via import Bypass, OnlyVia
     from iamsim.report.lines import Line
 
 __all__ = ["assert_can", "assert_cannot", "assert_only_via"]
@@ -80,30 +79,31 @@ def assert_only_via(
     action: str,
     resource: str,
     *,
-    except_: Sequence[str] = (),
+    except_: Sequence[str] | str = (),
+    via: str = "roles",
     unknown: str = "fail",
     **options: Any,
 ) -> None:
-    """Raises AssertionError iff some caller other than `role` and those of `except_` is, in its own right, allowed the request.
+    """Raises AssertionError iff somebody can do `action` on `resource` without `role` and without those of `except_`.
 
-    Callers are those of `who_can`: every user and role that is loaded, and, as far as policies of the resource reach them, root
-    users, services, other accounts, holders of tokens and anonymous callers. A chain of roles ends in a request that its
-    last role makes in its own right; so if this passes, every chain of roles to the request, whoever begins it, ends in `role`.
-    A role that only `role` can assume, and that is allowed the request, counts as another caller. It also passes
-    if `role` itself cannot: say that with `assert_can`. Escalation techniques change policies and are not followed: ask
-    `assert_cannot` about those who must not.
+    That is `iamsim.only_via`: every user and role that is loaded is asked about and, as far as policies reach them, root users,
+    services, other accounts, holders of tokens and anonymous callers. Roles count if somebody gets to them without `role`.
+    It also passes if nobody can: say with `assert_can` who must. By default chains of roles are followed and no escalation
+    techniques, which change policies; `via="escalation"` follows them, too.
 
     `role` and `except_` are callers as `can` takes them, patterns included; `root` means every root user. A caller of which the
-    answer is not known fails unless `unknown="pass"`. `options` are those of `can` but `via` and `also`. Raises QueryError as
+    answer is not known fails unless `unknown="pass"`. `options` are those of `can` but `also`. Raises QueryError as
     `assert_cannot` does.
     """
     __tracebackhide__ = True
     try:
-        said = _bypasses(env, role, action, resource, except_, unknown, options)
+        strict = _strict(unknown)
+        found = only_via(env, role, action, resource, except_=except_, via=via, **options)
     except (QueryError, InputError) as error:
         raise _whole(error) from None
-    if said:
-        raise AssertionError(said)
+    against = [b for b in found.bypasses if strict or b.verdict is Verdict.YES]
+    if against:
+        raise AssertionError(_bypasses(found, against))
 
 
 def _whole(error: QueryError | InputError) -> QueryError | InputError:
@@ -146,31 +146,13 @@ def _text(lines: Iterable[Line]) -> str:
     return plain_text(short, _WIDTH).rstrip("\n")
 
 
-def _bypasses(
-    env: Environment,
-    role: str,
-    action: str,
-    resource: str,
-    except_: Sequence[str],
-    unknown: str,
-    options: dict[str, Any],
-) -> str:
-    strict = _strict(unknown)
-    if "via" in options:
-        raise QueryError("`via` has no meaning here", "every chain of roles counts, and no escalation technique")
-    meant = excused(env, [role, *([except_] if isinstance(except_, str) else except_)])
-    asked = ask_who(env, action, resource, via="direct", **options)
-    _refuse_unknown(asked.warnings)
-    against = [row for row in asked.rows if not meant(row) and (strict or row.verdict is Verdict.YES)]
-    if not against:
-        return ""
-    against.sort(key=lambda row: row.verdict is not Verdict.YES)
-    can_ = sum(row.verdict is Verdict.YES for row in against)
+def _bypasses(found: OnlyVia, against: list[Bypass]) -> str:
+    can_ = sum(b.verdict is Verdict.YES for b in against)
     count = f"{_callers(can_)} can as well" if can_ else f"of {_callers(len(against))} it is not known"
-    parts = [printable(f"expected only {role} to do {action} on {resource}: {count}", _LONG)]
-    parts += [_bypass(env, row, action, resource, options) for row in against[:_SHOWN]]
+    parts = [printable(f"expected only {found.role} to do {found.action} on {found.resource}: {count}", _LONG)]
+    parts += map(_bypass, against[:_SHOWN])
     if len(against) > _SHOWN:
-        names = ", ".join(printable(row.principal, _LONG) for row in against[_SHOWN : _SHOWN + _NAMED])
+        names = ", ".join(printable(b.row.principal, _LONG) for b in against[_SHOWN : _SHOWN + _NAMED])
         more = len(against) - _SHOWN - _NAMED
         parts.append(f"and {names}{f' and {more} more' if more > 0 else ''}")
     return "\n\n".join(parts)
@@ -180,18 +162,15 @@ def _callers(number: int) -> str:
     return "1 other caller" if number == 1 else f"{number} other callers"
 
 
-def _bypass(env: Environment, row: Who, action: str, resource: str, options: dict[str, Any]) -> str:
+def _bypass(bypass: Bypass) -> str:
     """What lets this caller do it, and for a role who may take it."""
-    from iamsim.report.text import answer_lines
+    from iamsim.report.only import bypass_lines
     from iamsim.report.who import Told, row_lines
 
-    if row.principal == "*":  # accounts that no input holds are no caller that can be asked about
-        return _text(row_lines(row, Told()))
-    answer = can(env, row.principal, action, resource, **{**options, "via": "direct"})
-    text = _text(answer_lines(answer))
-    if row.kind != "role":
+    if bypass.row.principal == "*":  # accounts that no input holds are no caller that can be asked about
+        return _text(row_lines(bypass.row, Told()))
+    text = f"{bypass.verdict.value.upper()}  {printable(bypass.row.principal, _LONG)}\n{_text(bypass_lines(bypass))}"
+    if not bypass.entered_by:
         return text
-    takers = list(islice(who_can(env, "sts:AssumeRole", row.principal), _NAMED + 1))
-    names = ", ".join(printable(t.principal, _LONG) for t in takers[:_NAMED])
-    names += " and others" if len(takers) > _NAMED else ""
-    return f"{text}\n\n  the role can be assumed by {names or 'nobody'}"
+    names = ", ".join(printable(t, _LONG) for t in bypass.entered_by[:_NAMED])
+    return f"{text}\n\n  the role can be assumed by {names}{' and others' if len(bypass.entered_by) > _NAMED else ''}"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from iamsim.model.grammar import Node
     from iamsim.query.language import Question
 
-CHECKED = (Verb.CAN, Verb.REACH, Verb.WHO_CAN)
+CHECKED = (Verb.CAN, Verb.REACH, Verb.WHO_CAN, Verb.ONLY_VIA)
 """The verbs of rules: those whose answer is a verdict."""
 
 # a quoted text, a comment, or the end of an entry, as the terminals of lexical.lark have them
@@ -37,7 +37,7 @@ _CUT = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class _Segment:
+class Segment:
     """A part of a file with the line of its first character; its text is indented to where it stood."""
 
     text: str
@@ -46,22 +46,32 @@ class _Segment:
 
 def read_file(path: str) -> RuleFile:
     """The rules of the file `path`. Raises InputError if it cannot be read at all."""
+    return read_rules(read_questions(path), path)
+
+
+def read_questions(path: str) -> str:
+    """The text of a file of questions. Raises InputError if it cannot be read at all."""
     data = bytes_of(path)
     if not isinstance(data, bytes):
         raise InputError(data.message, (data,), data.help)
     text = text_of(data, path)
     if not isinstance(text, str):
         raise InputError(text.message, (text,), text.help)
-    return read_rules(text.removeprefix("\ufeff").replace("\r\n", "\n"), path)
+    return text.removeprefix("\ufeff").replace("\r\n", "\n")
 
 
 def read_rules(text: str, source: str) -> RuleFile:
     """The rules, suppressions and problems of `text`, in order; entries that mean nothing are problems."""
-    whole = _Segment(text, 1)
+    return _read(source, *entries(text, source))
+
+
+def entries(text: str, source: str) -> tuple[list[tuple[Segment, Node]], list[Problem]]:
+    """The parts of `text` that can be parsed, each with its tree of entries, and the problems of the others."""
+    whole = Segment(text, 1)
     found = parse("query", text, start="file", source=source)
     if not isinstance(found, SyntaxProblem):
-        return _read(source, [(whole, found)], [])
-    parsed: list[tuple[_Segment, Node]] = []
+        return [(whole, found)], []
+    parsed: list[tuple[Segment, Node]] = []
     problems: list[Problem] = []
     for segment in _segments(text):
         one = parse("query", segment.text, start="file", source=source)
@@ -69,30 +79,30 @@ def read_rules(text: str, source: str) -> RuleFile:
             problems.append(_syntax(one, segment))
         else:
             parsed.append((segment, one))
-    return _read(source, parsed, problems or [_syntax(found, whole)])
+    return parsed, problems or [_syntax(found, whole)]
 
 
-def _segments(text: str) -> Iterator[_Segment]:
+def _segments(text: str) -> Iterator[Segment]:
     line, start, indent = 1, 0, 0
     for cut in _CUT.finditer(text):
         if cut["end"] is None:
             continue
         piece = text[start : cut.start()]
-        yield _Segment(" " * indent + piece, line)
+        yield Segment(" " * indent + piece, line)
         line += text.count("\n", start, cut.end())
         start = cut.end()
         indent = start - (text.rfind("\n", 0, start) + 1)
-    yield _Segment(" " * indent + text[start:], line)
+    yield Segment(" " * indent + text[start:], line)
 
 
-def _syntax(problem: SyntaxProblem, segment: _Segment) -> Problem:
+def _syntax(problem: SyntaxProblem, segment: Segment) -> Problem:
     moved = replace(problem, line=problem.line + segment.line - 1)
     _, _, message = moved.message.partition(f"{moved.source}:{moved.line}:{moved.column}: ")
     remedy = "\n".join(p for p in (problem.snippet, remedy_of(problem, "file")) if p)
     return Problem(source=problem.source, line=moved.line, column=moved.column, message=message, help=remedy)
 
 
-def _read(source: str, parsed: list[tuple[_Segment, Node]], problems: list[Problem]) -> RuleFile:
+def _read(source: str, parsed: list[tuple[Segment, Node]], problems: list[Problem]) -> RuleFile:
     names: dict[str, tuple[str, ...]] = {}
     rules: dict[str, Rule] = {}
     suppressions: list[Suppression] = []
@@ -106,10 +116,9 @@ def _read(source: str, parsed: list[tuple[_Segment, Node]], problems: list[Probl
                     _new(rule, rules, node)
                     rules[rule.id] = rule
             except Refused as refused:
-                problems.append(_refused(refused, source, segment))
+                problems.append(problem_of(refused, source, segment))
             except RecursionError:
-                deep = Refused("the condition is nested too deeply", node.line, node.column)
-                problems.append(_refused(deep, source, segment))
+                problems.append(problem_of(too_deep(node), source, segment))
     problems.sort(key=lambda p: (p.line, p.column))
     return RuleFile(
         source=source, rules=tuple(rules.values()), suppressions=tuple(suppressions), problems=tuple(problems)
@@ -124,14 +133,20 @@ def _new(rule: Rule, rules: dict[str, Rule], node: Node) -> None:
         raise Refused(f"the id `{rule.id}` is taken", place.line, place.column, found=rule.id, help=help_)
 
 
-def _refused(refused: Refused, source: str, segment: _Segment) -> Problem:
+def too_deep(node: Node) -> Refused:
+    """What is wrong with an entry that cannot be read for its depth."""
+    return Refused("the condition is nested too deeply", node.line, node.column)
+
+
+def problem_of(refused: Refused, source: str, segment: Segment) -> Problem:
+    """What is wrong with an entry of the segment, at its place in the file."""
     line, column = max(1, refused.line), max(1, refused.column)
     shown = snippet(segment.text, line, column, max(1, len(refused.found)))
     remedy = "\n".join(p for p in (shown, refused.help) if p)
     return Problem(source=source, line=line + segment.line - 1, column=column, message=refused.message, help=remedy)
 
 
-def _rule(questions: tuple[Question, ...], node: Node, source: str, segment: _Segment) -> Rule:
+def _rule(questions: tuple[Question, ...], node: Node, source: str, segment: Segment) -> Rule:
     """One entry as a rule. Refused if it is a question without a verdict, or expects nothing."""
     first = questions[0]
     if first.verb not in CHECKED:
@@ -140,7 +155,7 @@ def _rule(questions: tuple[Question, ...], node: Node, source: str, segment: _Se
             node.line,
             node.column,
             found=first.verb.value,
-            help="rules ask `can …`, `can … reach …` or `who can … except …`",
+            help="rules ask `can …`, `can … reach …`, `who can … except …` or `only via …`",
         )
     if first.expect is None:
         raise Refused("the rule expects nothing", node.line, node.column, help="add `expect no` or `expect yes`")
@@ -179,7 +194,7 @@ def _text(node: Node, text: str) -> str:
     return " ".join(plain.split())
 
 
-def _suppression(node: Node, source: str, segment: _Segment) -> Suppression:
+def _suppression(node: Node, source: str, segment: Segment) -> Suppression:
     """suppress: "suppress" NAME "on" resource ("until" DATE)? "for" (WORD | STRING)"""
     name, *rest = node.leaves()
     if name.text not in FINDINGS:

@@ -7,10 +7,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from iamsim.findings import finding
+from iamsim.judge.answer import Verdict
 
 if TYPE_CHECKING:
     from iamsim.diagnostics import Origin, Severity
-    from iamsim.judge.answer import Answer, Hop, Verdict, Witness
+    from iamsim.judge.answer import Answer, Hop, Witness
     from iamsim.query.language import Question, Waiver
 
 
@@ -107,7 +108,8 @@ class State(StrEnum):
 class Said:
     """The answer to one question of a rule: who was asked about, the verdict, and what shows it.
 
-    `answer` is None where whole paths were asked for; then `hops` lead to control.
+    `answer` is None where whole paths were asked for; then `hops` lead to control or, with `witness`, to a request. Under a
+    NO they are those of a caller who needs not go through a role.
     """
 
     who: str
@@ -115,7 +117,15 @@ class Said:
     word: str
     answer: Answer | None = None
     hops: tuple[Hop, ...] = ()
+    witness: Witness | None = None
     reasons: tuple[str, ...] = ()
+
+    @property
+    def way(self) -> tuple[tuple[Hop, ...], Witness | None] | None:
+        """The hops that show it and the request at their end, None if nothing does."""
+        if self.answer is not None:
+            return (self.answer.path, self.answer.witness) if self.verdict is Verdict.YES else None
+        return (self.hops, self.witness) if self.hops or self.witness is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from iamsim.judge.answer import Decision, Verdict
 from iamsim.judge.callers import read_callers
 from iamsim.query.can import can
 from iamsim.query.language import Verb
+from iamsim.query.only_via import only_via
 from iamsim.query.paths import doubts, paths
 
 if TYPE_CHECKING:
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from iamsim.check.model import Found, Rule, RuleFile
     from iamsim.env.types import Environment
     from iamsim.query.language import Question
+    from iamsim.query.only_via import OnlyVia
 
-_WORDS = {"allow": Decision.ALLOWED, "implicit deny": Decision.IMPLICIT_DENY, "explicit deny": Decision.EXPLICIT_DENY}
+WORDS = {"allow": Decision.ALLOWED, "implicit deny": Decision.IMPLICIT_DENY, "explicit deny": Decision.EXPLICIT_DENY}
 _MOST_SAID = 20
 """Answers of one rule that are kept; how many there are is said besides."""
 
@@ -82,7 +84,7 @@ def decide(env: Environment, rule: Rule, today: date) -> Outcome:
     for question in rule.questions:
         for said in answers(env, question):
             asked += 1
-            if _as_expected(said, rule.expect):
+            if as_expected(said, rule.expect):
                 continue
             (open_ if said.verdict is Verdict.UNKNOWN else against).append(said)
     if not asked:
@@ -100,24 +102,30 @@ def decide(env: Environment, rule: Rule, today: date) -> Outcome:
     )
 
 
-def _as_expected(said: Said, expect: str) -> bool:
-    return said.word == expect if expect in _WORDS else said.verdict.value == expect
+def as_expected(said: Said, expect: str) -> bool:
+    """True iff an answer is the one that `expect` names."""
+    return said.word == expect if expect in WORDS else said.verdict.value == expect
 
 
-def answers(env: Environment, question: Question) -> Iterator[Said]:
-    """The answers to a question with a verdict: one, or for `who can` and with `except` one for each caller it means."""
+def answers(env: Environment, question: Question, *, strict: bool = True) -> Iterator[Said]:
+    """The answers to a question with a verdict: one, or for `who can` and with `except` one for each caller it means.
+
+    With `strict` a question about an action that does not exist cannot be asked: whatever is expected of it would say nothing.
+    """
     match question.verb:
         case Verb.REACH:
-            for where, who in _callers(env, question):
+            for where, who in callers_of(env, question):
                 yield _reach(where, question, who)
         case Verb.WHO_CAN:
-            yield from _who_can(env, question)
+            yield from _who_can(env, question, strict=strict)
+        case Verb.ONLY_VIA:
+            yield _only_via(env, question)
         case _:
-            for where, who in _callers(env, question):
-                yield _can(where, question, who)
+            for where, who in callers_of(env, question):
+                yield _can(where, question, who, strict=strict)
 
 
-def _callers(env: Environment, question: Question) -> tuple[tuple[Environment, str], ...]:
+def callers_of(env: Environment, question: Question) -> tuple[tuple[Environment, str], ...]:
     """The callers that the question is about, each with the environment that has it: as written, or one by one.
 
     They are taken one by one for an account, for `outsiders`, and where some of them do not count.
@@ -153,19 +161,19 @@ def _spared(env: Environment, texts: Iterable[str]) -> frozenset[str]:
     return frozenset(out)
 
 
-def _who_can(env: Environment, question: Question) -> Iterator[Said]:
+def _who_can(env: Environment, question: Question, *, strict: bool) -> Iterator[Said]:
     """Every user and role but those excepted, a caller without credentials, and strangers of the accounts that are named."""
     wider = with_strangers(env)
     spared = _spared(env, question.except_)
     for arn in wider.env.principals:
         stranger = arn not in env.principals
         if arn not in spared and not (stranger and "outsiders" in spared):
-            yield _can(wider.env if stranger else env, question, arn)
+            yield _can(wider.env if stranger else env, question, arn, strict=strict)
     if not spared & {"anonymous", "outsiders"}:
-        yield _can(env, question, "anonymous")
+        yield _can(env, question, "anonymous", strict=strict)
 
 
-def _options(question: Question) -> dict[str, Any]:
+def options_of(question: Question) -> dict[str, Any]:
     """The options of `can` that the clauses of a question mean."""
     context: dict[str, Any] = dict(question.given)
     via = question.via or "escalation"
@@ -181,11 +189,11 @@ def _options(question: Question) -> dict[str, Any]:
     }
 
 
-def _can(env: Environment, question: Question, who: str) -> Said:
-    options = _options(question)
-    strict = question.expect in _WORDS and not question.ever
-    answer = can(env, who, question.action, question.resource, strict=strict, **options)
-    for warning in answer.warnings:
+def _can(env: Environment, question: Question, who: str, *, strict: bool) -> Said:
+    options = options_of(question)
+    single = question.expect in WORDS and not question.ever
+    answer = can(env, who, question.action, question.resource, strict=single, **options)
+    for warning in answer.warnings if strict else ():
         # nobody can do what does not exist, so that a rule about it would hold whatever is written
         raise QueryError(warning.message, warning.help)
     verdict = answer.verdict
@@ -194,16 +202,16 @@ def _can(env: Environment, question: Question, who: str) -> Said:
         if shorter is not None and len(shorter.hops) > question.within:
             verdict = Verdict.NO
     # the decision in AWS's words takes the evidence of a no, which is dear: it is asked for only where it matters
-    word = _word(answer.decision) if question.expect in _WORDS else verdict.value
+    word = _word(answer.decision) if question.expect in WORDS else verdict.value
     return Said(who=who, verdict=verdict, word=word, answer=answer, reasons=answer.reasons)
 
 
 def _word(decision: Decision) -> str:
-    return next((w for w, d in _WORDS.items() if d is decision), "unknown")
+    return next((w for w, d in WORDS.items() if d is decision), "unknown")
 
 
 def _reach(env: Environment, question: Question, who: str) -> Said:
-    options = {k: v for k, v in _options(question).items() if k != "any_resource"}
+    options = {k: v for k, v in options_of(question).items() if k != "any_resource"}
     path = next(paths(env, who, question.resource, limit=1, **options), None)
     if path is not None and question.within is not None and len(path.hops) > question.within:
         return Said(who=who, verdict=Verdict.NO, word="no")
@@ -212,3 +220,29 @@ def _reach(env: Environment, question: Question, who: str) -> Said:
     reasons = doubts(env, who, question.resource, **options)
     verdict = Verdict.UNKNOWN if reasons else Verdict.NO
     return Said(who=who, verdict=verdict, word=verdict.value, reasons=reasons)
+
+
+def _only_via(env: Environment, question: Question) -> Said:
+    """The answer about a role; a NO shows the way of one who needs none."""
+    found = asked_only(env, question, most=1)
+    first = found.bypasses[0] if found.verdict is Verdict.NO else None
+    return Said(
+        who=question.caller if first is None else f"{question.caller}, but also {first.row.principal}",
+        verdict=found.verdict,
+        word=found.verdict.value,
+        hops=() if first is None else first.hops,
+        witness=None if first is None else first.witness,
+        reasons=found.reasons,
+    )
+
+
+def asked_only(env: Environment, question: Question, *, most: int | None = None) -> OnlyVia:
+    """What `only_via` says of a question. Raises QueryError for a clause that has no meaning there."""
+    if question.within is not None:
+        raise QueryError("`within` has no meaning behind `only via`", "leave it out: no way may lead past the role")
+    options = options_of(question)
+    if "." in (question.via or ""):
+        options["via"] = "roles"
+    return only_via(
+        env, question.caller, question.action, question.resource, except_=question.except_, most=most, **options
+    )

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from iamsim.cli.commands_about import data_app, doctor, reset, shell, status, update
+from iamsim.cli.commands_ask import ask, only_via
 from iamsim.cli.commands_callers import batch, can, escalations, graph, paths
 from iamsim.cli.commands_lists import what_can, who_can
 from iamsim.cli.commands_policies import check, compare, diff
@@ -59,6 +60,7 @@ def _root(
 app.command(epilog=epilog("can"))(can)
 app.command(epilog=epilog("who-can"), name="who-can")(who_can)
 app.command(epilog=epilog("what-can"), name="what-can")(what_can)
+app.command(epilog=epilog("only-via"), name="only-via")(only_via)
 app.command(epilog=epilog("paths"))(paths)
 app.command(epilog=epilog("escalations"))(escalations)
 app.command(epilog=epilog("graph"))(graph)
@@ -67,6 +69,7 @@ app.command(epilog=epilog("check"))(check)
 app.command(epilog=epilog("compare"))(compare)
 app.command(epilog=epilog("diff"))(diff)
 app.command(epilog=epilog("what-if"), name="what-if")(what_if)
+app.command(epilog=epilog("ask"))(ask)
 app.command(epilog=epilog("shell"))(shell)
 app.command(epilog=epilog("doctor"))(doctor)
 data_app.command(epilog=epilog("data status"))(status)

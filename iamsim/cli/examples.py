@@ -48,6 +48,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "iamsim data update --from managed_policies.json.gz",
     ),
     "data reset": ("iamsim data reset", "iamsim data reset actions"),
+    "only-via": (
+        "iamsim only-via role/breakglass s3:DeleteObject 'arn:aws:s3:::backups/*' -s snapshot/ --except root",
+    ),
+    "ask": (
+        "iamsim ask 'who can do s3:GetObject on arn:aws:s3:::vault/* via direct' -s snapshot/",
+        "iamsim ask -f questions.iamq",
+    ),
     "shell": ("iamsim shell -s snapshot/",),
 }
 

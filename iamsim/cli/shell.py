@@ -16,16 +16,22 @@ from iamsim.errors import InputError, QueryError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from iamsim.check.ask import Reply
     from iamsim.env.types import Environment
+
+    Names = dict[str, tuple[str, ...]]
 
 PROMPT = "iamsim> "
 _LEAVE = ("exit", "quit")
+_WAYS = 3
 HELP = """\
 can user/carol do s3:GetObject on arn:aws:s3:::vault/k    is it possible, and how
 why can user/carol do s3:GetObject on arn:aws:s3:::vault/k    the same, with near misses under a no
 who can do s3:GetObject on arn:aws:s3:::vault/k    everybody who can
 what can user/carol do on arn:aws:s3:::vault/*    everything that one can
 paths from user/carol to role/Admin    the ways to a principal, or `to do ACTION on RESOURCE`
+only via role/Admin do s3:DeleteObject on arn:aws:s3:::vault/*    nobody can without that role
+let people = user/carol, user/kim    a name for several: can $people do …
 behind it: `when aws:SourceIp in 10.0.0.0/8`, `with KEY = VALUE`, `via direct`, `via roles`, `expect no`
 tab completes, the arrow keys go through what was asked, ctrl-C breaks off, ctrl-D or `quit` leaves
 """
@@ -34,8 +40,9 @@ tab completes, the arrow keys go through what was asked, ctrl-C breaks off, ctrl
 def shell_command(paths: list[str], loud: Loud) -> int:
     """Answers questions until the end of input; 0, or 2 iff input that is no terminal held a question without an answer."""
     env = environment(snapshots(paths), loud)
+    names: dict[str, tuple[str, ...]] = {}
     if not sys.stdin.isatty():
-        return _answer_all(env, sys.stdin, loud)
+        return _answer_all(env, sys.stdin, names, loud)
     read = _reader(lambda: env)
     sys.stdout.write(f"{_loaded(env)}; `help` shows what can be asked, ctrl-D leaves\n")
     while True:
@@ -48,46 +55,60 @@ def shell_command(paths: list[str], loud: Loud) -> int:
         if text.strip() in _LEAVE:
             return Status.AS_EXPECTED
         try:
-            _answer(env, text, loud)
+            _answer(env, text, names, loud)
         except KeyboardInterrupt:
             say("interrupted")
             # what the question had begun to work out is dropped with it
             env = replace(env, memo={})
 
 
-def _answer_all(env: Environment, lines: Iterable[str], loud: Loud) -> int:
+def _answer_all(env: Environment, lines: Iterable[str], names: Names, loud: Loud) -> int:
     good = True
     for text in lines:
         if text.strip() in _LEAVE:
             break
-        good = _answer(env, text, loud) and good
+        good = _answer(env, text, names, loud) and good
     return Status.AS_EXPECTED if good and not unread(env) else Status.INPUT
 
 
-def _answer(env: Environment, text: str, loud: Loud) -> bool:
-    """Prints the answer to one question; false iff there is none, which is said."""
-    from iamsim.cli.pager import paged_output
-    from iamsim.query.asked import asked
-    from iamsim.report.asked import asked_lines
-    from iamsim.report.text import print_lines
+def _answer(env: Environment, text: str, names: Names, loud: Loud) -> bool:
+    """Prints the answers to the questions of a line; false iff one has none, which is said. `names` are those of `let`."""
+    from iamsim.check.ask import replies
+    from iamsim.check.model import Problem
 
     text = text.strip()
-    if not text or text.startswith("#"):
-        return True
     if text in ("help", "?"):
         sys.stdout.write(HELP)
         return True
+    good = True
     try:
-        with working("looking for an answer", loud):
-            found = asked(env, text)
-        remarks(found.warnings, loud)
-        with paged_output():
-            print_lines(asked_lines(found, verbose=loud is Loud.VERBOSE))
-        sys.stdout.flush()
+        found = replies(env, text, source="", names=names, limit=_WAYS)
+        while True:
+            with working("looking for an answer", loud):
+                reply = next(found, None)
+            if reply is None:
+                return good
+            if isinstance(reply, Problem):
+                good = False
+                say_error(QueryError(reply.message, reply.help))
+            else:
+                _say(reply, loud)
     except (InputError, QueryError) as error:
         say_error(error)
         return False
-    return True
+
+
+def _say(reply: Reply, loud: Loud) -> None:
+    from iamsim.cli.pager import paged_output
+    from iamsim.report.asked import reply_lines
+    from iamsim.report.text import print_lines
+
+    remarks(reply.warnings, loud)
+    with working("looking for what shows it", loud):
+        lines = list(reply_lines(reply, headed=False, verbose=loud is Loud.VERBOSE))
+    with paged_output():
+        print_lines(lines)
+    sys.stdout.flush()
 
 
 def _loaded(env: Environment) -> str:

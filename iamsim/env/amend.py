@@ -161,15 +161,23 @@ def _edited(env: Environment, amendment: Amendment) -> Environment | None:
     place = amendment.place
     if place is None:
         return None
-    known: dict[int, tuple[Attached, Attached]] = {}
+
+    def edit(policy: Policy) -> Policy:
+        here = policy.origin.source == place.source and place.pointer.startswith(policy.origin.pointer)
+        return _without(policy, amendment) if here else policy
+
+    return rewritten(env, edit)
+
+
+def rewritten(env: Environment, change: Callable[[Policy], Policy]) -> Environment | None:
+    """`env` with `change` made to each document, once, wherever it is used; None if all of them are as they were."""
+    known: dict[int, tuple[Policy, Policy]] = {}
 
     def edit(policy: Attached) -> Attached:
-        if not isinstance(policy, Policy) or policy.origin.source != place.source:
-            return policy
-        if not place.pointer.startswith(policy.origin.pointer):
+        if not isinstance(policy, Policy):
             return policy
         if id(policy) not in known:
-            known[id(policy)] = (policy, _without(policy, amendment))
+            known[id(policy)] = (policy, change(policy))
         return known[id(policy)][1]
 
     principals = {a: p for a, own in env.principals.items() if (p := _edited_principal(own, edit)) is not own}

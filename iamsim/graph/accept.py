@@ -12,6 +12,7 @@ from iamsim.graph.state import START, Closure, Fact
 from iamsim.graph.world import Node
 
 if TYPE_CHECKING:
+    from iamsim.env.changes import Change
     from iamsim.graph.moves import Firing
 
 
@@ -34,7 +35,7 @@ def accept(closure: Closure, fired: Firing) -> None:
     cost = 1 + closure.cost.get(fired.node, 0) + sum(closure.cost.get(c, 0) for c in fired.needs)
     for gain in fired.gains:
         fact: Fact = gain.name if isinstance(gain, Node) else gain
-        if fact in (START, fired.node):
+        if fact in (START, fired.node) or _avoided(closure, gain):
             continue
         known = closure.how.setdefault(fact, [])
         if any(
@@ -46,6 +47,11 @@ def accept(closure: Closure, fired: Firing) -> None:
         closure.cost[fact] = min(cost, closure.cost.get(fact, cost))
         if isinstance(gain, Node) and fact not in closure.nodes:
             closure.nodes[gain.name] = gain
+
+
+def _avoided(closure: Closure, gain: Change | Node) -> bool:
+    avoided = closure.search.avoided
+    return bool(avoided) and isinstance(gain, Node) and (gain.caller.parent or gain.caller.arn) in avoided
 
 
 def _retagged(closure: Closure, fired: Firing, found: Exact) -> tuple[Firing, Exact]:

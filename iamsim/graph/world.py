@@ -77,7 +77,8 @@ class Search:
     """What one search for ways shares: the question's `ask`, the action it ends in, who starts, the catalogue.
 
     `targets` are the resources that the question asks about, as far as they are single ones; `kept` is what was found
-    for this question alone.
+    for this question alone. No way leads through a caller that is, or is a session of, one of `avoided` (ARNs); what is
+    remembered with an environment does not tell them apart, so such a search has an environment of its own.
     """
 
     ask: Ask
@@ -87,6 +88,7 @@ class Search:
     ruling: Ruling = field(default_factory=Ruling)
     targets: tuple[str, ...] = ()
     kept: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    avoided: frozenset[str] = frozenset()
 
     @property
     def env(self) -> Environment:

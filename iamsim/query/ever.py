@@ -36,23 +36,26 @@ class NotEver:
     changed: tuple[Found, ...] = ()
 
 
-def searches(about: Prepared) -> list[tuple[Search, tuple[object, ...]]]:
-    """One search per caller and action of the question."""
+def searches(about: Prepared, avoided: frozenset[str] = frozenset()) -> list[tuple[Search, tuple[object, ...]]]:
+    """One search per caller and action of the question; through none of the principals `avoided`, as `Search` has it."""
     ruling = read_ruling(about.options.assume, about.options.rule_out)
     catalogue, _ = catalogue_of(about.options.techniques)
     out: list[tuple[Search, tuple[object, ...]]] = []
     for caller, action, targets in about.runs:
         names = tuple(t.resource for t in targets if t.resource is not None)
-        out.append((Search(about.ask, action, caller, catalogue, ruling, names), targets))
+        out.append((Search(about.ask, action, caller, catalogue, ruling, names, avoided=avoided), targets))
     return out
 
 
-def by_escalation(about: Prepared) -> Evidence | NotEver:
-    """The evidence of a way by which the question's caller can ever do what is asked, or why there is none."""
+def by_escalation(about: Prepared, avoided: frozenset[str] = frozenset()) -> Evidence | NotEver:
+    """The evidence of a way by which the question's caller can ever do what is asked, or why there is none.
+
+    No way leads through `avoided` (ARNs); then the question's environment must not be asked anything else.
+    """
     reasons: set[str] = set()
     reached: dict[str, None] = {}
     changed: list[Found] = []
-    for search, targets in searches(about):
+    for search, targets in searches(about, avoided):
         found = ever(search, targets)  # type: ignore[arg-type]
         if found.way is not None:
             return evidence_of(found.closure, found.way)

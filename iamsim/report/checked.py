@@ -45,10 +45,8 @@ def heading(outcome: Outcome) -> str:
 def answer_sentence(said: Said, expect: str) -> str:
     """One answer of a rule on one line: who, and what the answer is."""
     who = "a caller without credentials" if said.who == "anonymous" else said.who
-    steps = len(said.hops or (said.answer.path if said.answer is not None else ()))
-    how = (
-        f" in {steps + 1 if said.answer is not None else steps} steps" if steps and said.verdict is Verdict.YES else ""
-    )
+    hops, witness = said.way if said.way is not None else ((), None)
+    how = f" in {len(hops) + (witness is not None)} steps" if hops and said.verdict is Verdict.YES else ""
     word = said.word if expect not in ("yes", "no", "unknown") else said.verdict.value
     return printable(f"{who}: {word}{how}", _TEXT)
 
@@ -143,10 +141,8 @@ def outcome_lines(outcome: Outcome, place: Place, *, verbose: bool) -> Iterator[
         yield line(f"- {answer_sentence(said, rule.expect)}", indent=2)
         if said.verdict is Verdict.UNKNOWN:
             yield from (line(f"not known: {reason}", indent=4) for reason in why_unknown(said))
-        elif said.verdict is Verdict.YES and (verbose or number == 0):
-            witness = said.answer.witness if said.answer is not None else None
-            hops = said.answer.path if said.answer is not None else said.hops
-            yield from steps_lines(hops, witness, place, verbose=verbose, indent=4)
+        elif (way := said.way) is not None and (verbose or number == 0):
+            yield from steps_lines(*way, place, verbose=verbose, indent=4)
         elif said.answer is not None and said.answer.core is not None:
             for item in said.answer.core.items:
                 yield line(f"forbidden by: {printable(item.text, _TEXT)}", indent=4)
@@ -214,16 +210,17 @@ def _outcome_json(outcome: Outcome) -> dict[str, Any]:
         "line": rule.line,
         "column": rule.column,
         "asked": outcome.asked,
-        "answers": [_said_json(s) for s in outcome.said],
+        "answers": [said_json(s) for s in outcome.said],
     }
 
 
-def _said_json(said: Said) -> dict[str, Any]:
+def said_json(said: Said) -> dict[str, Any]:
+    """One answer with what shows it."""
     return {
         "caller": said.who,
         "verdict": said.verdict.value,
         "reasons": list(said.reasons),
-        "techniques": [h.technique for h in (said.answer.path if said.answer is not None else said.hops)],
+        "techniques": [h.technique for h in (said.way[0] if said.way is not None else ())],
         "answer": None if said.answer is None else answer_json(said.answer),
     }
 

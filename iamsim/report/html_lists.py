@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from iamsim.check.ask import Answers, Callers, Table, Ways
+from iamsim.check.model import Said, State
 from iamsim.ir.term import TRUE
 from iamsim.judge.answer import Verdict
+from iamsim.query.only_via import OnlyVia
+from iamsim.report.asked import reply_lines
 from iamsim.report.conditions import condition_text
 from iamsim.report.diff import compressed, short
-from iamsim.report.explained import explained_lines
 from iamsim.report.html import answer_html, path_html
 from iamsim.report.html_parts import badge, code, framed, head, listed, table, text
+from iamsim.report.html_pictures import way_picture
 from iamsim.report.lines import plain_text
 from iamsim.report.places import places
 from iamsim.report.reasons import explain
@@ -20,8 +25,8 @@ from iamsim.report.who import condition_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from iamsim.check.ask import Reply
     from iamsim.diagnostics import Origin
-    from iamsim.query.asked import Asked
     from iamsim.query.diff_rows import Diff, Row
     from iamsim.query.what_can import What
     from iamsim.query.what_if import WhatIf
@@ -124,35 +129,58 @@ def _but(row: What) -> str:
     return f"<br>but not {_several(names)}" if names else ""
 
 
-def asked_html(found: Asked) -> str:
+def reply_html(reply: Reply) -> str:
     """The answer to a question of the language as an HTML fragment."""
-    expected, verdict = found.question.expect, found.verdict
     end = ""
-    if expected in ("yes", "no", "unknown") and verdict is not None:
-        same = verdict.value == expected
-        end = framed(
-            [f"<p>{badge(Verdict.YES if same else Verdict.NO, 'as expected' if same else f'expected {expected}')}</p>"]
-        )
-    return _asked(found) + end
+    if reply.state is not None:
+        colour = {State.HOLDS: Verdict.YES, State.UNKNOWN: Verdict.UNKNOWN}.get(reply.state, Verdict.NO)
+        word = {State.HOLDS: "as expected", State.UNKNOWN: "not known"}.get(reply.state, "not as expected")
+        end = framed([f"<p>{badge(colour, word)}{text(reply.question.expect or '')}</p>"])
+    return _result(reply) + end
 
 
-def _asked(found: Asked) -> str:
-    if found.answer is not None:
-        return answer_html(found.answer)
-    if found.explanation is not None:
-        more = plain_text(explained_lines(found.explanation), 110)
-        return framed([f"<pre>{text_of(more)}</pre>"])
-    if found.callers is not None:
-        return callers_html(found.callers)
-    if found.permissions is not None:
-        return permissions_html(found.permissions)
-    if found.ways:
-        return "".join(framed([head(f"way {n}")]) + path_html(p) for n, p in enumerate(found.ways, 1))
-    reasons = [explain(r).sentence for r in found.reasons]
-    verdict = Verdict.UNKNOWN if reasons else Verdict.NO
-    return framed([f"<p>{badge(verdict)}no way was found</p>", listed("Not known", reasons)])
+def _result(reply: Reply) -> str:
+    found = reply.result
+    match found:
+        case Answers((Said(answer=answer, verdict=verdict),)) if answer is not None and verdict is answer.verdict:
+            return answer_html(answer)
+        case Callers():
+            return callers_html(found.rows)
+        case Table():
+            return "".join(_of_caller(who, permissions_html(rows), found.callers) for who, rows in found.callers)
+        case Ways() if reply.verdict is Verdict.YES:
+            ways = [w for _, listed_ in found.callers for w in listed_]
+            return "".join(framed([head(f"way {n}")]) + path_html(w) for n, w in enumerate(ways, 1))
+        case OnlyVia():
+            return only_html(found)
+        case _:
+            return framed(
+                [f"<pre>{_rows_of(plain_text(reply_lines(replace(reply, state=None), headed=False), 110))}</pre>"]
+            )
 
 
-def text_of(value: str) -> str:
+def _of_caller(who: str, fragment: str, callers: Sequence[object]) -> str:
+    return (framed([head(who)]) if len(callers) > 1 else "") + fragment
+
+
+def only_html(found: OnlyVia) -> str:
+    """Whether a role is the only way, and ways around it, as an HTML fragment."""
+    return framed(_only(found))
+
+
+def _only(found: OnlyVia) -> Iterator[str]:
+    yield f"<p>{badge(found.verdict)}only via {code(found.role)}: {code(found.action)} on {code(found.resource)}</p>"
+    if found.bypasses:
+        yield head("Without it")
+    for bypass in found.bypasses[:_FEW]:
+        doubt = "" if bypass.verdict is Verdict.YES else " (not known)"
+        yield f"<p>{code(bypass.row.principal)}{doubt}</p>"
+        yield way_picture(bypass.hops, bypass.witness)
+    if len(found.bypasses) > _FEW:
+        yield f"<p>and {len(found.bypasses) - _FEW} more</p>"
+    yield listed("Not known", [explain(r).sentence for r in found.reasons])
+
+
+def _rows_of(value: str) -> str:
     """Several rows of printable text, escaped."""
     return "\n".join(text(row) for row in value.split("\n"))

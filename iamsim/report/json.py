@@ -9,6 +9,8 @@ from iamsim.errors import InputError, QueryError
 from iamsim.report.term_text import term_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from iamsim.diagnostics import Diagnostic
     from iamsim.judge.answer import Answer, Cited, Hop, Request, Witness
     from iamsim.query.escalations import Escalations
@@ -75,13 +77,17 @@ def _hop(hop: Hop) -> dict[str, Any]:
     }
 
 
+def way_json(hops: Iterable[Hop], witness: Witness | None) -> dict[str, Any]:
+    """The steps of a way and the request at its end as members of a JSON value."""
+    return {"path": [_hop(hop) for hop in hops], "witness": None if witness is None else _witness(witness)}
+
+
 def path_json(path: Path) -> dict[str, Any]:
     """One way as a JSON value with members in fixed order."""
     return {
         "steps": len(path.hops),
         "caller": path.caller,
-        "path": [_hop(hop) for hop in path.hops],
-        "witness": None if path.witness is None else _witness(path.witness),
+        **way_json(path.hops, path.witness),
         "residual": None if path.residual is None else term_text(path.residual, _LONG),
         "techniques": list(path.techniques),
         "assumptions": list(path.assumptions),

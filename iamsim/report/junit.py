@@ -9,7 +9,6 @@ from xml.etree import ElementTree as ET
 from iamsim.check.counting import FailOn, fails
 from iamsim.check.model import State
 from iamsim.findings import printable
-from iamsim.judge.answer import Verdict
 from iamsim.report.checked import (
     answer_sentence,
     heading,
@@ -95,10 +94,10 @@ def _told(outcome: Outcome) -> list[str]:
     for said in outcome.said:
         out.append(answer_sentence(said, outcome.rule.expect))
         out += [f"  {reason}" for reason in why_unknown(said)]
-        if said.verdict is Verdict.YES:
-            out += [f"  {hop_sentence(h)}" for h in (said.answer.path if said.answer is not None else said.hops)]
-            if said.answer is not None and said.answer.witness is not None:
-                out.append(f"  {witness_sentence(said.answer.witness)}")
+        if (way := said.way) is not None:
+            out += [f"  {hop_sentence(h)}" for h in way[0]]
+            if way[1] is not None:
+                out.append(f"  {witness_sentence(way[1])}")
     return out
 
 

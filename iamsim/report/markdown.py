@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from iamsim.check.counting import FailOn, fails, result_of, summary
 from iamsim.check.model import State
 from iamsim.findings import printable
-from iamsim.judge.answer import Verdict
 from iamsim.report.checked import (
     answer_sentence,
     hop_sentence,
@@ -102,11 +101,11 @@ def _outcome(outcome: Outcome) -> str:
     for said in outcome.said:
         steps.append(answer_sentence(said, rule.expect))
         steps += [f"  not known: {reason}" for reason in why_unknown(said)]
-        if said.verdict is Verdict.YES:
-            hops = said.answer.path if said.answer is not None else said.hops
+        if (way := said.way) is not None:
+            hops, witness = way
             steps += [f"  {number}. {hop_sentence(h)}" for number, h in enumerate(hops, 1)]
-            if said.answer is not None and said.answer.witness is not None:
-                steps.append(f"  {len(hops) + 1}. {witness_sentence(said.answer.witness)}")
+            if witness is not None:
+                steps.append(f"  {len(hops) + 1}. {witness_sentence(witness)}")
     inner = _fenced("\n".join(steps))
     rows += ["<details><summary>how</summary>", "", inner, "", "</details>"] if inner else []
     return "\n".join(rows)

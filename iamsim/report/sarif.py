@@ -10,7 +10,6 @@ from urllib.parse import quote
 from iamsim.check.counting import FailOn, Result, result_of
 from iamsim.check.model import State
 from iamsim.findings import finding, printable
-from iamsim.judge.answer import Verdict
 from iamsim.report.checked import (
     answer_sentence,
     heading,
@@ -123,11 +122,10 @@ def _outcome(outcome: Outcome, index: dict[str, int], region: Regions) -> dict[s
 
 def _flow(said: Said, region: Regions) -> dict[str, Any] | None:
     """The path of a yes: a location for each step, at the first statement that allows it."""
-    if said.verdict is not Verdict.YES:
+    if said.way is None:
         return None
-    hops = said.answer.path if said.answer is not None else said.hops
+    hops, last = said.way
     steps = [_step(hop_sentence(h), h.witness, region) for h in hops]
-    last = said.answer.witness if said.answer is not None else None
     if last is not None:
         steps.append(_step(witness_sentence(last), last, region))
     return {"threadFlows": [{"locations": steps}]} if steps else None

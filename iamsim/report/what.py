@@ -13,7 +13,7 @@ from iamsim.report.lines import Line, Span, Style, line
 from iamsim.report.numbered import Numbered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from iamsim.query.what_can import What
 
@@ -84,10 +84,15 @@ def what_json(
         "schema": SCHEMA,
         "principal": principal,
         "resource": resource,
-        "rows": [_row(row) for row in rows],
+        "rows": what_rows(rows),
         "notes": list(notes),
         "data_date": date,
     }
+
+
+def what_rows(rows: Iterable[What]) -> list[dict[str, Any]]:
+    """The rows of a table as JSON values."""
+    return [_row(row) for row in rows]
 
 
 def _row(row: What) -> dict[str, Any]:

@@ -96,8 +96,8 @@ def test_questions_that_cannot_be_asked_are_errors_with_their_remedy(tiny):
             wrong()
     with pytest.raises(QueryError, match="neither `pass` nor `fail`"):
         assert_can(tiny, "user/alice", "s3:GetObject", REPORT, unknown="maybe")
-    with pytest.raises(QueryError, match="no escalation technique"):
-        assert_only_via(tiny, "role/ReportWriter", "s3:PutObject", REPORT, via="roles")
+    with pytest.raises(QueryError, match="no way to follow"):
+        assert_only_via(tiny, "role/ReportWriter", "s3:PutObject", REPORT, via="role")
     with pytest.raises(InputError):
         assert_can(tiny, "role/ReportWriter", "s3:PutObject", REPORT, session_policy=[7])
 
@@ -135,10 +135,42 @@ def test_another_role_is_a_bypass_and_it_is_said_who_takes_it(tmp_path):
     only_keeper(env, except_=["root", "role/Other"])
 
 
-def test_a_role_behind_the_role_is_another_caller(tmp_path):
+def test_a_role_behind_the_role_is_no_bypass_unless_somebody_else_gets_to_it(tmp_path):
     behind = role("Behind", policy(allow("s3:GetObject")), trust=[lets({"AWS": arn("role/Keeper")})])
-    env = environment(tmp_path, users=[user("ann")], roles=[keeper(), behind], resources=bucket())
-    assert "role/Behind" in message(lambda: only_keeper(env))
+    between = role("Between", trust=[lets({"Service": "ec2.amazonaws.com"})])
+    env = environment(tmp_path, users=[user("ann")], roles=[keeper(), behind, between], resources=bucket())
+    only_keeper(env)
+    opened = role(
+        "Behind", policy(allow("s3:GetObject")), trust=[lets({"AWS": [arn("role/Keeper"), arn("role/Between")]})]
+    )
+    env = environment(tmp_path, users=[user("ann")], roles=[keeper(), opened, between], resources=bucket())
+    assert message(lambda: only_keeper(env)).endswith("the role can be assumed by ec2.amazonaws.com")
+
+
+def test_techniques_are_ways_past_the_role_where_they_are_asked_for(tmp_path):
+    writer = user("bob", policy(allow("iam:PutUserPolicy", arn("user/*"))))
+    env = environment(tmp_path, users=[user("ann"), writer], roles=[keeper()], resources=bucket())
+    only_keeper(env)
+    said = message(lambda: only_keeper(env, via="escalation"))
+    assert "iam-put-user-policy" in said
+    opener = user("bob", policy(allow("iam:UpdateAssumeRolePolicy", arn("role/Keeper"))))
+    env = environment(tmp_path, users=[user("ann"), opener], roles=[keeper()], resources=bucket())
+    assert_can(env, "user/bob", "s3:GetObject", LEDGER)
+    only_keeper(env, via="escalation")
+
+
+def test_a_role_that_is_created_anew_under_the_name_of_the_role_is_no_way(tmp_path):
+    lets_in = {
+        "Effect": "Allow",
+        "Principal": {"AWS": arn("role/Keeper")},
+        "Action": "s3:GetObject",
+        "Resource": f"{BUCKET}/*",
+    }
+    far = [{"Resource": BUCKET, "Account": "999988887777", "Policy": policy(lets_in)}]
+    maker = user("bob", policy(allow("iam:CreateRole"), allow("iam:PutRolePolicy"), allow("sts:AssumeRole")))
+    only_keeper(environment(tmp_path, users=[user("ann"), maker], roles=[keeper()], resources=far), via="escalation")
+    env = environment(tmp_path, users=[user("ann"), maker], resources=far)
+    assert assert_can(env, "user/bob", "s3:GetObject", LEDGER).path
 
 
 def test_root_users_count_unless_they_are_excepted(tmp_path):

@@ -6,13 +6,12 @@ from html.parser import HTMLParser
 import networkx as nx
 import pytest
 
-from iamsim import diff, load, paths, role_graph, what_can, who_can
+from iamsim import ask, diff, load, paths, role_graph, what_can, who_can
 from iamsim.judge.answer import Cited, Hop, Request, Witness
-from iamsim.query.asked import asked
 from iamsim.query.diff_rows import Diff, Row
 from iamsim.query.paths import Path as Way
 from iamsim.report.html import graph_html, path_html
-from iamsim.report.html_lists import asked_html, callers_html, diff_html, permissions_html
+from iamsim.report.html_lists import callers_html, diff_html, permissions_html, reply_html
 from iamsim.report.html_pictures import MOST
 from iamsim.report.picture import Arrow, Box, picture
 
@@ -145,16 +144,17 @@ def test_lists_and_changes(acme):
     ("text", "shown"),
     [
         (f"can user/kim do ec2:TerminateInstances on {INSTANCE} expect no", "as expected"),
-        (f"can user/kim do ec2:TerminateInstances on {INSTANCE} via direct expect yes", "expected yes"),
+        (f"can user/kim do ec2:TerminateInstances on {INSTANCE} via direct expect yes", "not as expected"),
         (f"why can user/kim do ec2:TerminateInstances on {INSTANCE} via direct", "<pre>"),
         (
-            "who can do sts:AssumeRole on arn:aws:iam::555566667777:role/EC2DeleteRole except user/breakglass",
+            "who can do sts:AssumeRole on arn:aws:iam::555566667777:role/EC2DeleteRole via direct except user/breakglass",
             "1 caller can",
         ),
         ("what can role/OnCall do on arn:aws:iam::555566667777:role/EC2DeleteRole", "sts:AssumeRole"),
         ("paths from user/carol to role/EC2DeleteRole via roles", "way 1"),
-        ("can user/kim reach role/EC2DeleteRole via roles", "no way was found"),
+        ("can user/kim reach role/EC2DeleteRole via roles", "NO"),
     ],
 )
 def test_answers_to_questions(acme, text, shown):
-    assert shown in harmless(asked_html(asked(acme, text)))
+    (reply,) = ask(acme, text)
+    assert shown in harmless(reply_html(reply))
