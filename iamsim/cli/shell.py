@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from iamsim.cli.output import Loud, Status, environment, remarks, say, say_error
 from iamsim.errors import InputError, QueryError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from iamsim.check.ask import Reply
     from iamsim.env.types import Environment
@@ -55,11 +55,34 @@ def shell_command(paths: list[str], loud: Loud) -> int:
         if text.strip() in _LEAVE:
             return Status.AS_EXPECTED
         try:
-            _answer(env, text, names, loud)
+            with _breakable():
+                _answer(env, text, names, loud)
         except KeyboardInterrupt:
             say("interrupted")
             # what the question had begun to work out is dropped with it
             env = replace(env, memo={})
+
+
+@contextmanager
+def _breakable() -> Iterator[None]:
+    """Within it ctrl-C raises KeyboardInterrupt again and again until it is out: Python drops one that meets a destructor."""
+    import signal
+
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:  # noqa: ARG001 - the form of handlers
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGALRM)}
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _answer_all(env: Environment, lines: Iterable[str], names: Names, loud: Loud) -> int:
