@@ -10,15 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from iamsim.check.ask import Reply, ask
+    from iamsim.check.mine import Mined, mine
     from iamsim.env.build import load
     from iamsim.env.types import Environment
     from iamsim.errors import IamsimError, InputError, InternalError, QueryError
     from iamsim.judge.answer import Answer, Verdict
     from iamsim.query.can import can
+    from iamsim.query.cut import Cut, cut
     from iamsim.query.diff import diff
+    from iamsim.query.equivalent import RoleOrder, equivalent_roles
     from iamsim.query.escalations import Escalation, Escalations, all_escalations, escalations
+    from iamsim.query.explain import Explanation, explain
     from iamsim.query.only_via import Bypass, OnlyVia, only_via
     from iamsim.query.paths import Path, paths
+    from iamsim.query.policy_diff import diff_policies
+    from iamsim.query.reach import ReachDiff, reach_diff
     from iamsim.query.relation import compare
     from iamsim.query.role_graph import role_graph
     from iamsim.query.what_can import What, what_can
@@ -30,18 +36,23 @@ __version__ = "0.1.0"
 __all__ = [
     "Answer",
     "Bypass",
+    "Cut",
     "Edit",
     "EditKind",
     "Environment",
     "Escalation",
     "Escalations",
+    "Explanation",
     "IamsimError",
     "InputError",
     "InternalError",
+    "Mined",
     "OnlyVia",
     "Path",
     "QueryError",
+    "ReachDiff",
     "Reply",
+    "RoleOrder",
     "Verdict",
     "What",
     "Who",
@@ -49,12 +60,18 @@ __all__ = [
     "ask",
     "can",
     "compare",
+    "cut",
     "diff",
+    "diff_policies",
+    "equivalent_roles",
     "escalations",
+    "explain",
     "load",
+    "mine",
     "only_via",
     "paths",
     "policy_of",
+    "reach_diff",
     "role_graph",
     "what_can",
     "what_if",
@@ -78,6 +95,17 @@ _HOMES = {
     "Edit": "iamsim.query.what_if",
     "EditKind": "iamsim.query.what_if",
     "what_if": "iamsim.query.what_if",
+    "Mined": "iamsim.check.mine",
+    "mine": "iamsim.check.mine",
+    "RoleOrder": "iamsim.query.equivalent",
+    "equivalent_roles": "iamsim.query.equivalent",
+    "diff_policies": "iamsim.query.policy_diff",
+    "ReachDiff": "iamsim.query.reach",
+    "reach_diff": "iamsim.query.reach",
+    "Cut": "iamsim.query.cut",
+    "cut": "iamsim.query.cut",
+    "Explanation": "iamsim.query.explain",
+    "explain": "iamsim.query.explain",
     "Bypass": "iamsim.query.only_via",
     "OnlyVia": "iamsim.query.only_via",
     "only_via": "iamsim.query.only_via",

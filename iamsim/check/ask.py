@@ -221,7 +221,7 @@ def _why(env: Environment, question: Question) -> _Answered:
     if question.within is not None:
         raise QueryError("`within` has no meaning behind `why`", "ask `can … within …`")
     each = tuple(
-        explain(where, who, question.action, question.resource, strict=strict, **options_of(question))
+        explain(where, who, question.action, question.resource, flip=True, strict=strict, **options_of(question))
         for where, who in callers_of(env, question)
     )
     said = tuple(

@@ -12,6 +12,7 @@ from iamsim.cli.commands_ask import ask, only_via
 from iamsim.cli.commands_callers import batch, can, escalations, graph, paths
 from iamsim.cli.commands_lists import what_can, who_can
 from iamsim.cli.commands_policies import check, compare, diff
+from iamsim.cli.commands_ways import cut, equivalent_roles, explain, mine
 from iamsim.cli.commands_what_if import what_if
 from iamsim.cli.examples import epilog
 from iamsim.cli.output import Status, guarded
@@ -63,10 +64,14 @@ app.command(epilog=epilog("what-can"), name="what-can")(what_can)
 app.command(epilog=epilog("only-via"), name="only-via")(only_via)
 app.command(epilog=epilog("paths"))(paths)
 app.command(epilog=epilog("escalations"))(escalations)
+app.command(epilog=epilog("explain"))(explain)
+app.command(epilog=epilog("cut"))(cut)
 app.command(epilog=epilog("graph"))(graph)
 app.command(epilog=epilog("batch"))(batch)
 app.command(epilog=epilog("check"))(check)
+app.command(epilog=epilog("mine"))(mine)
 app.command(epilog=epilog("compare"))(compare)
+app.command(epilog=epilog("equivalent-roles"), name="equivalent-roles")(equivalent_roles)
 app.command(epilog=epilog("diff"))(diff)
 app.command(epilog=epilog("what-if"), name="what-if")(what_if)
 app.command(epilog=epilog("ask"))(ask)

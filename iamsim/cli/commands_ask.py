@@ -87,6 +87,9 @@ def only_via(
         bool, typer.Option("--any-resource", help="Ask even if the ARN does not fit the action.")
     ] = False,
     via: Follow = Via.ESCALATION,
+    cut: Annotated[
+        bool, typer.Option("--cut", help="Find the fewest statements that have to go so that it holds.")
+    ] = False,
     format: Shape = Format.TEXT,  # noqa: A002 - the option
     cache: Cache = None,  # noqa: ARG001 - its callback notes it
     no_cache: NoCache = False,  # noqa: ARG001 - its callback notes it
@@ -110,6 +113,7 @@ def only_via(
             missing=missing,
             any_resource=any_resource,
             via=via,
+            cut=cut,
             format=format,
             loud=loudness(quiet=quiet, verbose=verbose),
         )

@@ -12,7 +12,7 @@ from iamsim.cli.arguments import Cache, Missed, NoCache, Quiet, Snapshot, Verbos
 from iamsim.cli.check import CheckFormat
 from iamsim.cli.compare import CompareFormat, ExpectRelation
 from iamsim.cli.diff import DiffFormat, ExpectChange
-from iamsim.cli.options import Missing, OnUnknown
+from iamsim.cli.options import Missing, OnUnknown, Via
 from iamsim.cli.output import guarded
 
 
@@ -103,13 +103,16 @@ def compare(
 
 
 def diff(
-    before: Annotated[str, typer.Argument(metavar="BEFORE", help="Snapshot: a file or a directory.")],
-    after: Annotated[str, typer.Argument(metavar="AFTER", help="Snapshot to compare it with.")],
+    before: Annotated[str, typer.Argument(metavar="BEFORE", help="Snapshot, or a policy document.")],
+    after: Annotated[str, typer.Argument(metavar="AFTER", help="What to compare it with.")],
     *,
     principals: Annotated[
         str | None, typer.Option("--principals", metavar="PATTERN", help="Only principals whose ARN is like this.")
     ] = None,
     actions: Annotated[str | None, typer.Option("--actions", metavar="PATTERN", help="Only actions like this.")] = None,
+    via: Annotated[
+        Via | None, typer.Option(help="Whom principals can become: by roles or escalation (else: what they can do).")
+    ] = None,
     missing: Missed = Missing.ASSUME,
     expect: Annotated[ExpectChange | None, typer.Option(help="What the exit status 0 asks for.")] = None,
     format: Annotated[DiffFormat, typer.Option(help="Form of the answer.")] = DiffFormat.TEXT,  # noqa: A002
@@ -118,7 +121,7 @@ def diff(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Say what became possible, and what ceased to be, between two snapshots, with requests that show it.
+    """Say what became possible, and what ceased to be, between two snapshots or policies, with requests that show it.
 
     Exit status: 0 as expected, 1 not as expected, 2 usage or input, 3 unknown.
     """
@@ -130,6 +133,7 @@ def diff(
             principals=principals,
             actions=actions,
             missing=missing,
+            via=None if via is Via.DIRECT else via,
             expect=expect,
             format=format,
             loud=loudness(quiet=quiet, verbose=verbose),

@@ -73,6 +73,7 @@ def what_if(
             principals=principals,
             actions=actions,
             missing=missing,
+            via=None,
             expect=expect,
             format=format,
             loud=loudness(quiet=quiet, verbose=verbose),

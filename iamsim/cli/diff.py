@@ -5,14 +5,19 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from iamsim.cli.options import Missing
-from iamsim.cli.output import Loud, Status, environment, or_json, unread, working
-from iamsim.errors import QueryError
+from iamsim.cli.options import Missing, Via, json_file
+from iamsim.cli.output import Loud, Status, environment, or_json, remarks, unread, working
+from iamsim.errors import InputError, QueryError
+from iamsim.findings import printable
 
 if TYPE_CHECKING:
+    from iamsim.env.types import Environment
+    from iamsim.model.policy import Policy
     from iamsim.query.diff import Diff
+    from iamsim.query.reach import ReachDiff
 
 
 class DiffFormat(StrEnum):
@@ -38,6 +43,7 @@ class DiffOptions:
     principals: str | None
     actions: str | None
     missing: Missing
+    via: Via | None
     expect: ExpectChange | None
     format: DiffFormat
     loud: Loud
@@ -51,13 +57,18 @@ def diff_command(before: str, after: str, options: DiffOptions) -> int:
 def _diff(before: str, after: str, options: DiffOptions) -> int:
     from iamsim.query.diff import diff
 
+    documents = [_document(path, options.loud) for path in (before, after)]
+    if any(documents):
+        return _policies(documents, (before, after), options)
     first, second = (environment((path,), options.loud) for path in (before, after))
     for path, env in ((before, first), (after, second)):
         if not env.principals and not env.resources and not env.organizations:
             raise QueryError(
                 f"`{path}` holds no environment",
-                "give a snapshot: account details, resource policies or an organization; two policies: iamsim compare",
+                "give a snapshot: account details, resource policies or an organization; or two policies",
             )
+    if options.via is not None:
+        return _transitive(first, second, options)
     with working("comparing what principals can do", options.loud) as progress:
         found = diff(
             first,
@@ -69,6 +80,43 @@ def _diff(before: str, after: str, options: DiffOptions) -> int:
         )
     print_diff(found, options.format, options.loud)
     return Status.INPUT if unread(first) or unread(second) else status_of(found, options.expect)
+
+
+def _document(path: str, loud: Loud) -> Policy | None:
+    """The policy document in a file, None if it holds anything else."""
+    from iamsim.query.documents import named_policy
+
+    if "\x00" in path or not Path(path).is_file() or not path.lower().endswith(".json"):
+        return None
+    try:
+        found = named_policy(json_file(path, "one policy document"), path)
+    except InputError as error:
+        if " is no " in str(error):
+            raise
+        return None  # what is no single JSON value may still be a snapshot
+    if found is None:
+        return None
+    remarks(found[1], loud)
+    return found[0]
+
+
+def _policies(documents: list[Policy | None], names: tuple[str, str], options: DiffOptions) -> int:
+    from iamsim.query.policy_diff import diff_policies
+
+    first, second = documents
+    if first is None or second is None:
+        wrong, other = names if first is None else names[::-1]
+        raise QueryError(
+            f"`{printable(other)}` is a policy document, `{printable(wrong)}` is none", "give two of a kind"
+        )
+    if options.principals is not None or options.actions is not None or options.via is not None:
+        raise QueryError(
+            "two policy documents have no principals to choose from", "leave out --principals, --actions and --via"
+        )
+    with working("comparing what the policies allow", options.loud) as progress:
+        found = diff_policies(first, second, progress=progress)
+    print_diff(found, options.format, options.loud)
+    return status_of(found, options.expect)
 
 
 def print_diff(found: Diff, form: DiffFormat, loud: Loud) -> None:
@@ -94,3 +142,40 @@ def status_of(found: Diff, expect: ExpectChange | None) -> Status:
     if any(not r.reasons for r in bad):
         return Status.NOT_EXPECTED
     return Status.UNKNOWN if bad else Status.AS_EXPECTED
+
+
+def _transitive(first: Environment, second: Environment, options: DiffOptions) -> int:
+    """The diff of whom principals can become."""
+    from iamsim.query.reach import reach_diff
+
+    if options.actions is not None:
+        raise QueryError("`--actions` speaks of direct requests", "leave it out with --via roles or --via escalation")
+    via = (options.via or Via.DIRECT).value
+    with working("comparing whom principals can become", options.loud) as progress:
+        found = reach_diff(
+            first, second, via=via, principals=options.principals, missing=options.missing.value, progress=progress
+        )
+    _print_reach(found, options)
+    if unread(first) or unread(second):
+        return Status.INPUT
+    wanted = options.expect
+    bad = [] if wanted is None else [
+        r for r in found.rows if wanted is ExpectChange.NOTHING or r.gained is (wanted is ExpectChange.NO_GAIN)
+    ]  # fmt: skip
+    if any(not r.reasons for r in bad):
+        return Status.NOT_EXPECTED
+    return Status.UNKNOWN if bad else Status.AS_EXPECTED
+
+
+def _print_reach(found: ReachDiff, options: DiffOptions) -> None:
+    from iamsim.report.json import json_line
+    from iamsim.report.reach import reach_json, reach_lines, reach_markdown
+    from iamsim.report.text import encodable, print_lines
+
+    match options.format:
+        case DiffFormat.JSON:
+            sys.stdout.write(json_line(reach_json(found)) + "\n")
+        case DiffFormat.MARKDOWN:
+            sys.stdout.write(encodable(reach_markdown(found)))
+        case DiffFormat.TEXT:
+            print_lines(reach_lines(found, verbose=options.loud is Loud.VERBOSE))

@@ -51,6 +51,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "only-via": (
         "iamsim only-via role/breakglass s3:DeleteObject 'arn:aws:s3:::backups/*' -s snapshot/ --except root",
     ),
+    "explain": ("iamsim explain user/carol s3:GetObject 'arn:aws:s3:::vault/*' -s snapshot/",),
+    "cut": (
+        "iamsim cut user/carol role/EC2DeleteRole",
+        "iamsim cut user/carol --action s3:GetObject --resource 'arn:aws:s3:::vault/*'",
+    ),
+    "equivalent-roles": ("iamsim equivalent-roles '555566667777:role/*' -s snapshot/",),
+    "mine": ("iamsim mine -s snapshot/ -o invariants.iamq",),
     "ask": (
         "iamsim ask 'who can do s3:GetObject on arn:aws:s3:::vault/* via direct' -s snapshot/",
         "iamsim ask -f questions.iamq",

@@ -47,7 +47,15 @@ if TYPE_CHECKING:
     from iamsim.model.pattern import Part
     from iamsim.model.policy import Condition, Match, Policy, Statement
 
-__all__ = ["Comparison", "certainly_allows", "classes", "may_allow", "narrower", "narrower_in_future"]
+__all__ = [
+    "Comparison",
+    "certainly_allows",
+    "classes",
+    "may_allow",
+    "narrower",
+    "narrower_in_future",
+    "shared_unknowns",
+]
 
 Mask = tuple[int, ...]
 
@@ -78,11 +86,11 @@ def narrower(a: Policy, b: Policy, limits: Limits | None = None, *, any_resource
     solved = 0
     doubt: str | None = None
     for mask_a, bits_a in classes(a):
-        if not _allows(a, mask_a):
+        if not allows(a, mask_a):
             continue
         for mask_b, bits_b in classes(b):
             common = bits_a & bits_b
-            if not common or _covered(a, mask_a, b, mask_b):
+            if not common or covered(a, mask_a, b, mask_b):
                 continue
             found = _excess(a, mask_a, b, mask_b, common, limits or DEFAULT_LIMITS, any_resource=any_resource)
             solved += 1
@@ -102,12 +110,12 @@ def _excess(
 ) -> Comparison:
     """Whether A allows a request with one of the actions `common`, of which these statements speak, that B does not."""
     doubt: str | None = None
-    for name, service, actions in _representatives(common):
-        difference = all_of((_term(a, mask_a, service), not_(_term(b, mask_b, service))))
+    for name, service, actions in representatives(common):
+        difference = all_of((term_of(a, mask_a, service), not_(term_of(b, mask_b, service))))
         if difference is FALSE:
             continue
         if service or any_resource:
-            found, shown = _model(difference, () if service else _ANY_ARN, limits), name
+            found, shown = model_of(difference, () if service else _ANY_ARN, limits), name
         else:
             found, shown = _shaped(difference, actions, limits)
         if isinstance(found, Sat):
@@ -123,9 +131,9 @@ def _shaped(difference: Term, common: int, limits: Limits) -> tuple[Sat | str | 
     doubt: tuple[Sat | str | None, str] = (None, "")
     groups = ((names[(here & -here).bit_length() - 1], p) for bits, p in shape_groups() if (here := common & bits))
     for number, (name, patterns) in enumerate(groups):
-        if number == 1 and _model(difference, (), limits) is None:
+        if number == 1 and model_of(difference, (), limits) is None:
             return None, name
-        found = _model(difference, patterns, limits)
+        found = model_of(difference, patterns, limits)
         if isinstance(found, Sat):
             return found, name
         if found is not None and doubt[0] is None:
@@ -146,10 +154,10 @@ def certainly_allows(policy: Policy, actions: int, limits: Limits = DEFAULT_LIMI
     if out:
         return out
     for mask, bits in classes(policy):
-        if bits & actions and _allows(policy, mask):
-            for _, service, here in _representatives(bits & actions):
-                term = must(_term(policy, mask, service))
-                if service and isinstance(_model(term, (), limits), Sat):
+        if bits & actions and allows(policy, mask):
+            for _, service, here in representatives(bits & actions):
+                term = must(term_of(policy, mask, service))
+                if service and isinstance(model_of(term, (), limits), Sat):
                     return here
                 found, name = (None, "") if service else _shaped(term, here, limits)
                 if isinstance(found, Sat):
@@ -159,7 +167,7 @@ def certainly_allows(policy: Policy, actions: int, limits: Limits = DEFAULT_LIMI
 
 def may_allow(policy: Policy) -> int:
     """The known actions, as a bit set, of which some statement speaks that may allow."""
-    return sum(bits for mask, bits in classes(policy) if _allows(policy, mask))
+    return sum(bits for mask, bits in classes(policy) if allows(policy, mask))
 
 
 def narrower_in_future(a: Policy, b: Policy, limits: Limits | None = None) -> Comparison:
@@ -169,7 +177,7 @@ def narrower_in_future(a: Policy, b: Policy, limits: Limits | None = None) -> Co
     difference = all_of((term_a, shape, not_(term_b)))
     found: Sat | str | None = None
     for number in range(1, _KNOWN_NAMES):
-        found = _model(difference, (), limits or DEFAULT_LIMITS)
+        found = model_of(difference, (), limits or DEFAULT_LIMITS)
         if not isinstance(found, Sat):
             return Comparison(Verdict.YES if found is None else Verdict.UNKNOWN, reason=found, classes=number)
         name = "".join(found.assignment.get("action", ("",)))
@@ -195,11 +203,12 @@ def _of_new(match: Match) -> Match:
     return replace(match, patterns=tuple(patterns))
 
 
-def _allows(policy: Policy, mask: Mask) -> bool:
+def allows(policy: Policy, mask: Mask) -> bool:
+    """True iff one of these statements may allow."""
     return any(policy.statements[i].effect is not Effect.DENY for i in mask)
 
 
-def _covered(a: Policy, mask_a: Mask, b: Policy, mask_b: Mask) -> bool:
+def covered(a: Policy, mask_a: Mask, b: Policy, mask_b: Mask) -> bool:
     """True if B plainly allows what A does: each allowing statement of A, or everything, and no Deny that A lacks."""
     ours, theirs = [a.statements[i] for i in mask_a], [b.statements[i] for i in mask_b]
     if any(s.malformed or s.effect is Effect.BOTH for s in (*ours, *theirs)):
@@ -273,7 +282,7 @@ def _action_bits(match: Match, every: Universe) -> int:
     return every.all & ~bits if match.negated else bits
 
 
-def _representatives(bits: int) -> Iterator[tuple[str, str, int]]:
+def representatives(bits: int) -> Iterator[tuple[str, str, int]]:
     """The ways in which resources are read: with resource types, and per service without.
 
     Each is an action, the service if it has no resource types, and the actions that it stands for.
@@ -309,7 +318,8 @@ def _policy_term(key: _Key, mask: Mask, service: str) -> Term:
     return all_of((allow, not_(deny)))
 
 
-def _term(policy: Policy, mask: Mask, service: str) -> Term:
+def term_of(policy: Policy, mask: Mask, service: str) -> Term:
+    """When these statements of a policy allow; `service` is that of actions without resource types."""
     return _policy_term(_Key(policy), mask, service)
 
 
@@ -338,7 +348,7 @@ def _future(policy: Policy) -> Term:
     return all_of((any_of(allow), not_(any_of(deny))))
 
 
-def _model(difference: Term, patterns: tuple[str, ...], limits: Limits) -> Sat | str | None:
+def model_of(difference: Term, patterns: tuple[str, ...], limits: Limits) -> Sat | str | None:
     """A model of `difference` whose resource is like one of `patterns` (none: any); None if there is none; a reason
     if that is not known.
 

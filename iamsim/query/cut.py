@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from iamsim.env.types import Environment
     from iamsim.judge.answer import Hop, Witness
-    from iamsim.query.only_via import Bypass
+    from iamsim.query.only_via import Bypass, OnlyVia
 
     Progress = Callable[[int], None]
 
@@ -110,6 +110,13 @@ def cut_only_via(
         return [Way(hops=b.hops, witness=b.witness, pieces=opened_by(b, pieces)) for b in first], found.reasons
 
     return smallest(env, ways, progress)
+
+
+def openings(env: Environment, found: OnlyVia) -> tuple[Piece, ...]:
+    """The statements and attachments that open the first way past a role, sorted; nothing if none is certain."""
+    if found.verdict is not Verdict.NO:
+        return ()
+    return tuple(sorted(opened_by(found.bypasses[0], pieces_of(env)), key=lambda p: p.key))
 
 
 def opened_by(bypass: Bypass, pieces: Pieces) -> frozenset[Piece]:

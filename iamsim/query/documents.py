@@ -55,6 +55,19 @@ def identity_policy(value: Any, source: str) -> Read:
     return policy, tuple(found)
 
 
+def named_policy(value: Any, source: str) -> Read | None:
+    """The policy of any kind that a JSON value states, None if it is no policy; InputError if it is malformed as a whole."""
+    document = policy_document(value)
+    if not isinstance(document, dict) or not any(name.lower() == "statement" for name in document):
+        return None
+    policy, found = read_policy(document, kind_of(document), source, Origin(source))
+    if policy.malformed is not None:
+        why = next((d for d in found if d.severity == "error"), None)
+        message = f"`{printable(source)}` is no {policy.kind}: {policy.malformed.reason}"
+        raise InputError(message, tuple(found), why.help if why is not None else "give a policy document")
+    return policy, tuple(found)
+
+
 def managed_by_name(text: str) -> Read | None:
     """The bundled AWS managed policy with this ARN or name (case counts), None if there is none."""
     if text.startswith("arn:"):

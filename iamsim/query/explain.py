@@ -24,6 +24,7 @@ from iamsim.judge.answer import Decision, Verdict
 from iamsim.judge.core import parts_of
 from iamsim.judge.judge import refutation_of
 from iamsim.query.can import can
+from iamsim.query.cut import cut
 from iamsim.query.ever import named, said, searches
 from iamsim.query.prepare import Options, prepare
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from iamsim.graph.state import Closure
     from iamsim.judge.answer import Answer, Cited, Core
     from iamsim.judge.judge import Found
+    from iamsim.query.cut import Cut
     from iamsim.query.prepare import Prepared
 
 MAX_TRIED = 200
@@ -107,7 +109,7 @@ class NearMiss:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The answer and, unless it is a YES, what stands behind it.
+    """The answer and what stands behind it: of a YES `cut`, where it was asked for, else all the others.
 
     `reached` are all callers that are controlled, nearer ones first. `left` is the number of candidates for near misses that
     were not tried; `complete` iff all cases were looked at for candidates.
@@ -119,6 +121,7 @@ class Explanation:
     near: tuple[NearMiss, ...] = ()
     left: int = 0
     complete: bool = True
+    cut: Cut | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -134,18 +137,21 @@ def explain(
     *,
     most: int = MAX_TRIED,
     seconds: float = SECONDS,
+    flip: bool = False,
     **options: Any,
 ) -> Explanation:
     """The answer to the question that `can` takes with the same `options`, with what stands behind a NO or UNKNOWN.
 
-    Near misses are looked for under a NO only: at most `most` amended environments are tried, none after `seconds`.
+    Near misses are looked for under a NO only: at most `most` amended environments are tried, none after `seconds`. Under a YES
+    and with `flip` the smallest set of statements without which it would be a NO.
     Raises what `can` raises, and QueryError for the replay engine.
     """
     if options.get("engine") == "replay":
         raise QueryError("the replay engine does not explain", "leave out --engine, or --explain")
     answer = can(env, principal, action, resource, **options)
     if answer.verdict is Verdict.YES:
-        return Explanation(answer)
+        closing = cut(env, principal, action=action, resource=resource, **options) if flip else None
+        return Explanation(answer, cut=closing)
     about = prepare(env, principal, action, resource, Options(**options))
     reached: dict[str, Refused] = {}
     stopped: dict[Cited, set[str]] = {}

@@ -68,7 +68,7 @@ def lattice(
         alike.setdefault((policy.statements, policy.variables, policy.malformed), []).append(name)
     groups = list(alike.values())
     found, undecided = _order([policies[g[0]] for g in groups], limits, progress, any_resource=any_resource)
-    return _hasse(groups, found, undecided, len(names) * (len(names) - 1))
+    return hasse(groups, found, undecided, len(names) * (len(names) - 1))
 
 
 def _order(
@@ -101,7 +101,7 @@ def _order(
     return above, undecided
 
 
-def _hasse(groups: list[list[str]], above: list[int], undecided: Mapping[tuple[int, int], str], pairs: int) -> Lattice:
+def hasse(groups: list[list[str]], above: list[int], undecided: Mapping[tuple[int, int], str], pairs: int) -> Lattice:
     """The classes of mutual order, sorted by their first names, with the steps between neighbours only."""
     for i, wider in enumerate(above):  # an order that was found one way round only
         for j in _bits(wider):

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
 from itertools import count, islice
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from iamsim.aws.escalations import Catalogue
 from iamsim.env.changes import Change, Kind
 from iamsim.errors import QueryError
 from iamsim.findings import printable
@@ -27,7 +24,7 @@ from iamsim.judge.witness import witness_of
 from iamsim.query.can import can
 from iamsim.query.ever import hop_of
 from iamsim.query.prepare import VIA, Options, prepare
-from iamsim.query.techniques import catalogue_of, read_ruling
+from iamsim.query.techniques import catalogue_of, no_techniques, read_ruling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -189,18 +186,11 @@ def _principal(env: Environment, text: str) -> Iterator[str]:
         yield arn
 
 
-@lru_cache(maxsize=1)
-def _no_techniques() -> Catalogue:
-    """The catalogue for role assumption alone, made once."""
-    empty: Mapping[str, Any] = MappingProxyType({})
-    return Catalogue(empty, empty, empty)
-
-
 def _searches(asked: Asked) -> Iterator[tuple[Search, tuple[Target, ...]]]:
     about = asked.about
     options = about.options
     ruling = read_ruling(options.assume, options.rule_out)
-    catalogue = catalogue_of(options.techniques)[0] if options.via == "escalation" else _no_techniques()
+    catalogue = catalogue_of(options.techniques)[0] if options.via == "escalation" else no_techniques()
     for caller, action, targets in about.runs:
         names = tuple(t.resource for t in targets if t.resource is not None)
         wanted = tuple(sorted(asked.principals or ()))

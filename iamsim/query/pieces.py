@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.aws.managed import managed_policies
 from iamsim.env.hits import label_of
+from iamsim.env.types import PrincipalKind
 from iamsim.env.without import Attachment, documents, without
 from iamsim.model.arn import parse_arn
 from iamsim.model.policy import Effect, Policy, PolicyKind
@@ -46,6 +47,7 @@ class Pieces:
 
     env: Environment
     by_place: dict[Origin, Piece]
+    roles: dict[tuple[str, str], str]
 
     def of_way(self, hops: Iterable[Hop], witness: Witness | None) -> frozenset[Piece]:
         """The pieces without any of which the way may not be: as long as all are there, it is open.
@@ -77,7 +79,7 @@ class Pieces:
                     yield piece
 
     def _of_request(self, witness: Witness) -> set[Piece]:
-        carrier = _signer(witness.request.caller)
+        carrier = self._signer(witness.request.caller)
         found = (self._at(c.origin, carrier) for c in witness.allowed_by if c.role in _GRANTS and c.origin is not None)
         return {p for p in found if p is not None}
 
@@ -94,6 +96,13 @@ class Pieces:
             if held is not None and any(p.arn == policy for p in held.policies):
                 return Piece((arn,), f"attachment of {policy}", None, Attachment(arn, policy))
         return None
+
+    def _signer(self, caller: str) -> str:
+        """The ARN of the user or role whose policies a caller has."""
+        parsed = parse_arn(caller)
+        if parsed is None or not parsed.resource.startswith("assumed-role/"):
+            return caller
+        return self.roles.get((parsed.account, parsed.resource.split("/")[1]), caller)
 
     def _of_roles(self, hop: Hop) -> set[Piece]:
         """What roles must allow, and whom they must trust, that are passed in a step or run in a service."""
@@ -125,7 +134,8 @@ def pieces_of(env: Environment) -> Pieces:
     for origin, (text, of_aws) in first.items():
         attachment = None if of_aws is None else Attachment("", of_aws)
         made[origin] = Piece(tuple(sorted(carriers[origin])), text, origin, attachment)
-    return Pieces(env, made)
+    roles = {(p.account, p.name): p.arn for p in env.principals.values() if p.kind is PrincipalKind.ROLE}
+    return Pieces(env, made, roles)
 
 
 def removed(env: Environment, pieces: Iterable[Piece]) -> Environment:
@@ -137,11 +147,3 @@ def removed(env: Environment, pieces: Iterable[Piece]) -> Environment:
 
 def _of_aws(arn: str | None, aws: Iterable[str]) -> bool:
     return arn is not None and (":iam::aws:policy/" in arn or arn in aws)
-
-
-def _signer(caller: str) -> str:
-    """The ARN of the user or role whose policies a caller has."""
-    parsed = parse_arn(caller)
-    if parsed is None or not parsed.resource.startswith("assumed-role/"):
-        return caller
-    return f"arn:{parsed.partition}:iam::{parsed.account}:role/{parsed.resource.split('/')[1]}"

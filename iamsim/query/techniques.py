@@ -5,7 +5,8 @@ from __future__ import annotations
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from iamsim.aws.escalations import Catalogue, catalogue, with_file
 from iamsim.errors import QueryError
@@ -13,7 +14,7 @@ from iamsim.findings import printable
 from iamsim.graph.world import Ruling
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from iamsim.diagnostics import Diagnostic
 
@@ -27,6 +28,13 @@ def catalogue_of(file: str | None) -> tuple[Catalogue, tuple[Diagnostic, ...]]:
     except (OSError, ValueError):
         return with_file(catalogue(), file)
     return _read(file, at.st_mtime_ns, at.st_size)
+
+
+@lru_cache(maxsize=1)
+def no_techniques() -> Catalogue:
+    """The catalogue for role assumption alone, made once."""
+    empty: Mapping[str, Any] = MappingProxyType({})
+    return Catalogue(empty, empty, empty)
 
 
 @lru_cache(maxsize=8)

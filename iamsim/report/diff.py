@@ -83,7 +83,8 @@ def short(principal: str) -> str:
     return printable(f"{fields[5]} ({fields[4]})")
 
 
-def _listed(items: Sequence[str], *, verbose: bool = False) -> str:
+def listed(items: Sequence[str], *, verbose: bool = False) -> str:
+    """The items, the first of them where they are many."""
     shown = list(items) if verbose or len(items) <= _FEW else list(items[: _FEW - 1])
     more = f" and {len(items) - len(shown)} more" if len(shown) < len(items) else ""
     return ", ".join(printable(i, _LONG) for i in shown) + more
@@ -110,7 +111,7 @@ def diff_lines(found: Diff, *, verbose: bool = False) -> Iterator[Line]:
         yield Line((Span(head.upper(), style),))
         for row in rows:
             yield line("")
-            yield line(_listed([short(p) for p in row.principals], verbose=verbose), indent=2, style=Style.HEAD)
+            yield line(listed([short(p) for p in row.principals], verbose=verbose), indent=2, style=Style.HEAD)
             yield from _row_lines(row, place, verbose=verbose)
     if found.notes:
         yield line("")
@@ -120,8 +121,8 @@ def diff_lines(found: Diff, *, verbose: bool = False) -> Iterator[Line]:
 
 
 def _row_lines(row: Row, place: Callable[[Origin | None], str], *, verbose: bool) -> Iterator[Line]:
-    yield line(_listed(compressed(row.actions), verbose=verbose), indent=4)
-    yield line(f"on {_listed(row.resources, verbose=verbose)}", indent=4)
+    yield line(listed(compressed(row.actions), verbose=verbose), indent=4)
+    yield line(f"on {listed(row.resources, verbose=verbose)}", indent=4)
     for code in row.reasons:
         yield line(f"- {printable(explain(code).sentence, _LONG)}", indent=6)
     if row.witness is None:
@@ -165,9 +166,9 @@ def _markdown_row(row: Row, place: Callable[[Origin | None], str]) -> str:
         example = f"`{_code(request.action)}` on `{_code(request.resource)}`{_cell(keys)}"
         by = [f"{c.text} ({place(c.origin)})" if c.origin else c.text for c in row.witness.allowed_by]
     cells = (
-        _listed([short(p) for p in row.principals]),
-        _listed(compressed(row.actions)),
-        _listed(row.resources),
+        listed([short(p) for p in row.principals]),
+        listed(compressed(row.actions)),
+        listed(row.resources),
     )
     return "| " + " | ".join([*map(_cell, cells), example, "<br>".join(map(_cell, by))]) + " |"
 

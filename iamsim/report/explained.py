@@ -31,18 +31,31 @@ def explained_text(found: Explanation, *, width: int = 100, verbose: bool = Fals
 
 
 def explained_lines(found: Explanation, *, verbose: bool = False) -> Iterator[Line]:
-    """The answer; then, unless it is a YES, who is refused and why, what stops them, and the near misses.
+    """The answer; then of a YES what has to go, where that was asked for; else who is refused and why, and near misses.
 
     `verbose` shows all callers and near misses, else the first of them.
     """
     yield from answer_lines(found.answer, verbose=verbose)
     if found.verdict is Verdict.YES:
+        yield from _flip(found, verbose=verbose)
         return
     place = places()
     yield from _reached(found, place, len(found.reached) if verbose else _REACHED)
     yield from _ceilings(found.ceilings, place)
     if found.verdict is Verdict.NO:
         yield from _near(found, len(found.near) if verbose else _NEAR)
+
+
+def _flip(found: Explanation, *, verbose: bool) -> Iterator[Line]:
+    """What has to go to make a YES a NO."""
+    if found.cut is None:
+        return
+    from iamsim.report.cut import cut_lines
+
+    question = found.answer.question
+    yield line("")
+    asked = f"leads from {question.principal} to {question.action} on {question.resource}"
+    yield from cut_lines(found.cut, asked, verbose=verbose)
 
 
 def _reached(found: Explanation, place: Place, most: int) -> Iterator[Line]:
@@ -129,7 +142,11 @@ def explained_json(
     """The answer of `answer_json` with a member `explanation`, null for a YES."""
     value = answer_json(found.answer, id, more_notes=more_notes)
     if found.verdict is Verdict.YES:
-        return {**value, "explanation": None}
+        if found.cut is None:
+            return {**value, "explanation": None}
+        from iamsim.report.cut import cut_json
+
+        return {**value, "explanation": {"cut": cut_json(found.cut)}}
     explanation = {
         "reached": [_refused_json(r) for r in found.reached],
         "ceilings": [

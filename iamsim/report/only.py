@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from iamsim.findings import printable
 from iamsim.judge.answer import Verdict
+from iamsim.report.cut import cut_json, cut_lines, piece_json, pieces_lines
 from iamsim.report.json import SCHEMA, way_json
 from iamsim.report.lines import Line, Span, Style, line
 from iamsim.report.places import places
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from iamsim.diagnostics import Origin
+    from iamsim.query.cut import Cut
     from iamsim.query.only_via import Bypass, OnlyVia
+    from iamsim.query.pieces import Piece
 
     Place = Callable[[Origin | None], str]
 
@@ -25,8 +28,13 @@ _SHOWN = 3
 _NAMED = 20
 
 
-def only_lines(found: OnlyVia, *, verbose: bool = False) -> Iterator[Line]:
-    """Whether it holds, and who needs not go through the role: the first with their ways, or with `verbose` all."""
+def only_lines(
+    found: OnlyVia, opened: tuple[Piece, ...] = (), closing: Cut | None = None, *, verbose: bool = False
+) -> Iterator[Line]:
+    """Whether it holds, and who needs not go through the role: the first with their ways, or with `verbose` all.
+
+    `opened` opens the first of these, `closing` closes them all.
+    """
     yield _verdict(found)
     place = places()
     shown = len(found.bypasses) if verbose else _SHOWN
@@ -43,6 +51,14 @@ def only_lines(found: OnlyVia, *, verbose: bool = False) -> Iterator[Line]:
         yield line(f"- {printable(name_of(bypass), _TEXT)}{doubt}", indent=4)
     if len(others) > _NAMED:
         yield line(f"- and {len(others) - _NAMED} more (-v lists them all)", indent=4)
+    if opened:
+        yield line("")
+        yield line("what opens the first", indent=2, style=Style.HEAD)
+        yield from pieces_lines(opened, place, indent=4)
+    if closing is not None and found.verdict is Verdict.NO:
+        yield line("")
+        asked = f"leads past {found.role} to {found.action} on {found.resource}"
+        yield from cut_lines(closing, asked, verbose=verbose)
 
 
 def _verdict(found: OnlyVia) -> Line:
@@ -89,7 +105,9 @@ def bypass_lines(bypass: Bypass, place: Place | None = None, *, verbose: bool = 
         yield from steps_lines(bypass.hops, bypass.witness, place or places(), verbose=verbose, indent=4)
 
 
-def only_json(found: OnlyVia, notes: tuple[str, ...] = ()) -> dict[str, Any]:
+def only_json(
+    found: OnlyVia, opened: tuple[Piece, ...] = (), closing: Cut | None = None, notes: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """The answer as one JSON value with members in fixed order."""
     return {
         "schema": SCHEMA,
@@ -111,5 +129,7 @@ def only_json(found: OnlyVia, notes: tuple[str, ...] = ()) -> dict[str, Any]:
             }
             for b in found.bypasses
         ],
+        "opened_by": [piece_json(p) for p in opened],
+        "cut": None if closing is None else cut_json(closing),
         "notes": list(notes),
     }

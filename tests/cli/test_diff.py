@@ -90,10 +90,45 @@ def test_bad_input(cli, argv, said):
     assert "\x1b" not in err
 
 
-def test_two_policies_are_for_compare(cli, tmp_path):
-    (tmp_path / "p.json").write_text(
-        '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}'
+def document(folder, name, *actions):
+    text = f'{{"Version": "2012-10-17", "Statement": {{"Effect": "Allow", "Action": {json.dumps(actions)}, "Resource": "*"}}}}'
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder / name
+
+
+def test_two_policies(cli, tmp_path):
+    old, new = (
+        document(tmp_path, "old.json", "sqs:SendMessage"),
+        document(tmp_path, "new.json", "sqs:SendMessage", "sqs:DeleteQueue"),
     )
-    status, _, err = cli("diff", tmp_path / "p.json", tmp_path / "p.json")
+    status, out, err = cli("diff", old, new)
+    assert (status, err) == (0, "")
+    assert "BECAME POSSIBLE\n\n  whoever has the policy\n    sqs:DeleteQueue\n" in out
+    assert cli("diff", old, new, "--expect", "no-gain")[0] == 1
+    assert cli("diff", new, old, "--expect", "no-gain")[0] == 0
+    _, out, _ = cli("diff", old, new, "--format", "json")
+    assert json.loads(out)["rows"][0]["actions"] == ["sqs:DeleteQueue"]
+    assert "sqs:DeleteQueue" in cli("diff", old, new, "--format", "markdown")[1]
+
+
+def test_policies_and_snapshots_do_not_mix(cli, tmp_path):
+    new = document(tmp_path, "new.json", "sqs:SendMessage")
+    status, _, err = cli("diff", new, "docs/examples/after.json")
     assert status == 2
-    assert "iamsim compare" in err
+    assert "is a policy document" in err
+    assert cli("diff", new, new, "--via", "roles")[0] == 2
+    (tmp_path / "bad.json").write_text('{"Statement": ', encoding="utf-8")
+    assert cli("diff", tmp_path / "bad.json", new)[0] == 2
+
+
+@pytest.mark.parametrize("via", ["roles", "escalation"])
+def test_whom_principals_can_become(cli, via):
+    sides = ("docs/examples/before.json", "docs/examples/after.json")
+    status, out, _ = cli("diff", "-q", *sides, "--via", via, "--expect", "no-gain")
+    assert status == 1
+    assert "CAN NOW BECOME\n\n  user/dana (111122223333)\n    → role/Queue (111122223333)\n" in out
+    assert cli("diff", "-q", *sides[::-1], "--via", via, "--expect", "no-gain")[0] == 0
+    _, out, _ = cli("diff", "-q", *sides, "--via", via, "--format", "json")
+    assert [r["gained"] for r in json.loads(out)["rows"]] == [True]
+    assert cli("diff", "-q", *sides, "--via", via, "--format", "markdown")[1].startswith("### Can now become")
+    assert cli("diff", "-q", *sides, "--via", via, "--actions", "s3:*")[0] == 2

@@ -1,0 +1,178 @@
+"""Whom principals can become in one environment and not in another: differences that follow by hops and techniques."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from iamsim.aws.actions import data_date
+from iamsim.errors import QueryError
+from iamsim.findings import printable
+from iamsim.graph.closure import grow
+from iamsim.graph.derive import depths, derivations, smallest
+from iamsim.graph.ever import way_of
+from iamsim.graph.goals import goal_of
+from iamsim.graph.reach import within_reach
+from iamsim.graph.state import BASE, begin
+from iamsim.graph.world import Search
+from iamsim.model.pattern import match, tokenize
+from iamsim.query.ever import hop_of
+from iamsim.query.prepare import Options, prepare
+from iamsim.query.techniques import catalogue_of, no_techniques
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from iamsim.env.types import Environment
+    from iamsim.graph.state import Closure
+    from iamsim.judge.answer import Hop
+    from iamsim.judge.candidates import Target
+    from iamsim.query.prepare import Run
+
+    Progress = Callable[[int], None]
+
+_PROOF = "sts:GetCallerIdentity"
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReachRow:
+    """Each of `sources` can become each of `targets` (ARNs) now (`gained`), or no longer.
+
+    `hops` is the way of the first source to the first target, on the side where there is one; none where it is not known
+    (`reasons`).
+    """
+
+    gained: bool
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    hops: tuple[Hop, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReachDiff:
+    """What differs between two environments in whom principals can become: rows, gains first."""
+
+    via: str
+    rows: tuple[ReachRow, ...]
+    data_date: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reached:
+    """Whom one principal can become: `sure` ones, and `open_` ones with the reasons why that is not known."""
+
+    sure: frozenset[str]
+    open_: Mapping[str, tuple[str, ...]]
+
+
+def reach_diff(
+    before: Environment,
+    after: Environment,
+    *,
+    via: str = "roles",
+    principals: str | None = None,
+    missing: str = "assume",
+    progress: Progress | None = None,
+) -> ReachDiff:
+    """Which users and roles can become which others by `via` (`roles` or `escalation`) in one environment and not in the other.
+
+    Principals that only techniques create are left out. A row with `reasons` may be a difference. `principals` is a pattern of
+    ARNs that narrows who begins. `progress` is called with the number of principals that are done.
+    """
+    if via not in ("roles", "escalation"):
+        raise QueryError(f"`{printable(via)}` is no way to become another", "--via takes roles or escalation")
+    glob = None if principals is None else tokenize(principals, variables=False)
+    names = sorted({*before.principals, *after.principals})
+    found: dict[tuple[bool, str, tuple[str, ...]], list[str]] = {}
+    for number, source in enumerate((n for n in names if glob is None or match(glob, n)), 1):
+        old, new = (_reached(env, source, via, missing) for env in (before, after))
+        for gained, mine, other in ((True, new, old), (False, old, new)):
+            for target in sorted({*mine.sure, *mine.open_} - other.sure):
+                reasons = other.open_.get(target, ()) or mine.open_.get(target, ())
+                if target in mine.open_ and target in other.open_:
+                    continue
+                found.setdefault((gained, target, reasons), []).append(source)
+        if progress is not None:
+            progress(number)
+    rows = (_row(after if key[0] else before, via, missing, *key) for key in _grouped(found))
+    return ReachDiff(via=via, rows=tuple(rows), data_date=data_date())
+
+
+_Key = tuple[bool, tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+
+
+def _grouped(found: Mapping[tuple[bool, str, tuple[str, ...]], list[str]]) -> Iterable[_Key]:
+    """Targets that the same sources came to reach as one, gains first, what is not known last."""
+    alike: dict[tuple[bool, tuple[str, ...], tuple[str, ...]], list[str]] = {}
+    for (gained, target, reasons), sources in found.items():
+        alike.setdefault((gained, tuple(sources), reasons), []).append(target)
+    keys = [(gained, sources, tuple(targets), reasons) for (gained, sources, reasons), targets in alike.items()]
+    return sorted(keys, key=lambda k: (not k[0], bool(k[3]), k[2], k[1]))
+
+
+def _row(
+    env: Environment, via: str, missing: str, gained: bool, sources: tuple[str, ...], targets: tuple[str, ...],
+    reasons: tuple[str, ...],
+) -> ReachRow:  # fmt: skip
+    hops = () if reasons else _way(env, sources[0], targets[0], via, missing)
+    return ReachRow(gained=gained, sources=sources, targets=targets, hops=hops, reasons=reasons)
+
+
+def _closure(env: Environment, source: str, via: str, missing: str, *, sure: bool) -> tuple[Closure, Run]:
+    about = prepare(env, source, _PROOF, "*", Options(via=via, missing=missing))
+    run = about.runs[0]
+    catalogue = catalogue_of(None)[0] if via == "escalation" else no_techniques()
+    closure = grow(begin(Search(about.ask, run[1], run[0], catalogue)), sure=True)
+    return (closure if sure else grow(closure, sure=False)), run
+
+
+def _reached(env: Environment, source: str, via: str, missing: str) -> _Reached:
+    if source not in env.principals:
+        return _Reached(frozenset(), {})
+    certain, _ = _closure(env, source, via, missing, sure=True)
+    sure = _names(certain, source)
+    wide = grow(certain, sure=False)
+    open_: dict[str, tuple[str, ...]] = {}
+    for name, node in sorted(wide.nodes.items()):
+        arn = node.caller.parent or node.caller.arn or ""
+        if arn in sure or arn not in _names(wide, source):
+            continue
+        fired = smallest(wide, name, frozenset()) or ()
+        open_.setdefault(arn, tuple(sorted({r for f in fired for r in f.reasons})) or ("budget:techniques",))
+    return _Reached(sure, open_)
+
+
+def _names(closure: Closure, source: str) -> frozenset[str]:
+    """The loaded users and roles of which anything is controlled."""
+    env = closure.search.env
+    found = {n.caller.parent or n.caller.arn or "" for name, n in closure.nodes.items() if name not in BASE}
+    return frozenset(a for a in found if a != source and a in env.principals)
+
+
+def _way(env: Environment, source: str, target: str, via: str, missing: str) -> tuple[Hop, ...]:
+    """The steps of a shortest way."""
+    closure, (_, action, targets) = _closure(env, source, via, missing, sure=True)
+    depth = depths(closure)
+    named = [k for k, n in closure.nodes.items() if (n.caller.parent or n.caller.arn) == target and k not in BASE]
+    for name in sorted(named, key=lambda n: (not within_reach(closure.nodes[n], action), depth.get(n, 0), n)):
+        found = _steps(closure, name, targets)
+        if found:
+            return found
+    return ()
+
+
+def _steps(closure: Closure, name: str, targets: tuple[Target, ...]) -> tuple[Hop, ...]:
+    for target in targets:
+        goal = goal_of(closure, closure.nodes[name], target, [], depths(closure))
+        if goal is None:
+            continue
+        for number, fired in enumerate(derivations(closure, name, goal.needs)):
+            within = {fact: [f for f in known if f in fired] for fact, known in closure.how.items()}
+            way = way_of(replace(closure, how=within), goal, fired)
+            if way is not None:
+                return tuple(hop_of(closure, step) for step in way.steps)
+            if number >= _TRIES:
+                break
+    return ()
