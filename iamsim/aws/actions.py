@@ -233,12 +233,33 @@ def expand(pattern: str) -> tuple[str, ...]:
     return tuple(a for s in services for a in _names(s) if match(glob, a.partition(":")[2], fold_case=True))
 
 
+# Where an action without a service is looked for.
+_COMMON = (
+    "s3",
+    "iam",
+    "sts",
+    "ec2",
+    "lambda",
+    "kms",
+    "secretsmanager",
+    "sqs",
+    "sns",
+    "dynamodb",
+    "ssm",
+    "ecs",
+    "rds",
+    "logs",
+)
+
+
 @lru_cache(maxsize=1024)
 def nearest(action: str) -> str | None:
     """The known action whose spelling is nearest to `action`, or None if none is near."""
     service, name = _split(action)
     if not name:
-        return None
+        return next(
+            (f"{s}:{_table('actions', s)[service]['name']}" for s in _COMMON if service in _table("actions", s)), None
+        )
     services = (
         [service] if service in known_services() else difflib.get_close_matches(service, known_services(), 3, 0.6)
     )

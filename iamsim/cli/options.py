@@ -17,7 +17,10 @@ Given = dict[str, str | list[str] | None]
 _CACHE: ContextVar[str | None] = ContextVar("cache", default=None)
 _CACHED: ContextVar[bool] = ContextVar("cached", default=True)
 
-NO_SNAPSHOT = "give one with -s PATH, in IAMSIM_SNAPSHOT, or as `snapshot` of `[tool.iamsim]` in pyproject.toml"
+NO_SNAPSHOT = (
+    "give one with -s PATH, in IAMSIM_SNAPSHOT, or as `snapshot` of `[tool.iamsim]` in pyproject.toml; "
+    "`aws iam get-account-authorization-details > account.json` makes one"
+)
 
 
 class Expect(StrEnum):
