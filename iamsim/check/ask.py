@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from iamsim.check.files import entries, problem_of, too_deep
 from iamsim.check.model import Problem, Said, State
-from iamsim.check.run import WORDS, answers, as_expected, asked_only, callers_of, options_of
+from iamsim.check.run import WORDS, answers, as_expected, asked_only, callers_of, excepted, options_of
 from iamsim.errors import QueryError
 from iamsim.judge.answer import Verdict
 from iamsim.query.condition import Refused
@@ -237,17 +237,17 @@ WORDS_OF = {decision: word for word, decision in WORDS.items()}
 
 
 def _who(env: Environment, question: Question) -> _Answered:
-    skipped = excused(env, [_root_of(e) for e in question.except_])
+    strangers = "outsiders" in question.except_
+    skipped = excused(env, [*excepted(env, (e for e in question.except_ if e != "outsiders"))])
     asked = ask_who(env, question.action, question.resource, **options_of(question))
     rows = tuple(
-        r for r in asked.rows if not skipped(r) and (question.within is None or len(r.steps) <= question.within)
+        r
+        for r in asked.rows
+        if not skipped(r)
+        and not (strangers and (r.kind == "outside" or (r.account is not None and r.account not in env.accounts)))
+        and (question.within is None or len(r.steps) <= question.within)
     )
     return _of(r.verdict for r in rows), State.HOLDS, Callers(rows, asked.via), asked.warnings
-
-
-def _root_of(text: str) -> str:
-    """A caller of the language as `excused` takes it."""
-    return text.removeprefix("service ")
 
 
 def _what(env: Environment, question: Question) -> tuple[Verdict, Result]:

@@ -243,6 +243,22 @@ def asked_only(env: Environment, question: Question, *, most: int | None = None)
     options = options_of(question)
     if "." in (question.via or ""):
         options["via"] = "roles"
-    return only_via(
-        env, question.caller, question.action, question.resource, except_=question.except_, most=most, **options
-    )
+    if "outsiders" in question.except_:
+        raise QueryError(
+            "`except outsiders` has no meaning behind `only via`", "name the accounts: `except account 111122223333`"
+        )
+    options["except_"] = tuple(excepted(env, question.except_))
+    return only_via(env, question.caller, question.action, question.resource, most=most, **options)
+
+
+def excepted(env: Environment, texts: Iterable[str]) -> Iterator[str]:
+    """The callers that `except` names, as `excused` takes them: of an account all that are loaded, and its root user."""
+    for text in texts:
+        kind, _, name = text.partition(" ")
+        if kind == "account":
+            yield from (p.arn for p in env.principals.values() if p.account == name)
+            yield f"arn:aws:iam::{name}:root"
+        elif text in ("anyone", "anonymous"):
+            yield "anonymous"
+        else:
+            yield name if kind == "service" else text

@@ -47,9 +47,8 @@ def _ask(text: str | None, options: AskOptions) -> int:
         raise QueryError("nothing is asked", "give a question, or a file of them with -f")
     env = environment(snapshots(options.snapshot), options.loud)
     found: list[Reply | Problem] = []
-    headed = bool(options.files)
+    headed = bool(options.files) or _several(sources[0][1])
     for reply in _replies(env, sources, options):
-        headed = headed or bool(found)
         found.append(reply)
         _say(reply, options, headed=headed)
     if not found:
@@ -61,6 +60,14 @@ def _ask(text: str | None, options: AskOptions) -> int:
 
         sys.stdout.write(json_line(asked_json(found, unread_notes(env), data_date())) + "\n")
     return Status.INPUT if unread(env) else _status(found, options)
+
+
+def _several(text: str) -> bool:
+    """Whether the text holds more than one entry."""
+    from iamsim.check.files import entries
+
+    parsed, problems = entries(text, "<question>")
+    return sum(len(root.nodes()) for _, root in parsed) + len(problems) > 1
 
 
 def _read(file: str) -> tuple[str, str]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from iamsim.errors import QueryError
 from iamsim.judge.answer import Verdict
 from iamsim.query.can import can
 from iamsim.query.only_via import only_via
-from iamsim.query.paths import doubts, paths
+from iamsim.query.paths import doubts, named
 from iamsim.query.pieces import Piece, Pieces, pieces_of, removed
+from iamsim.query.reach import way_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 MOST_ROUNDS = 300
 """Environments in which one search for a cut asks again."""
-
-_AT_ONCE = 3
-"""Ways to a principal that are taken from one environment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,15 +76,16 @@ def cut(
     if (target is None) == (action is None) or (action is None) != (resource is None):
         raise QueryError("one end of the ways is to be given", "name a principal, or give --action and --resource")
 
+    targets = frozenset(named(env, source, target)) if target is not None else frozenset()
+
     def ways(changed: Environment, pieces: Pieces) -> Found:
         if action is not None and resource is not None:
             answer = can(changed, source, action, resource, via=via, **options)
             return _one(answer.path, answer.witness, answer.verdict, answer.reasons, pieces)
-        found = [
-            Way(hops=p.hops, witness=p.witness, pieces=pieces.of_way(p.hops, p.witness))
-            for p in islice(paths(changed, source, target, via=via, **options), _AT_ONCE)
-        ]
-        return found, () if found else doubts(changed, source, target, via=via, **options)
+        hops = way_to(changed, source, targets, via=via, **options)
+        if hops:
+            return [Way(hops=hops, witness=None, pieces=pieces.of_way(hops, None))], ()
+        return [], doubts(changed, source, target, via=via, **options)
 
     return smallest(env, ways, progress)
 

@@ -171,11 +171,18 @@ def _asked(
         raise QueryError("no target is given", "name a principal, or give --action and --resource")
     control = action is None
     about = prepare(env, source, action or _PROOF, resource or "*", Options(via=via, **options))
-    wanted = None if target is None else frozenset(_principal(env, target))
-    own = {c.parent or c.arn for c, _, _ in about.runs}
-    if control and wanted is not None and own & wanted:
-        raise QueryError(f"`{printable(target or '')}` is the caller itself", "name another principal")
+    wanted = None
+    if target is not None:
+        wanted = named(env, source, target) if control else frozenset(_principal(env, target))
     return Asked(about, source, target, wanted, control)
+
+
+def named(env: Environment, source: str, target: str) -> frozenset[str]:
+    """The ARNs of the users and roles that `target` means. Raises QueryError if it is no such, or `source` is one of them."""
+    wanted = frozenset(_principal(env, target))
+    if wanted & {c.parent or c.arn for c in read_callers(env, source)}:
+        raise QueryError(f"`{printable(target)}` is the caller itself", "name another principal")
+    return wanted
 
 
 def _principal(env: Environment, text: str) -> Iterator[str]:

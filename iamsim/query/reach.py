@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from iamsim.aws.actions import data_date
 from iamsim.errors import QueryError
@@ -18,10 +18,10 @@ from iamsim.graph.world import Search
 from iamsim.model.pattern import match, tokenize
 from iamsim.query.ever import hop_of
 from iamsim.query.prepare import Options, prepare
-from iamsim.query.techniques import catalogue_of, no_techniques
+from iamsim.query.techniques import catalogue_of, no_techniques, read_ruling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from iamsim.env.types import Environment
     from iamsim.graph.state import Closure
@@ -116,22 +116,24 @@ def _row(
     env: Environment, via: str, missing: str, gained: bool, sources: tuple[str, ...], targets: tuple[str, ...],
     reasons: tuple[str, ...],
 ) -> ReachRow:  # fmt: skip
-    hops = () if reasons else _way(env, sources[0], targets[0], via, missing)
+    hops = () if reasons else way_to(env, sources[0], targets[:1], via=via, missing=missing)
     return ReachRow(gained=gained, sources=sources, targets=targets, hops=hops, reasons=reasons)
 
 
-def _closure(env: Environment, source: str, via: str, missing: str, *, sure: bool) -> tuple[Closure, Run]:
-    about = prepare(env, source, _PROOF, "*", Options(via=via, missing=missing))
-    run = about.runs[0]
-    catalogue = catalogue_of(None)[0] if via == "escalation" else no_techniques()
-    closure = grow(begin(Search(about.ask, run[1], run[0], catalogue)), sure=True)
-    return (closure if sure else grow(closure, sure=False)), run
+def _closures(env: Environment, source: str, via: str, options: Mapping[str, Any]) -> Iterator[tuple[Closure, Run]]:
+    """What certainly follows from control of each caller that `source` means."""
+    about = prepare(env, source, _PROOF, "*", Options(via=via, **options))
+    ruling = read_ruling(about.options.assume, about.options.rule_out)
+    catalogue = catalogue_of(about.options.techniques)[0] if via == "escalation" else no_techniques()
+    for run in about.runs:
+        start = begin(Search(about.ask, run[1], run[0], catalogue, ruling))
+        yield (start if via == "direct" else grow(start, sure=True)), run
 
 
 def _reached(env: Environment, source: str, via: str, missing: str) -> _Reached:
     if source not in env.principals:
         return _Reached(frozenset(), {})
-    certain, _ = _closure(env, source, via, missing, sure=True)
+    certain, _ = next(_closures(env, source, via, {"missing": missing}))
     sure = _names(certain, source)
     wide = grow(certain, sure=False)
     open_: dict[str, tuple[str, ...]] = {}
@@ -151,15 +153,22 @@ def _names(closure: Closure, source: str) -> frozenset[str]:
     return frozenset(a for a in found if a != source and a in env.principals)
 
 
-def _way(env: Environment, source: str, target: str, via: str, missing: str) -> tuple[Hop, ...]:
-    """The steps of a shortest way."""
-    closure, (_, action, targets) = _closure(env, source, via, missing, sure=True)
-    depth = depths(closure)
-    named = [k for k, n in closure.nodes.items() if (n.caller.parent or n.caller.arn) == target and k not in BASE]
-    for name in sorted(named, key=lambda n: (not within_reach(closure.nodes[n], action), depth.get(n, 0), n)):
-        found = _steps(closure, name, targets)
-        if found:
-            return found
+def way_to(
+    env: Environment, source: str, targets: Collection[str], *, via: str = "escalation", **options: Any
+) -> tuple[Hop, ...]:
+    """The steps of a way by which `source` certainly comes to control one of the users and roles `targets` (ARNs), none if
+    there is none.
+
+    The steps are few, but other than by `paths` not certainly the fewest: what somebody reached gives in several ways is looked
+    for in one.
+    """
+    for closure, (_, action, asked) in _closures(env, source, via, options):
+        depth = depths(closure)
+        named = [k for k, n in closure.nodes.items() if (n.caller.parent or n.caller.arn) in targets and k not in BASE]
+        for name in sorted(named, key=lambda n: (not within_reach(closure.nodes[n], action), depth.get(n, 0), n)):
+            found = _steps(closure, name, asked)
+            if found:
+                return found
     return ()
 
 

@@ -46,7 +46,8 @@ def answer_sentence(said: Said, expect: str) -> str:
     """One answer of a rule on one line: who, and what the answer is."""
     who = "a caller without credentials" if said.who == "anonymous" else said.who
     hops, witness = said.way if said.way is not None else ((), None)
-    how = f" in {len(hops) + (witness is not None)} steps" if hops and said.verdict is Verdict.YES else ""
+    steps = len(hops) + (witness is not None)
+    how = f" in {steps} step{'s' if steps != 1 else ''}" if hops and said.verdict is Verdict.YES else ""
     word = said.word if expect not in ("yes", "no", "unknown") else said.verdict.value
     return printable(f"{who}: {word}{how}", _TEXT)
 

@@ -43,7 +43,7 @@ def reach_lines(found: ReachDiff, *, verbose: bool = False) -> Iterator[Line]:
         for row in rows:
             yield line("")
             yield line(listed([short(p) for p in row.sources], verbose=verbose), indent=2, style=Style.HEAD)
-            arrow = "→" if row.gained or row.reasons else "↛"
+            arrow = "→" if row.gained else "↛"
             yield line(f"{arrow} {listed([short(p) for p in row.targets], verbose=verbose)}", indent=4)
             yield from (line(f"- {printable(explain(code).sentence, _TEXT)}", indent=6) for code in row.reasons)
             if row.hops:

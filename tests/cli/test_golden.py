@@ -35,6 +35,15 @@ COMMANDS = {
     "pair-inbox": f"can user/bob s3:PutObject arn:aws:s3:::pair-lake/inbox/new.csv {PAIR}",
     "acme-terminate-carol": f"can user/carol ec2:TerminateInstances {INSTANCE} {ACME}",
     "acme-terminate-kim": f"can user/kim ec2:TerminateInstances {INSTANCE} --expect no {ACME}",
+    "tiny-ask": "ask 'what can user/alice do on arn:aws:s3:::tiny-reports/*; can user/alice doo s3:x on *; "
+    f"can role/* reach user/alice via roles expect no' {TINY}",
+    "tiny-cut": f"cut user/alice --action s3:PutObject --resource arn:aws:s3:::tiny-reports/q1.csv -v {TINY}",
+    "tiny-cut-json": f"cut user/alice role/ReportWriter --format json {TINY}",
+    "tiny-explain": f"explain user/alice s3:PutObject arn:aws:s3:::tiny-reports/q1.csv {TINY}",
+    "tiny-mine": f"mine {TINY}",
+    "pair-only-via": f"only-via role/PartnerAccess s3:GetObject arn:aws:s3:::pair-lake/raw/a.parquet --via roles {PAIR}",
+    "pair-equivalent-roles": f"equivalent-roles {PAIR}",
+    "acme-only-via": f"only-via role/EC2DeleteRole ec2:TerminateInstances {INSTANCE} --via roles --cut {ACME}",
     "acme-unknown-owner": f"can user/frank s3:GetObject arn:aws:s3:::partner-feed/a.csv --via direct {ACME}",
 }
 

@@ -111,6 +111,34 @@ def test_sets_stand_for_one_question_each_and_are_remembered(tiny):
     assert one_of(ask(tiny, f"who can {WRITE} via direct except root, $people", names=names)) is Verdict.NO
 
 
+def test_whom_except_names_is_left_out_of_lists(tmp_path):
+    open_ = {
+        "Effect": "Allow",
+        "Principal": {"AWS": ["999988887777", "444455556666"]},
+        "Action": "sqs:SendMessage",
+        "Resource": "*",
+    }
+    queue = f"arn:aws:sqs:eu-west-1:{ACCOUNT}:q"
+    env = environment(
+        tmp_path, users=[user("ann", policy(allow("sqs:*"))), user("bob")],
+        resources=[{"Resource": queue, "Account": ACCOUNT, "Policy": policy(open_)}],
+    )  # fmt: skip
+    task = f"do sqs:SendMessage on {queue}"
+
+    def listed(clause):
+        return {r.principal.split(":", 4)[4] for r in one(env, f"who can {task} via direct {clause}").result.rows}
+
+    own, far = {f"{ACCOUNT}:user/ann", f"{ACCOUNT}:root"}, {"999988887777:root", "444455556666:root"}
+    assert listed("") == own | far
+    assert listed("except outsiders") == own
+    assert listed(f"except account {ACCOUNT}") == far
+    assert listed("except account 999988887777, root") == {f"{ACCOUNT}:user/ann", "444455556666:root"}
+    everybody = f"account {ACCOUNT}, account 999988887777, account 444455556666"
+    assert one(env, f"only via user/ann {task} via roles except {everybody}").verdict is Verdict.YES
+    with pytest.raises(QueryError, match="except outsiders"):
+        ask(env, f"only via user/ann {task} except outsiders")
+
+
 def one_of(found):
     [reply] = found
     return reply.verdict

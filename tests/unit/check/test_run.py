@@ -8,8 +8,14 @@ from check_envs import ACCOUNT, TODAY, allow, environment, lets, policy, role, u
 from iamsim import load
 from iamsim.check.counting import FailOn, Result, result_of, summary
 from iamsim.check.files import read_rules
+from iamsim.check.model import State
 from iamsim.check.run import check, decide
 from iamsim.errors import QueryError
+from iamsim.report.checked import report_lines
+from iamsim.report.junit import report_junit
+from iamsim.report.lines import plain_text
+from iamsim.report.markdown import report_markdown
+from iamsim.report.sarif import report_sarif
 
 REPORT = "arn:aws:s3:::tiny-reports/q1.csv"
 
@@ -184,3 +190,42 @@ def test_a_rule_about_an_action_that_does_not_exist_does_not_hold(tiny):
     assert [(p.line, "GetObjcet" in p.message, "GetObject" in (p.help or "")) for p in report.problems] == [
         (1, True, True)
     ]
+
+
+# --- only via
+
+
+def only(env, clauses=""):
+    rules = read_rules(
+        f"only via role/Keeper do sqs:SendMessage on {QUEUE} except root via roles expect yes id gate {clauses}",
+        "r.iamq",
+    )
+    return check(env, [rules], TODAY, found=())
+
+
+QUEUE = f"arn:aws:sqs:eu-west-1:{ACCOUNT}:q"
+
+
+def test_a_rule_about_the_only_way_shows_who_needs_it_not(tmp_path):
+    keeper = role("Keeper", policy(allow("sqs:*")), trust=[lets({"AWS": f"arn:aws:iam::{ACCOUNT}:user/ann"})])
+    (tmp_path / "x").mkdir()
+    (tmp_path / "y").mkdir()
+    queue = [{"Resource": QUEUE, "Account": ACCOUNT, "Policy": None}]
+    good = environment(tmp_path / "x", users=[user("ann"), user("bob")], roles=[keeper], resources=queue)
+    bad = environment(
+        tmp_path / "y", users=[user("ann"), user("bob", policy(allow("sqs:*")))], roles=[keeper], resources=queue
+    )
+    assert [o.state for o in only(good).outcomes] == [State.HOLDS]
+    report = only(bad)
+    [outcome] = report.outcomes
+    assert (outcome.state, outcome.said[0].who) == (
+        State.BROKEN,
+        f"role/Keeper, but also arn:aws:iam::{ACCOUNT}:user/bob",
+    )
+    text = plain_text(report_lines(report, FailOn.ERROR, None), 100)
+    assert f"arn:aws:iam::{ACCOUNT}:user/bob does sqs:SendMessage on" in text
+    assert "user/bob does sqs:SendMessage" in report_markdown(report, FailOn.ERROR, None)
+    assert "user/bob does sqs:SendMessage" in report_junit(report, FailOn.ERROR, None)
+    [result] = report_sarif(report, FailOn.ERROR, None, version="1")["runs"][0]["results"]
+    assert result["codeFlows"][0]["threadFlows"][0]["locations"]
+    assert only(good, "within 2").problems[0].message == "`within` has no meaning behind `only via`"
