@@ -75,6 +75,6 @@ def test_tables_have_all_rows_and_sources(site):
 
 
 def test_what_pages_link_to_is_in_the_site(site):
-    for name in ("CONTRIBUTING.html", "grammar/README.html", "notebooks/03-the-only-way.ipynb", "corpus/index.html"):
+    for name in ("CONTRIBUTING.html", "grammar/index.html", "notebooks/03-the-only-way.ipynb", "corpus/index.html"):
         assert (site / "repository" / name).is_file(), name
     assert "Why two evaluators?" in (site / "repository/CONTRIBUTING.html").read_text(encoding="utf-8")
