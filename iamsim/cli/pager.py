@@ -1,6 +1,7 @@
 """Long text on a terminal goes to a pager, as git has it: IAMSIM_PAGER, else PAGER, else less or more.
 
-What is there within half a second and longer than the screen is paged; what comes bit by bit is shown as it comes.
+What is there at once and longer than the screen is paged. What comes bit by bit, which a command flushes, is shown as it
+comes.
 """
 
 from __future__ import annotations
@@ -72,16 +73,16 @@ class Held(io.TextIOBase):
         with self.lock:
             if not self.holding:
                 return self.stream.write(text)
-            if not self.parts:
-                self.timer.start()
             self.parts.append(text)
             return len(text)
 
     def flush(self) -> None:
-        """Flushes the terminal once nothing is held."""
+        """Flushes the terminal if nothing is held; else what is held by now is shown after a while, if there is no end before."""
         with self.lock:
             if not self.holding:
                 self.stream.flush()
+            elif self.parts and self.timer.ident is None:
+                self.timer.start()
 
     def release(self) -> None:
         """Writes what was held, and from now on at once."""

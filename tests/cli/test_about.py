@@ -1,6 +1,7 @@
 """`iamsim doctor`, `iamsim data`, `--help`, the pager, and completion of the command line."""
 
 import gzip
+import io
 import json
 import os
 import shlex
@@ -15,6 +16,7 @@ import pytest
 from typer.main import get_command
 
 from iamsim.aws import actions, data_files, escalations, managed
+from iamsim.cli import pager
 from iamsim.cli.app import app
 from iamsim.cli.examples import EXAMPLES
 from iamsim.cli.pager import pager_command
@@ -337,6 +339,20 @@ def test_long_text_is_paged_on_a_terminal_only(marked, cli, monkeypatch):
     assert child.exitstatus == 1
     monkeypatch.setenv("PAGER", marked)
     assert "PAGED" not in cli("can", "user/alice", "s3:DeleteObject", "arn:aws:s3:::tiny-reports/q1", "-s", TINY)[1]
+
+
+def test_what_comes_bit_by_bit_is_shown_as_it_comes(monkeypatch):
+    monkeypatch.setattr(pager, "HOLD", 0.05)
+    shown = io.StringIO()
+    held = pager.Held(shown, 2)
+    held.write("a\n")
+    held.flush()
+    held.timer.join(10)
+    assert shown.getvalue() == "a\n"
+    held.write("b\nc\nd\n")
+    assert shown.getvalue() == "a\nb\nc\nd\n"
+    held.end(["no-such-program-anywhere"])
+    assert shown.getvalue() == "a\nb\nc\nd\n"
 
 
 @pytest.mark.parametrize("words", [("--no-pager",), ()])
