@@ -96,14 +96,14 @@ class Held(io.TextIOBase):
         """Shows what is still held: by the pager if it is longer than the screen."""
         self.timer.cancel()
         with self.lock:
+            held = self.holding
             text = "".join(self.parts)
-            paged = self.holding and text.count("\n") >= self.rows
-            if paged:
-                self.holding = False
-        if not paged or not _paged(text, command, self.stream.encoding or "utf-8"):
-            with self.lock:
-                self.holding = True
-            self.release()
+            self.holding = False
+        if not held:
+            return
+        if text.count("\n") < self.rows or not _paged(text, command, self.stream.encoding or "utf-8"):
+            self.stream.write(text)
+            self.stream.flush()
 
 
 def _paged(text: str, command: list[str], encoding: str) -> bool:

@@ -367,8 +367,10 @@ def test_no_pager(marked, words):
 
 
 def test_a_pager_that_is_none_or_leaves_early(tmp_path):
-    for pager in ("no-such-program-anywhere", "false"):
-        child = _terminal("can", "user/alice", "s3:PutObject", "arn:aws:s3:::tiny-reports/q1", "-s", TINY, PAGER=pager)
+    for program in ("no-such-program-anywhere", "false"):
+        child = _terminal(
+            "can", "user/alice", "s3:PutObject", "arn:aws:s3:::tiny-reports/q1", "-s", TINY, PAGER=program
+        )
         child.expect(pexpect.EOF)
         child.close()
         assert child.exitstatus == 0
