@@ -1,7 +1,8 @@
 """iamsim: an offline simulator for AWS IAM. `load` reads a snapshot, `can` answers "can X ever do Y on Z".
 
 `paths` lists all minimal ways, `escalations` says what a principal can become, `who_can` lists callers, `what_can`
-permissions, `diff` and `what_if` what a change does, `compare` how two policies stand.
+permissions, `diff` and `what_if` what a change does, `compare` how two policies stand. `ask` answers texts of the query
+language, `only_via` and `cut` say what a way hangs on, `mine` which rules hold.
 """
 
 from __future__ import annotations

@@ -152,8 +152,18 @@ def replies(
         except RecursionError:
             yield problem_of(too_deep(node), source, segment)
             continue
-        for question in questions:
+        for question in [q for q in questions if not _spared(env, q)] or questions:
             yield _reply(env, question, (source, line, column), limit)
+
+
+def _spared(env: Environment, question: Question) -> bool:
+    """True iff the question asks nothing: all of its callers are excepted."""
+    if not question.except_ or question.verb in (Verb.WHO_CAN, Verb.ONLY_VIA):
+        return False
+    try:
+        return not callers_of(env, question)
+    except QueryError:
+        return False
 
 
 def _reply(env: Environment, question: Question, place: tuple[str, int, int], limit: int) -> Reply | Problem:

@@ -86,18 +86,23 @@ def _document(path: str, loud: Loud) -> Policy | None:
     """The policy document in a file, None if it holds anything else."""
     from iamsim.query.documents import named_policy
 
-    if "\x00" in path or not Path(path).is_file() or not path.lower().endswith(".json"):
+    if "\x00" in path or not path.lower().endswith(".json") or not Path(path).is_file():
+        return None
+    if Path(path).stat().st_size > _LARGEST:
         return None
     try:
-        found = named_policy(json_file(path, "one policy document"), path)
-    except InputError as error:
-        if " is no " in str(error):
-            raise
+        value = json_file(path, "one policy document")
+    except InputError:
         return None  # what is no single JSON value may still be a snapshot
+    found = named_policy(value, path)
     if found is None:
         return None
     remarks(found[1], loud)
     return found[0]
+
+
+_LARGEST = 1_000_000
+"""Bytes of a file above which it is no policy document: AWS stores none of a tenth of that."""
 
 
 def _policies(documents: list[Policy | None], names: tuple[str, str], options: DiffOptions) -> int:

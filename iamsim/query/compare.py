@@ -47,16 +47,6 @@ if TYPE_CHECKING:
     from iamsim.model.pattern import Part
     from iamsim.model.policy import Condition, Match, Policy, Statement
 
-__all__ = [
-    "Comparison",
-    "certainly_allows",
-    "classes",
-    "may_allow",
-    "narrower",
-    "narrower_in_future",
-    "shared_unknowns",
-]
-
 Mask = tuple[int, ...]
 
 

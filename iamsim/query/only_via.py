@@ -95,6 +95,7 @@ def only_via(
         raise QueryError(f"`{printable(via)}` is no way to follow", "--via takes direct, roles or escalation")
     names = [role, *([except_] if isinstance(except_, str) else except_)]
     meant = excused(env, names)
+    own = can(env, role, action, resource, via=via, **options).verdict
     followed = "escalation" if via == "escalation" else "direct"
     gates = _gates(env, names)
     without = edited(env, (Edit(EditKind.DELETE, arn) for arn in gates))
@@ -126,7 +127,7 @@ def only_via(
         resource=resource,
         via=via,
         verdict=Verdict.YES if not found else Verdict.NO if found[0].verdict is Verdict.YES else Verdict.UNKNOWN,
-        own=can(env, role, action, resource, via=via, **options).verdict,
+        own=own,
         bypasses=tuple(found),
         complete=complete,
     )

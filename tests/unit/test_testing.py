@@ -226,3 +226,18 @@ def test_many_bypasses_are_named_and_counted(tmp_path):
     assert "12 other callers can as well" in said
     assert said.count("allowed by") == 3
     assert said.endswith("user/u07 and 4 more")
+
+
+def test_an_administrator_that_is_the_role_is_no_way_past_itself(tmp_path):
+    """What somebody does for himself by means of the role goes through it; by means of another administrator it does not."""
+    boss = role("Keeper", policy(allow("*")), trust=[lets({"AWS": arn("user/ann")})])
+    opener = user("bob", policy(allow("iam:UpdateAssumeRolePolicy", arn("role/Keeper"))))
+    env = environment(tmp_path, users=[user("ann"), opener], roles=[boss], resources=bucket())
+    assert_can(env, "user/bob", "s3:GetObject", LEDGER)
+    only_keeper(env, via="escalation")
+    other = role("Other", policy(allow("*")), trust=[lets({"Service": "ec2.amazonaws.com"})])
+    wide = user("bob", policy(allow("iam:UpdateAssumeRolePolicy", arn("role/*"))))
+    env = environment(tmp_path, users=[user("ann"), wide], roles=[boss, other], resources=bucket())
+    said = message(lambda: only_keeper(env, via="escalation"))
+    assert "role/Other" in said
+    assert f"YES  {arn('user/bob')}" in said

@@ -108,6 +108,9 @@ def test_sets_stand_for_one_question_each_and_are_remembered(tiny):
     names = {}
     found = ask(tiny, f"let people = user/alice, role/ReportWriter\ncan $people {WRITE} via direct", names=names)
     assert [r.verdict for r in found] == [Verdict.NO, Verdict.YES]
+    assert [r.question.caller for r in ask(tiny, f"can $people {WRITE} via direct except user/alice", names=names)] == [
+        "role/ReportWriter"
+    ]
     assert one_of(ask(tiny, f"who can {WRITE} via direct except root, $people", names=names)) is Verdict.NO
 
 
