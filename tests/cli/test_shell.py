@@ -97,8 +97,7 @@ def test_several_completions_are_offered(terminal):
     child = terminal()
     child.send("can role/WebD\t")
     child.expect("WebDeployDev")
-    child.send("\x03")
-    child.expect(PROMPT)
+    _type(child, "\x03")
     assert _leave(child) == 0
 
 
@@ -130,9 +129,7 @@ def test_ctrl_c_ends_the_question_and_not_the_shell(terminal):
     child.send(f"can user/carol do ec2:TerminateInstances on {INSTANCE} via roles\r")
     child.expect("YES  user/carol can do")
     child.expect(PROMPT)
-    child.send("can user/")
-    child.sendintr()
-    child.expect(PROMPT)
+    _type(child, "can user/", "\x03")
     assert _leave(child) == 0
 
 
