@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import TextIO
 
-HOLD = 0.5
+HOLD = 1.0
 _NONE = ("", "cat", "off")
 
 
