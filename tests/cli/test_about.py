@@ -310,7 +310,7 @@ def test_which_pager(environ, expected):
 
 
 def _terminal(*words, **environ):
-    env = {**{k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "PAGER")}, "PYTHONPATH": str(ROOT)}
+    env = {**{k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "PAGER", "LINES")}, "PYTHONPATH": str(ROOT)}
     env |= {"TERM": "xterm", **environ}
     return pexpect.spawn(
         sys.executable, ["-m", "iamsim", *words], cwd=ROOT, env=env, encoding="utf-8", timeout=60, dimensions=(10, 100)
