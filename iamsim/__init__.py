@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from iamsim.query.policy_diff import diff_policies
     from iamsim.query.reach import ReachDiff, reach_diff
     from iamsim.query.relation import compare
+    from iamsim.query.role_graph import role_graph
     from iamsim.query.what_can import What, what_can
     from iamsim.query.what_if import Edit, EditKind, what_if
     from iamsim.query.what_policy import policy_of
@@ -72,6 +73,7 @@ __all__ = [
     "paths",
     "policy_of",
     "reach_diff",
+    "role_graph",
     "what_can",
     "what_if",
     "who_can",
@@ -117,6 +119,7 @@ _HOMES = {
     "What": "iamsim.query.what_can",
     "what_can": "iamsim.query.what_can",
     "policy_of": "iamsim.query.what_policy",
+    "role_graph": "iamsim.query.role_graph",
     "Who": "iamsim.query.who_can",
     "who_can": "iamsim.query.who_can",
 }

@@ -19,6 +19,9 @@ if "IAMSIM_TESTS" not in os.environ:
     os.environ["IAMSIM_TESTS"] = tempfile.mkdtemp(prefix="iamsim-tests-")
     atexit.register(shutil.rmtree, os.environ["IAMSIM_TESTS"], ignore_errors=True)
 os.environ["IAMSIM_CACHE"] = os.environ["XDG_CACHE_HOME"] = os.environ["IAMSIM_TESTS"]
+# nor data that the user installed
+os.environ["XDG_DATA_HOME"] = os.path.join(os.environ["IAMSIM_TESTS"], "data")  # noqa: PTH118
+os.environ.pop("IAMSIM_DATA", None)
 
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
 

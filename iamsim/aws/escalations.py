@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from iamsim.aws.data_files import ESCALATIONS, damaged, own_file
 from iamsim.aws.escalation_checks import Names, check_entry, check_type, texts
 from iamsim.aws.escalation_shapes import unknown_member
 from iamsim.diagnostics import Diagnostic, Origin
@@ -212,9 +213,27 @@ def _bundled() -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
+def _used() -> dict[str, Any]:
+    """The bundled file, or the one that the user installed."""
+    own = own_file(ESCALATIONS)
+    if own is None:
+        return _bundled()
+    try:
+        value: dict[str, Any] = json.loads(own.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise damaged(own) from error
+    return value
+
+
+def catalogue_date() -> str:
+    """The date (`YYYY-MM-DD`) of the catalogue."""
+    return str(_used()["date"])
+
+
+@lru_cache(maxsize=1)
 def catalogue() -> Catalogue:
-    """The bundled catalogue, made once. Its entries are checked by the tests, not here."""
-    value = _bundled()
+    """The catalogue in use, made once. Its entries are checked by the tests or when they are installed, not here."""
+    value = _used()
     return Catalogue(
         techniques=_by_id([_technique(e, primitive=False) for e in value["techniques"]]),
         primitives=_by_id([_technique(e, primitive=True) for e in value["primitives"]]),
@@ -236,7 +255,7 @@ def _remarks(values: list[dict[str, Any]]) -> tuple[tuple[str, str], ...]:
 # --- other catalogues
 
 _MEMBERS = ("format", "techniques", "primitives", "resource_types")
-_BUNDLED_ONLY = ("vocabulary", "default_limits", "not_enough_alone", "leads", "retired")
+_BUNDLED_ONLY = ("date", "vocabulary", "default_limits", "not_enough_alone", "leads", "retired")
 
 
 def read_catalogue(value: Any, source: str, base: Catalogue | None = None) -> tuple[Catalogue, tuple[Diagnostic, ...]]:

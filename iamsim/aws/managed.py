@@ -1,4 +1,4 @@
-"""AWS managed policies, bundled with the package."""
+"""AWS managed policies, bundled with the package or installed by the user."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from importlib import resources
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from iamsim.aws.data_files import MANAGED, damaged, own_file
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -17,8 +19,15 @@ _FILE = "data/managed_policies.json.gz"
 
 @lru_cache(maxsize=1)
 def _bundle() -> dict[str, Any]:
-    data = resources.files("iamsim.aws").joinpath(_FILE).read_bytes()
-    value: dict[str, Any] = json.loads(gzip.decompress(data))
+    own = own_file(MANAGED)
+    if own is None:
+        data = resources.files("iamsim.aws").joinpath(_FILE).read_bytes()
+        value: dict[str, Any] = json.loads(gzip.decompress(data))
+        return value
+    try:
+        value = json.loads(gzip.decompress(own.read_bytes()))
+    except (OSError, EOFError, ValueError) as error:
+        raise damaged(own) from error
     return value
 
 

@@ -7,22 +7,24 @@ from typing import Annotated
 
 import typer
 
+from iamsim.cli.commands_about import data_app, doctor, reset, shell, status, update
 from iamsim.cli.commands_ask import ask, only_via
 from iamsim.cli.commands_callers import batch, can, escalations, graph, paths
 from iamsim.cli.commands_lists import what_can, who_can
 from iamsim.cli.commands_policies import check, compare, diff
 from iamsim.cli.commands_ways import cut, equivalent_roles, explain, mine
 from iamsim.cli.commands_what_if import what_if
+from iamsim.cli.examples import epilog
 from iamsim.cli.output import Status, guarded
 
 app = typer.Typer(
     name="iamsim",
     help="Offline simulator for AWS IAM: can X ever do Y on Z, and how?",
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
 
@@ -37,8 +39,12 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _root(
+    ctx: typer.Context,
     *,
-    version: Annotated[
+    no_pager: Annotated[
+        bool, typer.Option("--no-pager", help="Never show long text by IAMSIM_PAGER, PAGER or less.")
+    ] = False,
+    version: Annotated[  # noqa: ARG001 - its callback prints it
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
@@ -46,66 +52,46 @@ def _root(
 
     Exit status: 0 as expected, 1 not as expected, 2 usage or input, 3 unknown, 70 internal error.
     """
+    if sys.stdout.isatty() and ctx.invoked_subcommand != "shell":
+        from iamsim.cli.pager import paged_output
+
+        ctx.with_resource(paged_output(wanted=not no_pager))
 
 
-app.command(epilog="Example: iamsim can user/carol s3:GetObject 'arn:aws:s3:::vault/*' -s snapshot/ --expect no")(can)
-app.command(epilog='A line: {"principal": "user/carol", "action": "s3:GetObject", "resource": "arn:aws:s3:::vault/k"}')(
-    batch
-)
-app.command(
-    epilog="Examples: iamsim paths user/carol 555566667777:role/EC2DeleteRole; "
-    "iamsim paths user/carol --action s3:GetObject --resource 'arn:aws:s3:::vault/*' --limit 3"
-)(paths)
-app.command(epilog="Examples: iamsim escalations user/carol; iamsim escalations --all; iamsim escalations 'user/*'")(
-    escalations
-)
-app.command(epilog="Example: iamsim graph -s snapshot/ --to role/Admin -o admin.dot")(graph)
-app.command(
-    "who-can",
-    epilog="Example: iamsim who-can s3:DeleteObject 'arn:aws:s3:::backups/*' -s snapshot/ --only role/breakglass --except root",
-)(who_can)
-app.command(
-    "what-can",
-    epilog="Examples: iamsim what-can user/alice; iamsim what-can role/ci 'arn:aws:s3:::b/*' --format policy",
-)(what_can)
-app.command(
-    epilog="Examples: iamsim check invariants.iamq -s snapshot/; "
-    "iamsim check rules/ -s snapshot/ --report sarif=iamsim.sarif --report junit=iamsim.xml --format markdown"
-)(check)
-app.command(
-    epilog="Examples: iamsim compare new.json old.json --expect narrower-or-equal; iamsim compare SecurityAudit ReadOnlyAccess; "
-    "iamsim compare --managed --format dot"
-)(compare)
-app.command(epilog="Example: iamsim diff before/ after/ --format markdown --expect no-gain")(diff)
-app.command(
-    "what-if",
-    epilog="Example: iamsim what-if -s snapshot/ --detach role/ci=AdministratorAccess --add-scp ou-x=deny.json --rules r.iamq",
-)(what_if)
-
-app.command(
-    epilog="Examples: iamsim ask 'who can do s3:GetObject on arn:aws:s3:::vault/* via direct'; iamsim ask -f questions.iamq"
-)(ask)
-app.command(
-    "only-via",
-    epilog="Example: iamsim only-via role/breakglass s3:DeleteObject 'arn:aws:s3:::backups/*' -s snapshot/ --except root",
-)(only_via)
-app.command(
-    epilog="Examples: iamsim cut user/carol role/EC2DeleteRole; "
-    "iamsim cut user/carol --action s3:GetObject --resource 'arn:aws:s3:::vault/*'"
-)(cut)
-app.command(epilog="Example: iamsim explain user/carol s3:GetObject 'arn:aws:s3:::vault/*' -s snapshot/")(explain)
-app.command("equivalent-roles", epilog="Example: iamsim equivalent-roles '555566667777:role/*' -s snapshot/")(
-    equivalent_roles
-)
-app.command(epilog="Example: iamsim mine -s snapshot/ -o invariants.iamq && iamsim check invariants.iamq -s snapshot/")(
-    mine
-)
+app.command(epilog=epilog("can"))(can)
+app.command(epilog=epilog("who-can"), name="who-can")(who_can)
+app.command(epilog=epilog("what-can"), name="what-can")(what_can)
+app.command(epilog=epilog("only-via"), name="only-via")(only_via)
+app.command(epilog=epilog("paths"))(paths)
+app.command(epilog=epilog("escalations"))(escalations)
+app.command(epilog=epilog("explain"))(explain)
+app.command(epilog=epilog("cut"))(cut)
+app.command(epilog=epilog("graph"))(graph)
+app.command(epilog=epilog("batch"))(batch)
+app.command(epilog=epilog("check"))(check)
+app.command(epilog=epilog("mine"))(mine)
+app.command(epilog=epilog("compare"))(compare)
+app.command(epilog=epilog("equivalent-roles"), name="equivalent-roles")(equivalent_roles)
+app.command(epilog=epilog("diff"))(diff)
+app.command(epilog=epilog("what-if"), name="what-if")(what_if)
+app.command(epilog=epilog("ask"))(ask)
+app.command(epilog=epilog("shell"))(shell)
+app.command(epilog=epilog("doctor"))(doctor)
+data_app.command(epilog=epilog("data status"))(status)
+data_app.command(epilog=epilog("data update"))(update)
+data_app.command(epilog=epilog("data reset"))(reset)
+app.add_typer(data_app, name="data")
 
 
 def main() -> int:
     """Runs the command line and returns the exit status."""
     if hasattr(sys.stderr, "reconfigure"):
         sys.stderr.reconfigure(errors="backslashreplace")
+
+    words = sys.argv[1 : sys.argv.index("--") if "--" in sys.argv else None]
+    if "--no-pager" in words:  # wherever it stands, it is about the whole command line
+        sys.argv.remove("--no-pager")
+        sys.argv.insert(1, "--no-pager")
 
     def run() -> int:
         try:

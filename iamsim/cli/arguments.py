@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from iamsim.cli import complete
 from iamsim.cli.options import Format, Missing, Via, use_cache, use_jobs, use_no_cache, use_scheduler
 from iamsim.cli.output import Loud
 
@@ -41,7 +42,11 @@ Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing about th
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say everything about snapshot and answer.")]
 Context = Annotated[
     list[str] | None,
-    typer.Option(metavar="KEY=VALUE", help="Value of a condition key (repeatable; KEY=null: known to be absent)."),
+    typer.Option(
+        metavar="KEY=VALUE",
+        autocompletion=complete.keys,
+        help="Value of a condition key (repeatable; KEY=null: known to be absent).",
+    ),
 ]
 When = Annotated[str | None, typer.Option(metavar="TEXT", help="Condition on the keys that are free.")]
 Follow = Annotated[Via, typer.Option(help="Follow nothing, role assumption, or every technique.")]

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from iamsim.cli import complete
 from iamsim.cli.arguments import (
     Cache,
     Context,
@@ -62,14 +63,21 @@ def ask(
 
 
 def only_via(
-    role: Annotated[str, typer.Argument(metavar="ROLE", help="ARN or role/NAME.")],
-    action: Annotated[str, typer.Argument(metavar="ACTION", help="As of `can`.")],
-    resource: Annotated[str, typer.Argument(metavar="RESOURCE", help="As of `can`.")],
+    role: Annotated[str, typer.Argument(metavar="ROLE", autocompletion=complete.principals, help="ARN or role/NAME.")],
+    action: Annotated[str, typer.Argument(metavar="ACTION", autocompletion=complete.actions, help="As of `can`.")],
+    resource: Annotated[
+        str, typer.Argument(metavar="RESOURCE", autocompletion=complete.resources, help="As of `can`.")
+    ],
     *,
     snapshot: Snapshot = None,
     excepted: Annotated[
         list[str] | None,
-        typer.Option("--except", metavar="CALLER", help="May do it, too (repeatable; `root`: root users)."),
+        typer.Option(
+            "--except",
+            metavar="CALLER",
+            autocompletion=complete.principals,
+            help="May do it, too (repeatable; `root`: root users).",
+        ),
     ] = None,
     unknown: Annotated[OnUnknown | None, typer.Option(help="Exit 0 or 1 instead of 3 for an unknown.")] = None,
     context: Context = None,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from iamsim.cli import complete
 from iamsim.cli.arguments import (
     Assume,
     Cache,
@@ -32,10 +33,24 @@ from iamsim.cli.output import guarded
 def can(
     principal: Annotated[
         str,
-        typer.Argument(metavar="PRINCIPAL", help="ARN, user/NAME, role/NAME, anonymous, a service, oidc://…, saml://…"),
+        typer.Argument(
+            metavar="PRINCIPAL",
+            autocompletion=complete.principals,
+            help="ARN, user/NAME, role/NAME, anonymous, a service, oidc://…, saml://…",
+        ),
     ],
-    action: Annotated[str, typer.Argument(metavar="ACTION", help="service:Action, wildcards for some such action")],
-    resource: Annotated[str, typer.Argument(metavar="RESOURCE", help="ARN or *, wildcards for some such resource")],
+    action: Annotated[
+        str,
+        typer.Argument(
+            metavar="ACTION", autocompletion=complete.actions, help="service:Action, wildcards for some such action"
+        ),
+    ],
+    resource: Annotated[
+        str,
+        typer.Argument(
+            metavar="RESOURCE", autocompletion=complete.resources, help="ARN or *, wildcards for some such resource"
+        ),
+    ],
     *,
     snapshot: Snapshot = None,
     context: Context = None,
@@ -126,12 +141,22 @@ def batch(
 
 
 def paths(
-    source: Annotated[str, typer.Argument(metavar="FROM", help="Who starts; as PRINCIPAL of `can`.")],
-    target: Annotated[str | None, typer.Argument(metavar="[TO]", help="The principal to control.")] = None,
+    source: Annotated[
+        str,
+        typer.Argument(metavar="FROM", autocompletion=complete.principals, help="Who starts; as PRINCIPAL of `can`."),
+    ],
+    target: Annotated[
+        str | None, typer.Argument(metavar="[TO]", autocompletion=complete.principals, help="The principal to control.")
+    ] = None,
     *,
     snapshot: Snapshot = None,
-    action: Annotated[str | None, typer.Option(metavar="ACTION", help="The action to be allowed.")] = None,
-    resource: Annotated[str | None, typer.Option(metavar="RESOURCE", help="The resource of the action.")] = None,
+    action: Annotated[
+        str | None, typer.Option(metavar="ACTION", autocompletion=complete.actions, help="The action to be allowed.")
+    ] = None,
+    resource: Annotated[
+        str | None,
+        typer.Option(metavar="RESOURCE", autocompletion=complete.resources, help="The resource of the action."),
+    ] = None,
     limit: Annotated[int, typer.Option(metavar="N", help="How many ways to list.")] = 10,
     context: Context = None,
     when: When = None,
@@ -176,7 +201,12 @@ def paths(
 
 def escalations(
     source: Annotated[
-        str | None, typer.Argument(metavar="[FROM]", help="Who starts; a pattern or * for a table of several.")
+        str | None,
+        typer.Argument(
+            metavar="[FROM]",
+            autocompletion=complete.principals,
+            help="Who starts; a pattern or * for a table of several.",
+        ),
     ] = None,
     *,
     snapshot: Snapshot = None,
@@ -224,10 +254,19 @@ def graph(
     ] = None,
     output: Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write it.")] = None,
     source: Annotated[
-        list[str] | None, typer.Option("--from", metavar="PRINCIPAL", help="Only what it may become (repeatable).")
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="PRINCIPAL",
+            autocompletion=complete.principals,
+            help="Only what it may become (repeatable).",
+        ),
     ] = None,
     target: Annotated[
-        list[str] | None, typer.Option("--to", metavar="PRINCIPAL", help="Only who may become it (repeatable).")
+        list[str] | None,
+        typer.Option(
+            "--to", metavar="PRINCIPAL", autocompletion=complete.principals, help="Only who may become it (repeatable)."
+        ),
     ] = None,
     account: Annotated[str | None, typer.Option(metavar="ID", help="Only edges that touch this account.")] = None,
     only: Annotated[Only, typer.Option(help="Role hops, or all techniques.")] = Only.ALL,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from iamsim.cli import complete
 from iamsim.cli.arguments import (
     Assume,
     Cache,
@@ -30,16 +31,28 @@ from iamsim.cli.who import WhatFormat
 
 
 def who_can(
-    action: Annotated[str, typer.Argument(metavar="ACTION", help="As of `can`.")],
-    resource: Annotated[str, typer.Argument(metavar="RESOURCE", help="As of `can`.")],
+    action: Annotated[str, typer.Argument(metavar="ACTION", autocompletion=complete.actions, help="As of `can`.")],
+    resource: Annotated[
+        str, typer.Argument(metavar="RESOURCE", autocompletion=complete.resources, help="As of `can`.")
+    ],
     *,
     snapshot: Snapshot = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="CALLER", help="Claim that nobody else can (repeatable; `nobody`: that nobody can)."),
+        typer.Option(
+            metavar="CALLER",
+            autocompletion=complete.principals,
+            help="Claim that nobody else can (repeatable; `nobody`: that nobody can).",
+        ),
     ] = None,
     excepted: Annotated[
-        list[str] | None, typer.Option("--except", metavar="CALLER", help="Leave out (repeatable; `root`: root users).")
+        list[str] | None,
+        typer.Option(
+            "--except",
+            metavar="CALLER",
+            autocompletion=complete.principals,
+            help="Leave out (repeatable; `root`: root users).",
+        ),
     ] = None,
     unknown: Annotated[OnUnknown | None, typer.Option(help="Exit 0 or 1 instead of 3 for an unknown claim.")] = None,
     context: Context = None,
@@ -96,8 +109,13 @@ def who_can(
 
 
 def what_can(
-    principal: Annotated[str, typer.Argument(metavar="PRINCIPAL", help="As of `can`; one caller.")],
-    resource: Annotated[str | None, typer.Argument(metavar="[RESOURCE]", help="ARN, also with wildcards.")] = None,
+    principal: Annotated[
+        str, typer.Argument(metavar="PRINCIPAL", autocompletion=complete.principals, help="As of `can`; one caller.")
+    ],
+    resource: Annotated[
+        str | None,
+        typer.Argument(metavar="[RESOURCE]", autocompletion=complete.resources, help="ARN, also with wildcards."),
+    ] = None,
     *,
     snapshot: Snapshot = None,
     context: Context = None,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from iamsim.check.counting import FailOn
+from iamsim.cli import complete
 from iamsim.cli.arguments import Cache, Jobs, Missed, NoCache, Quiet, Scheduler, Snapshot, Verbose, loudness
 from iamsim.cli.check import CheckFormat
 from iamsim.cli.compare import CompareFormat, ExpectRelation
@@ -64,7 +65,10 @@ def check(
 
 def compare(
     policies: Annotated[
-        list[str] | None, typer.Argument(metavar="A B", help="Files, or AWS managed policies by name or ARN.")
+        list[str] | None,
+        typer.Argument(
+            metavar="A B", autocompletion=complete.managed, help="Files, or AWS managed policies by name or ARN."
+        ),
     ] = None,
     *,
     every: Annotated[bool, typer.Option("--all", help="The order of any number of policies.")] = False,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from iamsim.cli import complete
 from iamsim.cli.arguments import (
     Cache,
     Context,
@@ -24,14 +25,23 @@ from iamsim.cli.output import guarded
 
 
 def cut(
-    source: Annotated[str, typer.Argument(metavar="FROM", help="Caller, as of `can`.")],
+    source: Annotated[
+        str, typer.Argument(metavar="FROM", autocompletion=complete.principals, help="Caller, as of `can`.")
+    ],
     target: Annotated[
-        str | None, typer.Argument(metavar="[TO]", help="User or role that must not come to be controlled.")
+        str | None,
+        typer.Argument(
+            metavar="[TO]", autocompletion=complete.principals, help="User or role that must not come to be controlled."
+        ),
     ] = None,
     *,
     snapshot: Snapshot = None,
-    action: Annotated[str | None, typer.Option(metavar="ACTION", help="Instead of TO: a request.")] = None,
-    resource: Annotated[str | None, typer.Option(metavar="RESOURCE", help="With --action.")] = None,
+    action: Annotated[
+        str | None, typer.Option(metavar="ACTION", autocompletion=complete.actions, help="Instead of TO: a request.")
+    ] = None,
+    resource: Annotated[
+        str | None, typer.Option(metavar="RESOURCE", autocompletion=complete.resources, help="With --action.")
+    ] = None,
     unknown: Annotated[OnUnknown | None, typer.Option(help="Exit 0 or 1 instead of 3 for an unknown.")] = None,
     context: Context = None,
     when: When = None,
@@ -69,9 +79,13 @@ def cut(
 
 
 def explain(
-    principal: Annotated[str, typer.Argument(metavar="PRINCIPAL", help="As of `can`.")],
-    action: Annotated[str, typer.Argument(metavar="ACTION", help="As of `can`.")],
-    resource: Annotated[str, typer.Argument(metavar="RESOURCE", help="As of `can`.")],
+    principal: Annotated[
+        str, typer.Argument(metavar="PRINCIPAL", autocompletion=complete.principals, help="As of `can`.")
+    ],
+    action: Annotated[str, typer.Argument(metavar="ACTION", autocompletion=complete.actions, help="As of `can`.")],
+    resource: Annotated[
+        str, typer.Argument(metavar="RESOURCE", autocompletion=complete.resources, help="As of `can`.")
+    ],
     *,
     snapshot: Snapshot = None,
     unknown: Annotated[OnUnknown | None, typer.Option(help="Exit 0 or 1 instead of 3 for an unknown.")] = None,
@@ -111,7 +125,9 @@ def explain(
 
 
 def equivalent_roles(
-    pattern: Annotated[str, typer.Argument(metavar="[ROLES]", help="Pattern of roles.")] = "role/*",
+    pattern: Annotated[
+        str, typer.Argument(metavar="[ROLES]", autocompletion=complete.principals, help="Pattern of roles.")
+    ] = "role/*",
     *,
     snapshot: Snapshot = None,
     format: Shape = Format.TEXT,  # noqa: A002 - the option

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from iamsim.cli import complete
 from iamsim.cli.arguments import Cache, Missed, NoCache, Quiet, Snapshot, Verbose, loudness
 from iamsim.cli.diff import DiffFormat, ExpectChange
 from iamsim.cli.options import Missing
@@ -17,7 +18,10 @@ Several = list[str] | None
 def what_if(
     *,
     snapshot: Snapshot = None,
-    delete: Annotated[Several, typer.Option(metavar="WHO", help="Delete a role or user (repeatable).")] = None,
+    delete: Annotated[
+        Several,
+        typer.Option(metavar="WHO", autocompletion=complete.principals, help="Delete a role or user (repeatable)."),
+    ] = None,
     detach: Annotated[
         Several, typer.Option(metavar="WHO=POLICY", help="Detach a managed, or delete an inline, policy (repeatable).")
     ] = None,

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from iamsim.cli.options import Missing, snapshots
 from iamsim.cli.output import Loud, Status, environment, unread
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from iamsim.env.types import Environment
     from iamsim.graph.roles import Link
-    from iamsim.judge.judge import Ask
 
 
 class GraphFormat(StrEnum):
@@ -73,8 +72,7 @@ def graph_command(options: GraphOptions) -> int:
     if options.limit < 1:
         raise QueryError(f"`--limit {options.limit}` leaves no edge", "give a number from 1 upwards")
     env = environment(snapshots(options.snapshot), options.loud)
-    graph = _part(env, _whole(env, options), options)
-    text = _text(graph, options)
+    text = _text(_made(env, options), options)
     if options.output is None or options.output == "-":
         sys.stdout.write(text)
     else:
@@ -82,26 +80,18 @@ def graph_command(options: GraphOptions) -> int:
     return Status.INPUT if unread(env) else Status.AS_EXPECTED
 
 
-def _whole(env: Environment, options: GraphOptions) -> nx.MultiDiGraph:
-    from iamsim.graph.roles import role_graph
-    from iamsim.judge.judge import Ask
+def _made(env: Environment, options: GraphOptions) -> nx.MultiDiGraph:
+    from iamsim.query.role_graph import role_graph
 
-    ask = Ask(env=env, missing=options.missing.value)
-    links = _links(ask, options.only)
     shown = options.loud is not Loud.QUIET and sys.stderr.isatty()
     try:
-        return role_graph(ask, _counted(links) if shown else links)
+        return role_graph(
+            env, from_=options.sources, to=options.targets, account=options.account, only=options.only.value,
+            missing=options.missing.value, watched=_counted if shown else None,
+        )  # fmt: skip
     finally:
         if shown:
             sys.stderr.write("\r\x1b[K")
-
-
-def _links(ask: Ask, only: Only) -> Iterator[Link]:
-    from iamsim.graph.links import role_links, technique_links
-
-    yield from role_links(ask)
-    if only is Only.ALL:
-        yield from technique_links(ask)
 
 
 def _counted(links: Iterable[Link]) -> Iterator[Link]:
@@ -112,46 +102,6 @@ def _counted(links: Iterable[Link]) -> Iterator[Link]:
             sys.stderr.write(f"\r\x1b[Kedges so far: {number}")
             sys.stderr.flush()
         yield link
-
-
-def _part(env: Environment, graph: nx.MultiDiGraph, options: GraphOptions) -> nx.MultiDiGraph:
-    """The part of the graph on walks from and to the given principals, of edges that touch the given account."""
-    from iamsim.graph.roles import between, of_account
-
-    sources = [n for text in options.sources for n in _named(env, graph, text)]
-    targets = [n for text in options.targets for n in _named(env, graph, text)]
-    if sources or targets:
-        graph = between(graph, sources, targets)
-    if options.account is None:
-        return graph
-    if options.account not in {account for _, account in graph.nodes(data="account")}:
-        known = ", ".join(sorted(env.accounts)[:8])
-        raise QueryError(f"no principal is of account `{printable(options.account)}`", f"accounts are {known}")
-    return of_account(graph, options.account)
-
-
-def _named(env: Environment, graph: nx.MultiDiGraph, text: str) -> list[str]:
-    """The nodes that `text` means: the name of a node, an account's number, or anything that `can` takes as principal."""
-    from iamsim.graph.nodes import account_node
-    from iamsim.judge.callers import read_callers
-
-    for name in (text, account_node(text), text.lower()):
-        if name in graph:
-            return [name]
-    found: list[str] = []
-    for caller in read_callers(env, text):
-        names: tuple[Any, ...] = (caller.arn, *caller.services[:1])
-        if caller.provider is not None:
-            names = tuple(n for n in graph if n == caller.provider or n.endswith(f":oidc-provider/{caller.provider}"))
-        elif caller.arn is None and not caller.services:
-            names = ("anyone",)
-        found += [n for n in names if n in graph]
-    if not found:
-        raise QueryError(
-            f"`{printable(text)}` is not in the graph",
-            "it names no user or role that is loaded, and no policy trusts it",
-        )
-    return found
 
 
 def _text(graph: nx.MultiDiGraph, options: GraphOptions) -> str:

@@ -19,7 +19,10 @@ _CACHED: ContextVar[bool] = ContextVar("cached", default=True)
 _JOBS: ContextVar[int | None] = ContextVar("jobs", default=None)
 _SCHEDULER: ContextVar[str | None] = ContextVar("scheduler", default=None)
 
-NO_SNAPSHOT = "give one with -s PATH, in IAMSIM_SNAPSHOT, or as `snapshot` of `[tool.iamsim]` in pyproject.toml"
+NO_SNAPSHOT = (
+    "give one with -s PATH, in IAMSIM_SNAPSHOT, or as `snapshot` of `[tool.iamsim]` in pyproject.toml; "
+    "`aws iam get-account-authorization-details > account.json` makes one"
+)
 
 
 class Expect(StrEnum):

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from iamsim.aws.data_files import index_text
 from iamsim.diagnostics import Diagnostic, Origin
 from iamsim.env.cache_file import BrokenCacheError, json_bytes, packed, read_own, unpacked, write_whole
 from iamsim.env.files import bytes_of
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 _RACY = 2_000_000_000
 _KEPT, _LARGEST, _STALE = 32, 4 << 30, 3600.0
-_PLACES = ("env", "model", "aws/managed.py", "aws/data", "diagnostics.py", "findings.py")
+_PLACES = ("env", "model", "aws/managed.py", "aws/data_files.py", "aws/data", "diagnostics.py", "findings.py")
 
 
 def default_directory(environ: Mapping[str, str], platform: str = sys.platform) -> Path | None:
@@ -191,7 +192,7 @@ def _stamp() -> list[Any]:
                 made.append([place, entry.name, info.st_size, info.st_mtime_ns])
     # the package itself is a layer above this one
     version = sys.modules["iamsim"].__version__
-    return [FORMAT, version, sys.byteorder, _catalogue(), made]
+    return [FORMAT, version, sys.byteorder, _catalogue(), index_text(), made]
 
 
 def _catalogue() -> str:

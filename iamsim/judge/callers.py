@@ -143,9 +143,12 @@ def _short(env: Environment, text: str) -> tuple[Caller, ...]:
             raise QueryError("`root` fits several accounts", _listing([f"{a}:root" for a in accounts]))
         return (_root("aws", accounts[0]),)
     if kind not in ("user", "role") or not path:
+        near = [f"{p.kind.value}/{p.name}" for p in env.principals.values() if p.name.lower() == text.lower()]
         raise QueryError(
             f"`{text}` names no caller",
-            "give an ARN, user/NAME, role/NAME, ACCOUNT:role/NAME, anonymous, a service principal, "
+            f"did you mean `{near[0]}`?"
+            if near
+            else "give an ARN, user/NAME, role/NAME, ACCOUNT:role/NAME, anonymous, a service principal, "
             "oidc://ISSUER?sub=… or saml://PROVIDER-ARN?…",
         )
     fits = [p for p in env.principals.values() if p.kind.value == kind and (not account or p.account == account)]

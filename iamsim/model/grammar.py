@@ -246,3 +246,22 @@ def _or(words: tuple[str, ...]) -> str:
     if len(words) < 2:
         return "".join(words) or "nothing more"
     return ", ".join(words[:-1]) + " or " + words[-1]
+
+
+def wanted(grammar: str, text: str, *, start: str = "start") -> tuple[frozenset[str], tuple[str, ...]]:
+    """What may follow `text`, which the rule `start` of a grammar begins with: names of terminals, and fixed words.
+
+    Both are empty if no text that goes on so can be read.
+    """
+    from lark.exceptions import LarkError
+
+    parser = _parser(grammar)
+    try:
+        reader = parser.parse_interactive(text, start=start)
+        reader.exhaust_lexer()
+        names = set(reader.accepts()) - UNSAID  # type: ignore[no-untyped-call]
+    except LarkError:
+        return frozenset(), ()
+    fixed = {t.name: t.pattern.value.removesuffix(_END) for t in parser.terminals if _is_fixed(t)}
+    words = sorted(fixed[n] for n in names if n in fixed)
+    return frozenset(names - set(fixed)), tuple(w for w in words if w[:1].isalpha())

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from iamsim.aws.actions import action_info, data_date, expand, known_services, nearest
+from iamsim.aws.keys import ROWS, Listing, key_row
 from iamsim.diagnostics import Diagnostic, Origin, Severity
 from iamsim.env.applicable import NO_DOCUMENTS, Documents
 from iamsim.errors import InputError, QueryError
 from iamsim.ir import term as terms
-from iamsim.ir.term import TRUE, Term
+from iamsim.ir.term import TRUE, Term, variables
 from iamsim.judge.answer import Question
 from iamsim.judge.callers import read_callers
 from iamsim.judge.candidates import targets
@@ -89,6 +90,7 @@ def prepare(env: Environment, principal: str, action: str, resource: str, option
             runs.append((caller, name, found))
     if not runs and unfit is not None:
         raise unfit
+    notes.update(dict.fromkeys(unknown_keys(ask)))
     return Prepared(ask, question, tuple(runs), tuple(notes), warnings, options)
 
 
@@ -169,6 +171,23 @@ def given_of(context: Given | None) -> Mapping[str, tuple[str, ...]]:
             out[key.lower()] = (_text(value),)
         else:
             out[key.lower()] = tuple(_text(v) for v in value)
+    return out
+
+
+def unknown_keys(ask: Ask) -> list[str]:
+    """A sentence for each condition key of the question that no request is known to have."""
+    out: list[str] = []
+    for key in sorted({*ask.given, *(v.rpartition("|")[2] for v in variables(ask.when))}):
+        if key_row(key).listing is Listing.UNKNOWN:
+            near = f"aws:{key}" if ":" not in key else key
+            known = key_row(near)
+            if known.listing is Listing.UNKNOWN:
+                from difflib import get_close_matches
+
+                close = get_close_matches(near, [r.name.lower() for r in ROWS], n=1, cutoff=0.8)
+                known = key_row(close[0]) if close else known
+            hint = "" if known.listing is Listing.UNKNOWN else f": did you mean `{known.name}`?"
+            out.append(f"no request is known to have the condition key `{key}`{hint}")
     return out
 
 

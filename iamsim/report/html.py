@@ -1,4 +1,4 @@
-"""Answers, ways and environments as self-contained HTML for notebooks; every text is escaped."""
+"""Answers, ways, environments, changes and graphs as self-contained HTML for notebooks; every text is escaped."""
 
 from __future__ import annotations
 
@@ -7,38 +7,40 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from iamsim.diagnostics import Severity
-from iamsim.findings import printable
 from iamsim.ir.term import FALSE, TRUE
 from iamsim.judge.answer import Decision, Verdict
 from iamsim.report.controls import MEANING, control_of
+from iamsim.report.html_parts import badge, code, folded, framed, head, items, listed, table, text
+from iamsim.report.html_pictures import graph_picture, way_picture
 from iamsim.report.places import diagnostic_text, places
 from iamsim.report.reasons import explain
 from iamsim.report.term_text import term_text
-from iamsim.report.text import question_text, values_text
+from iamsim.report.text import FORBIDS, grouped, question_text, values_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
+
+    import networkx as nx
 
     from iamsim.diagnostics import Origin
-    from iamsim.env.types import Environment
+    from iamsim.env.types import Environment, OrgNode
     from iamsim.judge.answer import Answer, Cited, Hop, Witness
     from iamsim.query.escalations import Escalations
     from iamsim.query.paths import Path
 
     Place = Callable[[Origin | None], str]
 
-_COLOURS = {Verdict.YES: "#1a7f37", Verdict.NO: "#cf222e", Verdict.UNKNOWN: "#9a6700"}
 _TEXT = 2000
 _SHOWN = 10
 
 
 def answer_html(answer: Answer) -> str:
-    """The answer as an HTML fragment without scripts, styles of the page, or links."""
-    return f'<div style="font-family: sans-serif; max-width: 60em">{"".join(_parts(answer))}</div>'
+    """The answer as an HTML fragment without scripts, links, or anything to load."""
+    return framed(_parts(answer))
 
 
 def environment_html(environment: Environment) -> str:
-    """What was loaded, counted, and the first of what was not understood, as an HTML fragment."""
+    """What was loaded, counted by account, and the first of what was not understood, as an HTML fragment."""
     kinds = Counter(p.kind.value + "s" for p in environment.principals.values())
     counts = {
         "accounts": len(environment.accounts),
@@ -54,100 +56,127 @@ def environment_html(environment: Environment) -> str:
     shown = [diagnostic_text(d, place) for d in said[:_SHOWN]]
     if len(said) > _SHOWN:
         shown.append(f"and {len(said) - _SHOWN} more")
-    head = "<b>Environment</b>" + (f" from {len(environment.sources)} files" if environment.sources else "")
-    return f"<div>{head}<table>{cells}</table>{_list('Diagnostics', shown)}</div>"
+    files = f" from {len(environment.sources)} files" if environment.sources else ""
+    remarks = (
+        folded(f"{len(said)} remark{'' if len(said) == 1 else 's'} on what was not understood", items(map(text, shown)))
+        if said
+        else ""
+    )
+    return framed([f"<b>Environment</b>{files}<table>{cells}</table>", _accounts(environment), remarks])
+
+
+def _accounts(environment: Environment) -> str:
+    """The accounts with what each holds."""
+    names = {n.id: n.name for o in environment.organizations for n in _nodes(o.root) if n.kind.lower() == "account"}
+    found = Counter((p.account, p.kind.value) for p in environment.principals.values())
+    owned = Counter(r.account for r in environment.resources.values())
+    rows = [
+        (code(a), text(names.get(a, "")), str(found[a, "user"]), str(found[a, "role"]), str(owned[a]))
+        for a in sorted(environment.accounts)
+    ]
+    body = table(("account", "name", "users", "roles", "resources"), rows)
+    return folded("by account", body) if len(rows) > 1 else ""
+
+
+def _nodes(node: OrgNode) -> Iterator[OrgNode]:
+    yield node
+    for child in node.children:
+        yield from _nodes(child)
 
 
 def path_html(path: Path) -> str:
-    """One way, step by step, as an HTML fragment."""
+    """One way, as a picture and step by step, as an HTML fragment."""
     place = places()
     steps = [_hop(h, place) for h in path.hops] + ([_step(path.witness, place)] if path.witness else [])
-    end = "" if path.witness is not None else f"<p>{_code(path.source)} controls {_code(path.caller)}</p>"
-    return f"<div>{end}<ol>{''.join(f'<li>{s}</li>' for s in steps)}</ol></div>"
+    end = "" if path.witness is not None else f"<p>{code(path.source)} controls {code(path.caller)}</p>"
+    assumed = listed("Assumed", path.assumptions)
+    return framed([end, way_picture(path.hops, path.witness), _steps(steps), assumed])
+
+
+def _steps(steps: list[str]) -> str:
+    """Steps in full, several of them folded."""
+    if len(steps) == 1:
+        return items(steps, "ol")
+    return folded(f"{len(steps)} steps, with the statements that allow them", items(steps, "ol"))
 
 
 def escalations_html(found: Escalations) -> str:
     """What one principal can become and change, as tables of an HTML fragment."""
-    head = "<tr><th>principal</th><th>administrator</th><th>steps</th><th>techniques</th></tr>"
-    rows = "".join(
-        f"<tr><td>{_code(r.principal)}</td><td>{'yes' if r.admin else ''}</td><td>{r.steps}</td>"
-        f"<td>{escape(printable(', '.join(r.techniques), _TEXT))}</td></tr>"
-        for r in found.rows
-    )
+    rows = [
+        (code(r.principal), "yes" if r.admin else "", str(r.steps), text(", ".join(r.techniques))) for r in found.rows
+    ]
     own = " is an administrator" if found.admin else ""
-    table = f"<table>{head}{rows}</table>" if rows else "<p>can become nobody else</p>"
+    columns = ("principal", "administrator", "steps", "techniques")
+    shown = table(columns, rows) if rows else "<p>can become nobody else</p>"
     assumed = sorted({a for r in found.rows for a in r.assumptions})
-    changes = _list("Changes that it can make", [c.change for c in found.changes])
-    undecided = _list("Not known whether it can become", [p for p, _ in found.undecided])
-    return f"<div><b>{_code(found.source)}</b>{own}{table}{changes}{_list('Assumed', assumed)}{undecided}</div>"
+    changes = listed("Changes that it can make", [c.change for c in found.changes])
+    undecided = listed("Not known whether it can become", [p for p, _ in found.undecided])
+    return framed([f"<b>{code(found.source)}</b>{own}{shown}{changes}", listed("Assumed", assumed), undecided])
+
+
+def graph_html(graph: nx.MultiDiGraph) -> str:
+    """A role graph as a picture, as an HTML fragment."""
+    drawn, left_out = graph_picture(graph)
+    more = f"; {left_out} more are not drawn" if left_out else ""
+    nodes, edges = graph.number_of_nodes(), graph.number_of_edges()
+    return framed([f"<b>Graph</b> of {nodes} nodes and {edges} edges{more}", drawn])
 
 
 def _parts(answer: Answer) -> Iterator[str]:
     place = places()
-    colour = _COLOURS[answer.verdict]
-    yield f'<p><b style="color: {colour}">{answer.verdict.value.upper()}</b> {_code(question_text(answer.question))}'
+    yield f"<p>{badge(answer.verdict)}{text(question_text(answer.question))}"
     if answer.verdict is Verdict.NO:
-        yield " — " + ("explicit deny" if answer.decision is Decision.EXPLICIT_DENY else "nothing allows it")
+        why = "explicit deny" if answer.decision is Decision.EXPLICIT_DENY else "nothing allows it"
+        yield f' <span class="quiet">({why})</span>'
     yield "</p>"
     steps = [_hop(h, place) for h in answer.path] + ([_step(answer.witness, place)] if answer.witness else [])
-    if steps:
-        yield "<ol>" + "".join(f"<li>{s}</li>" for s in steps) + "</ol>"
+    yield way_picture(answer.path, answer.witness)
+    yield _steps(steps) if steps else ""
     if answer.core is not None:
-        yield _head("Forbidden by") + _items(_cited(c, place, role=True) for c in answer.core.items)
-        yield _list("What would have to change", answer.core.remedy)
-    yield _list("Not known", [f"{r.sentence}; to decide it: {r.remedy}" for r in map(explain, answer.reasons)])
+        yield head("Forbidden by" if len(answer.core.items) == 1 else "Forbidden by these together")
+        yield items(_forbidding(c, place) for c in answer.core.items)
+        yield listed("What would have to change", answer.core.remedy)
+    yield listed("Not known", [f"{r.sentence}; to decide it: {r.remedy}" for r in map(explain, answer.reasons)])
     if answer.residual is not None and answer.residual not in (TRUE, FALSE):
-        yield _head("Condition") + f"<p>{_code(term_text(answer.residual, _TEXT))}</p>"
-    yield _list("Assumed", answer.assumptions)
-    yield _list("Notes", answer.notes)
+        yield head("Allowed whenever" if answer.verdict is Verdict.YES else "Condition")
+        yield f"<p>{code(term_text(answer.residual, _TEXT))}</p>"
+    yield listed("Assumed", answer.assumptions)
+    yield listed("Notes", answer.notes)
     if answer.data_date:
-        yield f"<small>data on actions of {escape(printable(answer.data_date))}</small>"
+        yield f"<small>data on actions of {text(answer.data_date)}</small>"
 
 
 def _hop(hop: Hop, place: Place) -> str:
     """One step of a path: its technique, its calls, what it gains and what it takes for granted."""
     calls = hop.calls or (hop.witness,)
     shown = hop.title and hop.technique != "sts-assume-role"
-    head = f"{escape(printable(hop.title, _TEXT))} ({_code(hop.technique)})" if shown else ""
+    lead = f"{text(hop.title)} ({code(hop.technique)})" if shown else ""
     gains = hop.gains if hop.calls else f"a session of {hop.target}"
-    body = _step(calls[0], place) if len(calls) == 1 else _items(_step(c, place) for c in calls)
-    assumed = "".join(f"<br>assumed: {escape(printable(a, _TEXT))}" for a in hop.assumptions)
-    return f"{head}{'<br>' if head and len(calls) == 1 else ''}{body}→ {escape(printable(gains, _TEXT))}{assumed}"
+    body = _step(calls[0], place) if len(calls) == 1 else items(_step(c, place) for c in calls)
+    assumed = "".join(f"<br>assumed: {text(a)}" for a in hop.assumptions)
+    return f"{lead}{'<br>' if lead and len(calls) == 1 else ''}{body}→ {text(gains)}{assumed}"
 
 
 def _step(witness: Witness, place: Place) -> str:
     request = witness.request
-    text = f"{_code(request.caller)} does {_code(request.action)} on {_code(request.resource)}"
+    said = f"{code(request.caller)} does {code(request.action)} on {code(request.resource)}"
     brings = "".join(
-        f"<tr><td>{_code(key)}</td><td>{_code(values_text(request.context[key]))}</td>"
+        f"<tr><td>{code(key)}</td><td>{code(values_text(request.context[key]))}</td>"
         f'<td title="{escape(MEANING[control_of(key)])}">{escape(control_of(key).value)}</td></tr>'
         for key in sorted(request.chosen)
         if key in request.context
     )
-    table = f"<table><tr><th>the request brings</th><th></th><th>who controls it</th></tr>{brings}</table>"
-    return f"{text}{_items(_cited(c, place) for c in witness.allowed_by)}{table if brings else ''}"
+    shown = f"<table><tr><th>the request brings</th><th></th><th>who controls it</th></tr>{brings}</table>"
+    allowed = items(_statement(c, where) for c, where in grouped(witness.allowed_by, place))
+    return f"{said}{allowed}{shown if brings else ''}"
 
 
-def _cited(cited: Cited, place: Place, *, role: bool = False) -> str:
-    where = place(cited.origin)
-    lead = f"{escape(printable(cited.role))}: " if role else ""
-    at = f" <small>{escape(where)}</small>" if where else ""
-    details = _items(escape(printable(d, _TEXT)) for d in cited.details) if cited.details else ""
-    return f"{lead}{escape(printable(cited.text, _TEXT))}{at}{details}"
+def _forbidding(cited: Cited, place: Place) -> str:
+    lead = f"{FORBIDS.get(cited.role, 'no Allow')}: "
+    return lead + _statement(cited, place(cited.origin))
 
 
-def _code(text: str) -> str:
-    return f"<code>{escape(printable(text, _TEXT))}</code>"
-
-
-def _head(text: str) -> str:
-    return f"<p><b>{escape(text)}</b></p>"
-
-
-def _items(parts: Iterable[str]) -> str:
-    return "<ul>" + "".join(f"<li>{p}</li>" for p in parts) + "</ul>"
-
-
-def _list(head: str, sentences: Iterable[str]) -> str:
-    listed = [escape(printable(s, _TEXT)) for s in sentences]
-    return _head(head) + _items(listed) if listed else ""
+def _statement(cited: Cited, where: str) -> str:
+    at = f" <small>{text(where)}</small>" if where else ""
+    details = items(map(text, cited.details)) if cited.details else ""
+    return f"{text(cited.text)}{at}{details}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -74,5 +75,7 @@ def print_styled(lines: Iterable[Line], width: int) -> None:
     from rich.text import Text
 
     console = Console(width=width, highlight=False, soft_wrap=True)
-    for row in rows(lines, width):
-        console.print(Text.assemble(*((s.text, s.style.value) for s in row)), soft_wrap=True)
+    with console.capture() as captured:  # else each row is flushed
+        for row in rows(lines, width):
+            console.print(Text.assemble(*((s.text, s.style.value) for s in row)), soft_wrap=True)
+    sys.stdout.write(captured.get())

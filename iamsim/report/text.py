@@ -28,7 +28,7 @@ _WIDTH = 100
 _TEXT = 2000
 _SHORT_RESIDUAL = 400
 # What a cited part of a core does, by its role.
-_FORBIDS = {"deny": "explicit deny", "rule": "rule of AWS", "when": "asked for"}
+FORBIDS = {"deny": "explicit deny", "rule": "rule of AWS", "when": "asked for"}
 
 
 def answer_text(answer: Answer, *, width: int = _WIDTH, verbose: bool = False) -> str:
@@ -43,11 +43,10 @@ def print_answer(answer: Answer, *, verbose: bool = False) -> None:
 
 def print_lines(lines: Iterable[Line]) -> None:
     """Prints a report, in colour iff standard output is a terminal that wants colour."""
-    if _colour():
-        print_styled(lines, shutil.get_terminal_size().columns)
+    if colour():
+        print_styled(lines, width())
     else:
-        width = shutil.get_terminal_size((_WIDTH, 24)).columns
-        sys.stdout.write(encodable(plain_text(lines, width)))
+        sys.stdout.write(encodable(plain_text(lines, width())))
 
 
 def encodable(text: str) -> str:
@@ -56,7 +55,13 @@ def encodable(text: str) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def _colour() -> bool:
+def width() -> int:
+    """The columns of the terminal, or of COLUMNS; 100 where neither tells."""
+    return shutil.get_terminal_size((_WIDTH, 24)).columns
+
+
+def colour() -> bool:
+    """True iff standard output is a terminal that wants colour."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
@@ -187,7 +192,7 @@ def _step(request: Request, number: str, indent: int = 2) -> Line:
 def _witness(witness: Witness, place: Place, indent: int, *, verbose: bool) -> Iterator[Line]:
     request = witness.request
     yield line("allowed by", indent=indent, style=Style.HEAD)
-    for cited, where in _grouped(witness.allowed_by, place):
+    for cited, where in grouped(witness.allowed_by, place):
         yield from _cited(cited, "", where, indent + 2)
     chosen = [key for key in sorted(request.context) if verbose or key in request.chosen]
     if chosen:
@@ -207,7 +212,7 @@ def _cited(cited: Cited, lead: str, where: str, indent: int) -> Iterator[Line]:
         yield line(f"· {printable(detail, _TEXT)}", indent=indent + 4)
 
 
-def _grouped(items: tuple[Cited, ...], place: Place) -> Iterator[tuple[Cited, str]]:
+def grouped(items: tuple[Cited, ...], place: Place) -> Iterator[tuple[Cited, str]]:
     """The items, those of equal text as one with all of their places."""
     found: dict[str, tuple[Cited, list[str]]] = {}
     for cited in items:
@@ -228,7 +233,7 @@ def _core(answer: Answer, place: Place) -> Iterator[Line]:
     head = "forbidden by" if len(core.items) == 1 else "forbidden by these together"
     yield line(head, indent=2, style=Style.HEAD)
     for cited in core.items:
-        lead = _FORBIDS.get(cited.role, "no Allow")
+        lead = FORBIDS.get(cited.role, "no Allow")
         yield from _cited(cited, f"{lead}: ", place(cited.origin), 4)
     if core.remedy:
         yield line("")
