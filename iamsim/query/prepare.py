@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +90,9 @@ def prepare(env: Environment, principal: str, action: str, resource: str, option
             runs.append((caller, name, found))
     if not runs and unfit is not None:
         raise unfit
-    notes.update(dict.fromkeys(unknown_keys(ask)))
+    notes.update(dict.fromkeys(unknown_keys({v.rpartition("|")[2] for v in variables(ask.when)})))
+    if not isinstance(ask.given, Noted):
+        notes.update(dict.fromkeys(unknown_keys(ask.given)))
     return Prepared(ask, question, tuple(runs), tuple(notes), warnings, options)
 
 
@@ -174,10 +176,10 @@ def given_of(context: Given | None) -> Mapping[str, tuple[str, ...]]:
     return out
 
 
-def unknown_keys(ask: Ask) -> list[str]:
-    """A sentence for each condition key of the question that no request is known to have."""
+def unknown_keys(keys: Iterable[str]) -> list[str]:
+    """A sentence for each of these condition keys of a question that no request is known to have."""
     out: list[str] = []
-    for key in sorted({*ask.given, *(v.rpartition("|")[2] for v in variables(ask.when))}):
+    for key in sorted(keys):
         if key_row(key).listing is Listing.UNKNOWN:
             near = f"aws:{key}" if ":" not in key else key
             known = key_row(near)

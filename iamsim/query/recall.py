@@ -16,7 +16,7 @@ from iamsim.errors import InternalError
 from iamsim.judge.answer import Answer, Question
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from iamsim.env.types import Environment
     from iamsim.judge.answer import Evidence
@@ -82,12 +82,17 @@ class _Kept:
 
 
 def recalled(
-    env: Environment, shape: Shape, given: Mapping[str, Values], decide: Callable[[Mapping[str, Values]], Answer]
+    env: Environment,
+    shape: Shape,
+    given: Mapping[str, Values],
+    decide: Callable[[Mapping[str, Values]], Answer],
+    notes: Callable[[Iterable[str]], list[str]],
 ) -> Answer:
-    """The answer of `decide(given)`, which is called only if no question like it was decided before.
+    """The answer of `decide(given)`, which is called only if no question like it was decided before, with `notes` on all keys.
 
-    It must look at nothing else than `env`, what `shape` names, and the keys that it asks `given` for.
+    `decide` must look at nothing else than `env`, what `shape` names, and the keys that it asks `given` for.
     """
+    more = tuple(notes(given))
     kept: _Kept = once(env.memo, "recalled", _Kept)
     here = kept.roots.get(shape)
     while here.__class__ is _Fork:
@@ -96,14 +101,16 @@ def recalled(
         noted = Noted(given)
         answer = decide(noted)
         _keep(kept, shape, noted.seen, answer)
-        return _for(answer, given, lambda: answer.evidence)
+        return _for(answer, given, lambda: answer.evidence, more)
     assert isinstance(here, Answer)
     before = here
-    return _for(before, given, lambda: _proof(before, decide(given)))
+    return _for(before, given, lambda: _proof(before, decide(given)), more)
 
 
-def _for(like: Answer, given: Mapping[str, Values], evidence: Callable[[], Evidence]) -> Answer:
-    """The same answer to the question with these keys."""
+def _for(
+    like: Answer, given: Mapping[str, Values], evidence: Callable[[], Evidence], notes: tuple[str, ...] = ()
+) -> Answer:
+    """The same answer to the question with these keys, and with more `notes`."""
     q = like.question
     return Answer(
         question=Question(
@@ -119,7 +126,7 @@ def _for(like: Answer, given: Mapping[str, Values], evidence: Callable[[], Evide
         evidence=evidence,
         reasons=like.reasons,
         assumptions=like.assumptions,
-        notes=like.notes,
+        notes=(*like.notes, *notes),
         warnings=like.warnings,
         data_date=like.data_date,
     )

@@ -119,7 +119,7 @@ def test_a_decision_is_made_once_for_what_it_looks_at():
 
     def reasons(given):
         shape = ("p", "s3:GetObject", "r", "assume", False, None)
-        return recalled(env, shape, given, decide).reasons
+        return recalled(env, shape, given, decide, lambda _: []).reasons
 
     first = reasons({"a": ("2",), "c": ("1",)})
     assert reasons({"a": ("2",), "b": ("1",)}) == first
@@ -129,3 +129,14 @@ def test_a_decision_is_made_once_for_what_it_looks_at():
     assert reasons({"a": ("1",), "b": ("2",)}) == ("b",)
     assert reasons({"a": ("1",), "b": ()}) == ("b",)
     assert len(asked) == 5
+
+
+def test_keys_that_no_request_has_are_noted_whether_or_not_the_answer_is_recalled():
+    env = environment_of({"a.json": {"Version": "2012-10-17", "Statement": []}})
+    for given, noted in [
+        ({"SourceIp": "10.0.0.1"}, 1),
+        ({"aws:SourceIp": "10.0.0.1"}, 0),
+        ({"SourceIp": "10.0.0.2"}, 1),
+    ]:
+        answer = can(env, "anonymous", "s3:GetObject", "arn:aws:s3:::b/x", via="direct", strict=True, context=given)
+        assert sum("`aws:SourceIp`" in n for n in answer.notes) == noted
