@@ -83,13 +83,14 @@ def _of_nodes(
     closure: Closure, every: list[Technique], nodes: list[Node], free: dict[str, frozenset[str]]
 ) -> Iterator[Firing]:
     search = closure.search
+    useful = [t for t in every if any(t.id in f for f in free.values()) and _worth(closure, t, nodes)]
     among: Worlds = {}
-    for node in nodes:
+    for node in nodes if useful else ():
         arn = node.caller.arn or ""
         among[node.name] = worlds(search.env, relevant(search.env, signature(closure, node), (arn,)), (arn,))
-    means = {n.name: means_of(search, among[n.name], n) for n in nodes}
+    means = {n.name: means_of(search, among[n.name], n) for n in nodes if useful}
     most = frozenset[str]().union(*means.values())
-    for technique in (t for t in every if _worth(closure, t, nodes)):
+    for technique in useful:
         for number, variant in enumerate(technique.variants):
             requests = _requests(variant)
             if len(requests) < 2 or not most.issuperset(variant.actions):
@@ -286,9 +287,7 @@ def _worth(closure: Closure, technique: Technique, nodes: list[Node]) -> bool:
     if kind == "creates-principal":
         return any(creatable(closure, n, technique) for n in nodes)
     subject = SUBJECT.get(kind)
-    return subject is None or any(
-        wants(closure, a)[WANTED.get(kind, subject)] for a in {n.caller.account for n in closure.nodes.values()}
-    )
+    return subject is None or any(wants(closure, a)[WANTED.get(kind, subject)] for a in closure.known.of_account)
 
 
 _FULL = ("session", "console", "api-any")
@@ -302,8 +301,7 @@ def _lacking(closure: Closure, technique: Technique, gains: tuple[Gain, ...]) ->
     if technique.outcome.type not in SUBJECT:
         return not (len(gains) == 1 and isinstance(gains[0], Node) and _held(closure, gains[0]))
     what = WANTED.get(technique.outcome.type, SUBJECT[technique.outcome.type])
-    accounts = {n.caller.account for n in closure.nodes.values()}
-    return any(getattr(g, "who", None) in wants(closure, a)[what] for g in gains for a in accounts)
+    return any(getattr(g, "who", None) in wants(closure, a)[what] for g in gains for a in closure.known.of_account)
 
 
 def _held(closure: Closure, gain: Node) -> bool:

@@ -174,17 +174,21 @@ def closed(search: Search, *, sure: bool) -> Closure:
     return replace(made, search=search) if made.search is not search else made
 
 
-_KEPT = 256
-"""How many closures are kept, the last ones asked for: those of a large organization are megabytes each."""
+_KEPT = 400_000
+"""How many facts the closures that are kept may hold together, the last ones asked for: those of a large organization have
+tens of thousands each.
+"""
 
 
 def _keep(env: Environment, key: tuple[object, ...], found: Closure) -> None:
-    order: dict[tuple[object, ...], None] = env.memo.setdefault("closures", {})
-    order[key] = None
+    order: dict[tuple[object, ...], int] = env.memo.setdefault("closures", {})
+    order[key] = len(found.how)
     env.memo[key] = found
-    if len(order) > _KEPT:
+    whole = sum(order.values())
+    while whole > _KEPT and len(order) > 1:
         oldest = next(iter(order))
-        del order[oldest], env.memo[oldest]
+        whole -= order.pop(oldest)
+        del env.memo[oldest]
 
 
 def taken(closure: Closure, targets: tuple[Target, ...]) -> Closure:

@@ -11,6 +11,7 @@ from iamsim.graph.firing import attempt, outcome_of
 from iamsim.graph.moves import Firing, may_do, techniques_of, within_means
 from iamsim.graph.names import of_account
 from iamsim.graph.settled import unsettled
+from iamsim.graph.state import everyone_of
 from iamsim.graph.wants import tagged, worthwhile
 from iamsim.graph.world import own_creation, worlds
 from iamsim.ir.term import variables
@@ -50,7 +51,7 @@ def tag_firings(closure: Closure) -> Iterator[Firing]:
                 closure.done[key] = True
                 account = node.caller.account
                 if account not in worth:
-                    every = (a for a, p in env.principals.items() if p.account == account)
+                    every = everyone_of(env, account)
                     worth[account] = frozenset(
                         a for a in every if worthwhile(closure, a) or a in closure.extra or tagged(closure, a)
                     )

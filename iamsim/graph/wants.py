@@ -124,13 +124,11 @@ def creatable(closure: Closure, node: Node, technique: Technique) -> bool:
 
 def worthwhile(closure: Closure, arn: str) -> bool:
     """Whether changes to a principal may matter: it is not held yet, or nobody of its account has the means it would give."""
-    if closure.free(arn):
-        return False
-    if not closure.ruled_from_within(account_of(arn)) or closure.every or arn in closure.extra:
-        return True
-    if arn in not_held(closure, account_of(arn)):
-        return True
-    return any(_could_enter(closure, arn, r) == "tagged" for r in _asking(closure, arn))
+    account = account_of(arn)
+    plain = closure.ruled_from_within(account) and not closure.every and arn not in closure.extra
+    if plain and arn not in not_held(closure, account):
+        return any(_could_enter(closure, arn, r) == "tagged" for r in _asking(closure, arn)) and not closure.free(arn)
+    return not closure.free(arn)
 
 
 def tagged(closure: Closure, arn: str) -> bool:
