@@ -18,7 +18,7 @@ from iamsim.graph.moves import Firing
 from iamsim.graph.ruled import ruled, ruler_of
 from iamsim.graph.sessions import possible
 from iamsim.graph.state import ASSUME, OUTSIDE, OUTSIDER, Closure, account_of, loaded
-from iamsim.graph.wants import tagged, worthwhile
+from iamsim.graph.wants import taggable, tagged, worthwhile
 from iamsim.graph.world import Node, caller_in, own_creation, worlds
 from iamsim.ir.term import FALSE, TRUE
 from iamsim.judge.candidates import Target
@@ -38,7 +38,10 @@ def admitted(closure: Closure) -> Iterator[Firing]:
     """Roles whose trust policy or tags were changed, assumed by whichever node may."""
     search = closure.search
     late = closure.late and bool(texts_of(search.env, ("aws:principaltag/",)))
-    for role in sorted(closure.known.opened if late else _pending(closure)):
+    about = set(_pending(closure))
+    if late:
+        about |= closure.known.opened.keys() & taggable(closure)
+    for role in sorted(about):
         asked = late and role in closure.nodes and tagged(closure, role)
         if role in closure.nodes and any(f.technique == ASSUME and (not asked or f.needs) for f in closure.how[role]):
             continue

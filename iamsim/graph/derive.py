@@ -86,7 +86,14 @@ def _best_first(closure: Closure, fact: Fact) -> list[Firing]:
 
 
 def depths(closure: Closure) -> dict[Fact, int]:
-    """For each fact the least number of firings one after the other that lead to it."""
+    """For each fact the least number of firings one after the other that lead to it; worked out once for what is known."""
+    known = closure.done.get("depths")
+    if known is None or known[0] is not closure.how or known[1:3] != (len(closure.how), closure.count):  # type: ignore[index]
+        known = closure.done["depths"] = (closure.how, len(closure.how), closure.count, _depths(closure))
+    return known[3]  # type: ignore[index,no-any-return]
+
+
+def _depths(closure: Closure) -> dict[Fact, int]:
     out: dict[Fact, int] = dict.fromkeys(BASE, 0)
     more = True
     while more:

@@ -145,6 +145,12 @@ def tagged(closure: Closure, arn: str) -> bool:
     return not all(r in closure.held(account_of(r)) for r in asking)
 
 
+def taggable(closure: Closure) -> frozenset[str]:
+    """All of which `tagged` may hold: those whom trust policies tell by their names, and the first of each account."""
+    rulers = (closure.nodes.get(ruler_of(closure, a) or "?") for a in closure.known.of_account)
+    return _names_said(closure.search.env) | {n.caller.arn or "" for n in rulers if n is not None}
+
+
 def _tagged_by(closure: Closure, arn: str, first: bool) -> frozenset[str]:
     """The roles that ask for the principal with a tag; unless it is the first, those that say its name."""
     env = closure.search.env

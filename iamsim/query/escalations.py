@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from iamsim.env.applicable import NO_DOCUMENTS
 from iamsim.env.changes import Change, Kind
+from iamsim.env.memo import once
 from iamsim.errors import QueryError
 from iamsim.findings import printable
 from iamsim.graph.closure import grow
 from iamsim.graph.derive import derivations, smallest
 from iamsim.graph.roles import is_admin
 from iamsim.graph.state import BASE, START, begin
-from iamsim.graph.world import Search, relevant, worlds
+from iamsim.graph.world import Search, worlds
+from iamsim.ir.term import TRUE
 from iamsim.judge.callers import read_callers
 from iamsim.query.ever import named, said
 from iamsim.query.prepare import Options, prepare
@@ -205,7 +208,7 @@ def _to_be_admin(closure: Closure, node: Node, arn: str) -> frozenset[Change] | 
     if not node.full:
         return None
     search = closure.search
-    whole = relevant(search.env, closure.changes, (arn,))
+    whole = closure.relevant(arn)
     made = frozenset(c for c in whole if c.kind is Kind.CREATED and c.who == arn and c.what in node.name)
     if arn in search.env.principals and _admin_after(search, arn, frozenset()):
         return frozenset()
@@ -222,9 +225,11 @@ def _to_be_admin(closure: Closure, node: Node, arn: str) -> frozenset[Change] | 
 
 def _admin_after(search: Search, arn: str, changes: frozenset[Change]) -> bool:
     ask: Ask = search.ask
+    plain = not ask.given and ask.when is TRUE and ask.documents == NO_DOCUMENTS
+    key = ("is-admin", arn, ask.missing, ask.ever, ask.limits)
     for env in worlds(search.env, changes, (arn,)) if changes else (search.env,):
         principal = env.principals.get(arn)
-        if principal is not None and is_admin(replace(ask, env=env), principal):
+        if principal is not None and once(env.memo if plain else {}, key, is_admin, replace(ask, env=env), principal):
             return True
     return False
 
