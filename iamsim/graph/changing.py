@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from iamsim.env.changes import Change, Kind
 from iamsim.graph.accept import accept
 from iamsim.graph.dominated import not_dominated
-from iamsim.graph.moves import BESIDES, LATE, Firing, firings, means_of, within_means
+from iamsim.graph.means import LATE, means_of, within_means
+from iamsim.graph.moves import BESIDES, Firing, firings
 from iamsim.graph.names import permission_sets
 from iamsim.graph.ruled import ruled, signature
 from iamsim.graph.state import SIGNED, Closure, loaded

@@ -20,7 +20,8 @@ from iamsim.graph.changing import changes_by, free_itself
 from iamsim.graph.combined import combined
 from iamsim.graph.entering import hops
 from iamsim.graph.gains import moves_by, users_by
-from iamsim.graph.moves import NODES, firings, techniques_of
+from iamsim.graph.means import NODES, techniques_of
+from iamsim.graph.moves import firings
 from iamsim.graph.opened import opened
 from iamsim.graph.passed import passed
 from iamsim.graph.ruled import is_free, left_open, signature

@@ -13,7 +13,8 @@ from iamsim.graph.changing import SUBJECT, WANTED
 from iamsim.graph.dominated import not_dominated
 from iamsim.graph.firing import ONE, Requests, attempt, numbered, outcome_of, sweeping
 from iamsim.graph.gains import asked_about
-from iamsim.graph.moves import BESIDES, TAKEOVERS, Firing, fewest_of, means_of, plausible, techniques_of
+from iamsim.graph.means import TAKEOVERS, means_of, plausible, techniques_of
+from iamsim.graph.moves import BESIDES, Firing, fewest_of
 from iamsim.graph.names import names_in, values
 from iamsim.graph.newtags import tagging
 from iamsim.graph.outcomes import gained

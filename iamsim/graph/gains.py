@@ -11,7 +11,8 @@ from iamsim.graph.alike import alike, shared
 from iamsim.graph.candidates import is_picky
 from iamsim.graph.dominated import not_dominated
 from iamsim.graph.given import given_for, when_for
-from iamsim.graph.moves import NODES, Firing, firings, techniques_of
+from iamsim.graph.means import NODES, techniques_of
+from iamsim.graph.moves import Firing, firings
 from iamsim.graph.ruled import not_held, ruled
 from iamsim.graph.state import SIGNED, START, Closure, loaded
 from iamsim.ir.term import TRUE

@@ -6,21 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind, changed
-from iamsim.env.hits import slice_policy
-from iamsim.env.memo import once
-from iamsim.env.types import MissingPolicy
 from iamsim.graph.candidates import ADMINISTRATOR, is_picky
 from iamsim.graph.firing import attempt, may_call, outcome_of, sweeping
+from iamsim.graph.means import means_of, plausible
 from iamsim.graph.names import names_in, values
 from iamsim.graph.outcomes import Gain, disables, gained, named_node
-from iamsim.graph.permitted import actions_of, permitted
 from iamsim.graph.preconditions import holds
 from iamsim.graph.reach import fires_within_reach
 from iamsim.graph.world import Node, of_node, own_creation, relevant, worlds
-from iamsim.ir.lower import resource_term
 from iamsim.ir.term import FALSE, TRUE
-from iamsim.model.caller import Caller, CallerKind
-from iamsim.model.policy import Effect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -65,121 +59,6 @@ class Firing:
 
 BESIDES = 0
 """The number of no request: a node among the `others` of a firing that is controlled and makes no call."""
-
-NODES = ("becomes", "gains-root-task")
-"""Types of outcomes that give a caller who is there."""
-
-TAKEOVERS = ("rewrites-resource-policy", "gains-resource-actions")
-"""Types of outcomes that change the policy of a resource."""
-
-LATE = (*NODES, *TAKEOVERS, "sets-tags")
-"""Types of outcomes that are no changes to policies of users and roles, or are looked for when all else is known."""
-
-
-def techniques_of(search: Search, types: tuple[str, ...] | None, *, leave: tuple[str, ...] = ()) -> list[Technique]:
-    """The techniques and primitives with outcomes of these types (None: all but `leave`); composed ones are their parts."""
-    key = (id(search.catalogue), "techniques", types, leave)
-    found: tuple[list[Technique], object] | None = search.env.memo.get(key)
-    if found is None:
-        every = (*search.catalogue.techniques.values(), *search.catalogue.primitives.values())
-        fitting = [
-            t
-            for t in every
-            if not t.composed_of
-            and t.id != "sts-assume-role"
-            and (t.outcome.type in types if types is not None else t.outcome.type not in leave)
-        ]
-        # what the id belongs to is kept, so that it stays its own
-        found = search.env.memo[key] = (fitting, search.catalogue)
-    return found[0]
-
-
-def may_do(search: Search, env: Environment, node: Node) -> frozenset[str]:
-    """The actions of the catalogue, in lower case, that identity policies of the node may allow."""
-    caller, every = node.caller, actions_of(search.env, search.catalogue)
-    if caller.kind is CallerKind.ROOT:
-        return every
-    name = caller.parent or caller.arn or ""
-    key = ("may-do", name, id(every), caller.kind, search.ask.missing)
-    return once(env.memo, key, _may_do, search, env, caller, every)[0]
-
-
-def _may_do(
-    search: Search, env: Environment, caller: Caller, every: frozenset[str]
-) -> tuple[frozenset[str], frozenset[str]]:
-    return _allowed(search, env, caller, every), every  # kept, so that its id stays its own
-
-
-def _allowed(search: Search, env: Environment, caller: Caller, every: frozenset[str]) -> frozenset[str]:
-    principal = env.principals.get(caller.parent or caller.arn or "")
-    if principal is None:
-        unread = search.ask.missing != "closed" and caller.kind in (CallerKind.USER, CallerKind.ROLE_SESSION)
-        return every if unread else frozenset()
-    policies = list(principal.policies)
-    for name in principal.groups:
-        group = env.groups.get(name)
-        policies += group.policies if group is not None else (MissingPolicy(name, principal.origin),)
-    return permitted(env, policies, every)
-
-
-def means_of(search: Search, among: tuple[Environment, ...], node: Node) -> frozenset[str]:
-    """The actions of the catalogue that identity policies of the node may allow in one of the environments."""
-    if len(among) == 1:
-        return may_do(search, among[0], node)
-    return frozenset[str]().union(*(may_do(search, env, node) for env in among))
-
-
-def within_means(
-    search: Search, types: tuple[str, ...] | None, means: frozenset[str], *, leave: tuple[str, ...] = ()
-) -> list[Technique]:
-    """The `techniques_of` these types of which some variant calls nothing but what is in `means`."""
-    key = (id(search.catalogue), "within", types, leave, means)
-    return once(search.env.memo, key, _within_means, search, types, means, leave)[0]
-
-
-def _within_means(
-    search: Search, types: tuple[str, ...] | None, means: frozenset[str], leave: tuple[str, ...]
-) -> tuple[list[Technique], object]:
-    every = techniques_of(search, types, leave=leave)
-    return [t for t in every if any(means.issuperset(v.actions) for v in t.variants)], search.catalogue
-
-
-def plausible(env: Environment, node: Node, action: str, resource: str) -> bool:
-    """False only if no identity policy of the node can allow `action` on the resource (an ARN)."""
-    caller = node.caller
-    if caller.kind is CallerKind.ROOT:
-        return True
-    principal = env.principals.get(caller.parent or caller.arn or "")
-    if principal is None:
-        return True
-    policies = list(principal.policies)
-    for name in principal.groups:
-        group = env.groups.get(name)
-        if group is None:
-            return True
-        policies += group.policies
-    return any(_may_allow(env, p, action, resource) for p in policies)
-
-
-def _may_allow(env: Environment, policy: object, action: str, resource: str) -> bool:
-    if isinstance(policy, MissingPolicy) or policy.malformed is not None:  # type: ignore[attr-defined]
-        return True
-    service = action.partition(":")[0]
-    for row in slice_policy(_About(env, action), policy):  # type: ignore[arg-type]
-        statement = row.statement
-        if statement.effect is Effect.DENY:
-            continue
-        if statement.resource is None or row.certain is not None:
-            return True
-        if resource_term(statement.resource, row.policy.kind, resource, service) is not FALSE:
-            return True
-    return False
-
-
-@dataclass(frozen=True, slots=True)
-class _About:
-    env: Environment
-    action: str
 
 
 def firings(

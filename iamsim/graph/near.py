@@ -16,7 +16,7 @@ from iamsim.graph.derive import depths
 from iamsim.graph.firing import attempt, outcome_of
 from iamsim.graph.hops import hop_technique
 from iamsim.graph.lacking import NONE, lacking, meet, spoken
-from iamsim.graph.moves import TAKEOVERS, may_do, plausible, techniques_of
+from iamsim.graph.means import TAKEOVERS, may_do, plausible, techniques_of
 from iamsim.graph.names import names_in, values
 from iamsim.graph.outcomes import gained
 from iamsim.graph.preconditions import holds

@@ -9,7 +9,8 @@ from iamsim.env.memo import once
 from iamsim.env.resource_policy import owner_of
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.graph.calls import Wanted, check_in, told_keys
-from iamsim.graph.moves import fire, techniques_of
+from iamsim.graph.means import techniques_of
+from iamsim.graph.moves import fire
 from iamsim.graph.names import of_account, trusting
 from iamsim.graph.outcomes import node_of
 from iamsim.graph.reach import fires_within_reach

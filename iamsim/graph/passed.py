@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Kind
 from iamsim.graph.dominated import not_dominated
-from iamsim.graph.moves import NODES, firings, techniques_of
+from iamsim.graph.means import NODES, techniques_of
+from iamsim.graph.moves import firings
 from iamsim.graph.ruled import ruled, signature
 from iamsim.graph.state import SIGNED, Closure, account_of, loaded
 

@@ -9,7 +9,7 @@ from iamsim.env.changes import Kind
 from iamsim.env.memo import once
 from iamsim.graph.dominated import asked_by, not_dominated
 from iamsim.graph.known import last
-from iamsim.graph.moves import LATE, NODES, may_do, within_means
+from iamsim.graph.means import LATE, NODES, may_do, within_means
 from iamsim.graph.outside import outside_roles
 from iamsim.graph.ruled import ruled
 from iamsim.graph.state import Closure, account_of

@@ -8,7 +8,8 @@ from iamsim.env.changes import Change, Kind
 from iamsim.env.types import PrincipalKind
 from iamsim.graph.candidates import tag_values
 from iamsim.graph.firing import attempt, outcome_of
-from iamsim.graph.moves import Firing, may_do, techniques_of, within_means
+from iamsim.graph.means import may_do, techniques_of, within_means
+from iamsim.graph.moves import Firing
 from iamsim.graph.names import of_account
 from iamsim.graph.settled import unsettled
 from iamsim.graph.state import everyone_of

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from iamsim.env.changes import Change, Kind
 from iamsim.env.resource_policy import policy_holder
 from iamsim.graph.firing import attempt, outcome_of
-from iamsim.graph.moves import TAKEOVERS, Firing, techniques_of
+from iamsim.graph.means import TAKEOVERS, techniques_of
+from iamsim.graph.moves import Firing
 from iamsim.graph.reach import fires_within_reach
 from iamsim.graph.sources import filled
 from iamsim.graph.state import OUTSIDER

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from iamsim.env.changes import Overlay
 from iamsim.env.facts import principal_at
 from iamsim.env.memo import Memo, once
+from iamsim.env.overlay import Overlay
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.graph.outside import outside_roles, role_at
 from iamsim.ir.lower import action_term, resource_term

@@ -177,7 +177,8 @@ def _same(part: str, out: set[str]) -> bool:
 
 def alternatives(closure: Closure, fired: Firing) -> list[Firing]:
     """All uses of techniques by the same node that give the same."""
-    from iamsim.graph.moves import NODES, firings, techniques_of
+    from iamsim.graph.means import NODES, techniques_of
+    from iamsim.graph.moves import firings
 
     if fired.technique in ASSUMES:
         return []

@@ -8,7 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from iamsim.aws.escalations import Catalogue, catalogue, with_file
+from iamsim.aws.escalation_files import with_file
+from iamsim.aws.escalations import Catalogue, catalogue
 from iamsim.errors import QueryError
 from iamsim.findings import printable
 from iamsim.graph.outcomes import SECOND_FACTOR

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from iamsim.aws import escalations
 from iamsim.aws.actions import action_info
+from iamsim.aws.escalation_files import with_file
 from iamsim.diagnostics import Diagnostic
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -336,9 +337,7 @@ def test_json_and_yaml_files_say_the_same(tmp_path):
 
     (tmp_path / "a.json").write_text(json.dumps({"techniques": [OWN]}))
     (tmp_path / "a.yaml").write_text(yaml.safe_dump({"format": 1, "techniques": [OWN]}))
-    (one, first), (two, second) = (
-        escalations.with_file(CATALOGUE, str(tmp_path / name)) for name in ("a.json", "a.yaml")
-    )
+    (one, first), (two, second) = (with_file(CATALOGUE, str(tmp_path / name)) for name in ("a.json", "a.yaml"))
     assert first == second == ()
     assert one == two
     assert len(one.techniques) == 154
@@ -365,7 +364,7 @@ def test_json_and_yaml_files_say_the_same(tmp_path):
 def test_a_file_that_is_neither_json_nor_yaml(tmp_path, name, content, says, span):
     path = tmp_path / name
     path.write_bytes(content)
-    made, diagnostics = escalations.with_file(CATALOGUE, str(path))
+    made, diagnostics = with_file(CATALOGUE, str(path))
     assert made == CATALOGUE
     if says:
         assert says in diagnostics[0].message
@@ -376,7 +375,7 @@ def test_a_file_that_is_neither_json_nor_yaml(tmp_path, name, content, says, spa
 
 def test_a_file_that_cannot_be_read(tmp_path):
     for path in (tmp_path / "none.yaml", tmp_path):
-        made, (remark,) = escalations.with_file(CATALOGUE, str(path))
+        made, (remark,) = with_file(CATALOGUE, str(path))
         assert made is CATALOGUE
         assert remark.id == "technique-file"
 
