@@ -74,6 +74,14 @@ def test_a_broken_line_is_told_with_a_caret(cli, tmp_path, rest):
     assert "HOLDS  ok" in out
 
 
+@pytest.mark.parametrize("clause", ["when no aws:MultiFactorAuthPresnt", 'with aws:MultiFactorAuthPresnt = "true"'])
+def test_a_misspelt_key_makes_a_rule_unreadable(cli, tmp_path, clause):
+    path = rules(tmp_path, f"can user/alice do s3:PutObject on * via direct {clause} expect no\n{READS} yes id ok")
+    status, out, _ = cli("check", path, *TINY, "--no-findings", "-v")
+    assert (status, "HOLDS  ok" in out) == (2, True)
+    assert "did you mean `aws:MultiFactorAuthPresent`?" in out
+
+
 def test_swapped_letters_get_a_suggestion(cli, tmp_path):
     path = rules(tmp_path, "can user/alice od s3:GetObject on * expect no")
     assert "did you mean `do`?" in cli("check", path, *TINY, "--no-findings")[1]
