@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 from iamsim.check.model import Said
 from iamsim.check.outsiders import NAME, with_strangers
 from iamsim.errors import QueryError
+from iamsim.findings import printable
+from iamsim.ir.term import variables
 from iamsim.judge.answer import Decision, Verdict
 from iamsim.judge.callers import read_callers
 from iamsim.query.can import can
 from iamsim.query.language import Verb
 from iamsim.query.only_via import only_via
 from iamsim.query.paths import doubts, paths
+from iamsim.query.prepare import unlisted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,13 +35,16 @@ def as_expected(said: Said, expect: str) -> bool:
 def answers(env: Environment, question: Question, *, strict: bool = True) -> Iterator[Said]:
     """The answers to a question with a verdict: one, or for `who can` and with `except` one for each caller it means.
 
-    With `strict` a question about an action that does not exist cannot be asked: whatever is expected of it would say nothing.
+    With `strict` a question about an action that does not exist, or with a misspelt condition key, cannot be asked: whatever is
+    expected of it would say nothing.
     """
     return (said(where, question, who, strict=strict) for where, who in asked_about(env, question))
 
 
 def said(env: Environment, question: Question, who: str, *, strict: bool = True) -> Said:
     """The answer to a question about one of those whom it is `asked_about`."""
+    if strict:
+        _refuse_misspelt(question)
     match question.verb:
         case Verb.REACH:
             return _reach(env, question, who)
@@ -46,6 +52,15 @@ def said(env: Environment, question: Question, who: str, *, strict: bool = True)
             return _only_via(env, question)
         case _:
             return _can(env, question, who, strict=strict)
+
+
+def _refuse_misspelt(question: Question) -> None:
+    keys = {k for k, _ in question.given} | {v.rpartition("|")[2] for v in variables(question.when)}
+    for key, near in unlisted(keys):
+        if near:
+            raise QueryError(
+                f"no request is known to have the condition key `{printable(key)}`", f"did you mean `{near}`?"
+            )
 
 
 def asked_about(env: Environment, question: Question) -> tuple[tuple[Environment, str], ...]:

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from iamsim.cli.options import Format, OnUnknown, snapshots
-from iamsim.cli.output import Loud, Status, environment, or_json, remarks, unknown_status, unread, unread_notes, working
+from iamsim.cli.output import (
+    Loud,
+    Status,
+    doubts_of_question,
+    environment,
+    or_json,
+    unknown_status,
+    unread,
+    unread_notes,
+    working,
+)
 from iamsim.errors import InputError, QueryError
 from iamsim.findings import printable
 
@@ -98,7 +108,7 @@ def _say(reply: Reply | Problem, options: AskOptions, *, headed: bool) -> None:
     from iamsim.check.model import Problem
 
     if not isinstance(reply, Problem):
-        remarks(reply.warnings, options.loud)
+        doubts_of_question(reply.warnings, options.loud)
     if options.format is Format.JSON:
         return
     from iamsim.report.asked import reply_lines

@@ -21,9 +21,9 @@ from iamsim.cli.options import (
 from iamsim.cli.output import (
     Loud,
     Status,
+    doubts_of_question,
     environment,
     or_json,
-    remarks,
     technique_remarks,
     unknown_status,
     unread,
@@ -82,7 +82,7 @@ def _can(principal: str, action: str, resource: str, options: CanOptions) -> int
     with working("looking for ways", options.loud):
         answer, found = _answered(env, (principal, action, resource), arguments, explains=options.explain)
         answer.evidence  # noqa: B018 - it is worked out here
-    remarks(answer.warnings, options.loud)
+    doubts_of_question(answer.warnings, options.loud)
     _print(answer, found, env, options)
     return Status.INPUT if broken or unread(env) else _status(answer, options)
 

@@ -6,7 +6,17 @@ import sys
 from dataclasses import dataclass
 
 from iamsim.cli.options import Format, Missing, OnUnknown, Via, given_keys, snapshots
-from iamsim.cli.output import Loud, Status, environment, or_json, unknown_status, unread, unread_notes, working
+from iamsim.cli.output import (
+    Loud,
+    Status,
+    doubts_of_action,
+    environment,
+    or_json,
+    unknown_status,
+    unread,
+    unread_notes,
+    working,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +46,7 @@ def _cut(source: str, target: str | None, options: CutOptions) -> int:
 
     given = given_keys(options.context, None)
     env = environment(snapshots(options.snapshot), options.loud)
+    doubts_of_action(options.action, options.loud)
     with working("closing ways", options.loud):
         found = cut(
             env,

@@ -6,7 +6,17 @@ import sys
 from dataclasses import dataclass
 
 from iamsim.cli.options import Format, Missing, OnUnknown, Via, given_keys, snapshots
-from iamsim.cli.output import Loud, Status, environment, or_json, remarks, unknown_status, unread, unread_notes, working
+from iamsim.cli.output import (
+    Loud,
+    Status,
+    doubts_of_question,
+    environment,
+    or_json,
+    unknown_status,
+    unread,
+    unread_notes,
+    working,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +60,7 @@ def _explain(principal: str, action: str, resource: str, options: ExplainOptions
             via=options.via.value,
         )
         found.answer.evidence  # noqa: B018 - it is worked out here
-    remarks(found.answer.warnings, options.loud)
+    doubts_of_question(found.answer.warnings, options.loud)
     if options.format is Format.JSON:
         from iamsim.report.json import json_line
 

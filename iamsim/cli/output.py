@@ -89,6 +89,19 @@ def remarks(diagnostics: Iterable[Diagnostic], loud: Loud) -> None:
         say(f"and {len(listed) - shown} more (-v shows all)")
 
 
+def doubts_of_question(diagnostics: Iterable[Diagnostic], loud: Loud) -> None:
+    """Prints what is odd about the question, such as an action that nobody knows, however quiet: its answer may mean nothing."""
+    remarks(diagnostics, max(loud, Loud.NORMAL))
+
+
+def doubts_of_action(action: str | None, loud: Loud) -> None:
+    """Says that nobody knows the action of a question, if one is given and nobody does."""
+    if action is not None:
+        from iamsim.query.prepare import read_actions
+
+        doubts_of_question(read_actions(action)[1], loud)
+
+
 def environment(paths: tuple[str, ...], loud: Loud) -> Environment:
     """The environment of the paths; what was not understood is said."""
     from iamsim.env.build import load

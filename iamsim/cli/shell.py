@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iamsim.cli.options import snapshots
-from iamsim.cli.output import Loud, Status, environment, remarks, say, say_error, unread, working
+from iamsim.cli.output import Loud, Status, doubts_of_question, environment, say, say_error, unread, working
 from iamsim.errors import InputError, QueryError
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _say(reply: Reply, loud: Loud) -> None:
     from iamsim.report.asked import reply_lines
     from iamsim.report.text import print_lines
 
-    remarks(reply.warnings, loud)
+    doubts_of_question(reply.warnings, loud)
     with working("looking for what shows it", loud):
         lines = list(reply_lines(reply, headed=False, verbose=loud is Loud.VERBOSE))
     with paged_output():

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from iamsim.cli.options import Format, Missing, Via, given_keys, snapshots
-from iamsim.cli.output import Loud, Status, environment, or_json, technique_remarks, unread, unread_notes, working
+from iamsim.cli.output import (
+    Loud,
+    Status,
+    doubts_of_action,
+    environment,
+    or_json,
+    technique_remarks,
+    unread,
+    unread_notes,
+    working,
+)
 from iamsim.cli.workers import workers
 from iamsim.errors import QueryError
 from iamsim.findings import printable
@@ -78,6 +88,7 @@ def _paths(source: str, target: str | None, options: PathsOptions) -> int:
     }
     env = environment(snapshots(options.snapshot), options.loud)
     broken = technique_remarks(options.techniques, options.loud)
+    doubts_of_action(options.action, options.loud)
     listed: list[Path] = []
     more = False
     found = paths(env, source, target, **arguments)

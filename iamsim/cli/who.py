@@ -11,9 +11,9 @@ from iamsim.cli.options import Format, Missing, OnUnknown, Via, given_keys, json
 from iamsim.cli.output import (
     Loud,
     Status,
+    doubts_of_question,
     environment,
     or_json,
-    remarks,
     technique_remarks,
     unknown_status,
     unread,
@@ -120,7 +120,7 @@ def _begin(asked: WhoAsked, options: WhoOptions) -> None:
     if asked.warnings and options.only:
         warning = asked.warnings[0]
         raise QueryError(f"{warning.message}, so that a claim about it would be empty", warning.help or "")
-    remarks(asked.warnings, options.loud)
+    doubts_of_question(asked.warnings, options.loud)
 
 
 def _say_row(

@@ -214,8 +214,10 @@ def _remedy(found: str, keywords: tuple[str, ...], text: str, offset: int) -> st
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """The one of `words` that looks most like `word` (case ignored), or an empty text if none looks like it."""
-    close = get_close_matches(word.lower(), sorted(words), n=1, cutoff=0.6)
-    return close[0] if close else ""
+    known = sorted(words)
+    close = get_close_matches(word.lower(), known, n=1, cutoff=0.6)
+    mixed = [w for w in known if sorted(w.lower()) == sorted(word.lower())]
+    return next(iter(close or mixed), "")
 
 
 def word_at(text: str, offset: int) -> str:

@@ -8,14 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from iamsim.aws.actions import data_date, nearest
 from iamsim.aws.universe import bits_of, universe
 from iamsim.env.facts import place
 from iamsim.env.granted import granted_actions, statement_bits
 from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
+from iamsim.errors import QueryError
+from iamsim.findings import printable
 from iamsim.judge.callers import caller_of
 from iamsim.model.caller import Caller, CallerKind
-from iamsim.model.pattern import Pattern
+from iamsim.model.pattern import Pattern, match, tokenize
 from iamsim.model.policy import Policy
 
 if TYPE_CHECKING:
@@ -85,6 +88,35 @@ def parties(before: Environment, after: Environment, outsiders: Iterable[Caller]
     for caller in (Caller(kind=CallerKind.ANONYMOUS), *outsiders):
         out.setdefault(str(caller), Party(str(caller), caller, caller))
     return out
+
+
+def chosen(names: Iterable[str], pattern: str | None) -> list[str]:
+    """The names of callers that fit a pattern, all of them without one. Raises QueryError if none does."""
+    listed = list(names)
+    if pattern is None:
+        return listed
+    out = [n for n in listed if match(tokenize(pattern, variables=False), n)]
+    if not out:
+        wide = tokenize("*:" + pattern, variables=False)
+        remedy = f"did you mean `*:{printable(pattern)}`?" if any(match(wide, n) for n in listed) else ""
+        raise QueryError(
+            f"no caller fits `{printable(pattern)}`", remedy or "give the pattern of an ARN, such as `*:role/ci-*`"
+        )
+    return out
+
+
+def actions_like(pattern: str | None) -> int:
+    """The known actions that fit a pattern as a bit set, all of them without one. Raises QueryError if none does."""
+    if pattern is None:
+        return universe().all
+    bits = bits_of(pattern.lower())
+    if not bits:
+        near = nearest(pattern)
+        raise QueryError(
+            f"no known action fits `{printable(pattern)}`",
+            f"did you mean `{near}`?" if near else f"known services are in the data of {data_date()}",
+        )
+    return bits
 
 
 def _placed(env: Environment) -> frozenset[str]:

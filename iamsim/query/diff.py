@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from iamsim import replay
 from iamsim.aws.actions import data_date, resource_arn_patterns
-from iamsim.aws.universe import bits_of, universe
+from iamsim.aws.universe import universe
 from iamsim.env.facts import Facts, known_account
 from iamsim.errors import InternalError
 from iamsim.ir.evaluate import evaluate
@@ -17,9 +17,9 @@ from iamsim.ir.term import FALSE, TRUE, Like, Term, all_of, any_of, not_, strip
 from iamsim.judge.check import check_of
 from iamsim.judge.problem import replay_problem
 from iamsim.judge.witness import witness_of
-from iamsim.model.pattern import Literal, Pattern, Star, join, match, tokenize
+from iamsim.model.pattern import Literal, Pattern, Star, join, tokenize
 from iamsim.model.policy import Effect
-from iamsim.query.affected import Party, parties, touched
+from iamsim.query.affected import Party, actions_like, chosen, parties, touched
 from iamsim.query.diff_groups import SPECIAL, families, targets_of
 from iamsim.query.diff_rows import Diff, Hit, Row, grouped
 from iamsim.query.difference import Models, excess, samples_of, solved
@@ -71,17 +71,16 @@ def diff(
     on unnamed resources of accounts outside are left out. A principal that is in one environment only can do nothing in
     the other. `principals` and `actions` are patterns that narrow what is looked at (of ARNs, and of actions). Each
     witness is confirmed by the independent evaluator on both sides; where it disagrees, the row is not known and says so.
+    Raises QueryError for a pattern that nothing fits.
     """
     sides = Sides(before, after, _both(before, after), missing, limits)
     change = touched(before, after)
     everyone = parties(before, after, outsiders(before, after, change.resources))
     hits: list[Hit] = []
-    wanted = universe().all if actions is None else bits_of(actions.lower())
-    glob = None if principals is None else tokenize(principals, variables=False)
+    wanted = actions_like(actions)
     models = Models(limits)
-    for number, party in enumerate(everyone.values(), 1):
-        if glob is None or match(glob, party.name):
-            hits += _of_party(sides, party, change, wanted, models)
+    for number, name in enumerate(chosen(everyone, principals), 1):
+        hits += _of_party(sides, everyone[name], change, wanted, models)
         if progress is not None:
             progress(number)
     return Diff(rows=grouped(hits), notes=(*_notes(before, after), *_assumed(hits)), data_date=data_date())

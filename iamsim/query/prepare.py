@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -178,7 +178,12 @@ def given_of(context: Given | None) -> Mapping[str, tuple[str, ...]]:
 
 def unknown_keys(keys: Iterable[str]) -> list[str]:
     """A sentence for each of these condition keys of a question that no request is known to have."""
-    out: list[str] = []
+    sentence = "no request is known to have the condition key"
+    return [f"{sentence} `{key}`" + (f": did you mean `{near}`?" if near else "") for key, near in unlisted(keys)]
+
+
+def unlisted(keys: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """These of the condition keys that no request is known to have, each with the known key that it looks like, if one does."""
     for key in sorted(keys):
         if key_row(key).listing is Listing.UNKNOWN:
             near = f"aws:{key}" if ":" not in key else key
@@ -188,9 +193,7 @@ def unknown_keys(keys: Iterable[str]) -> list[str]:
 
                 close = get_close_matches(near, [r.name.lower() for r in ROWS], n=1, cutoff=0.8)
                 known = key_row(close[0]) if close else known
-            hint = "" if known.listing is Listing.UNKNOWN else f": did you mean `{known.name}`?"
-            out.append(f"no request is known to have the condition key `{key}`{hint}")
-    return out
+            yield key, "" if known.listing is Listing.UNKNOWN else known.name
 
 
 def _text(value: Any) -> str:

@@ -15,7 +15,7 @@ from iamsim.graph.goals import goal_of
 from iamsim.graph.reach import within_reach
 from iamsim.graph.state import BASE, begin
 from iamsim.graph.world import Search
-from iamsim.model.pattern import match, tokenize
+from iamsim.query.affected import chosen
 from iamsim.query.ever import hop_of
 from iamsim.query.prepare import Options, prepare
 from iamsim.query.techniques import catalogue_of, no_techniques, read_ruling
@@ -79,14 +79,13 @@ def reach_diff(
     """Which users and roles can become which others by `via` (`roles` or `escalation`) in one environment and not in the other.
 
     Principals that only techniques create are left out. A row with `reasons` may be a difference. `principals` is a pattern of
-    ARNs that narrows who begins. `progress` is called with the number of principals that are done.
+    ARNs that narrows who begins; QueryError if none fits. `progress` is called with the number of principals that are done.
     """
     if via not in ("roles", "escalation"):
         raise QueryError(f"`{printable(via)}` is no way to become another", "--via takes roles or escalation")
-    glob = None if principals is None else tokenize(principals, variables=False)
-    names = sorted({*before.principals, *after.principals})
+    names = chosen(sorted({*before.principals, *after.principals}), principals)
     found: dict[tuple[bool, str, tuple[str, ...]], list[str]] = {}
-    for number, source in enumerate((n for n in names if glob is None or match(glob, n)), 1):
+    for number, source in enumerate(names, 1):
         old, new = (_reached(env, source, via, missing) for env in (before, after))
         for gained, mine, other in ((True, new, old), (False, old, new)):
             for target in sorted({*mine.sure, *mine.open_} - other.sure):

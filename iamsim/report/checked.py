@@ -120,8 +120,9 @@ def problem_lines(problem: Problem) -> Iterator[Line]:
     yield Line((Span("UNREADABLE", Style.NO), Span(f"  {where}: {printable(problem.message, _TEXT)}", Style.HEAD)))
     for row in problem.help.split("\n") if problem.help else ():
         shown = printable(row, _TEXT)
-        # carets stand below what they point at
-        yield line(shown.lstrip(" "), indent=2 + len(shown) - len(shown.lstrip(" ")), hang=0)
+        bare = shown.lstrip(" ")
+        # carets stand below what they point at, so a line of the source is not broken
+        yield Line((Span(bare),), indent=2 + len(shown) - len(bare), hang=0, whole=bare != shown)
     yield line("")
 
 

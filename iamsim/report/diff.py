@@ -11,6 +11,7 @@ from iamsim.report.json import SCHEMA
 from iamsim.report.lines import Line, Span, Style, line
 from iamsim.report.places import places
 from iamsim.report.reasons import explain
+from iamsim.report.text import grouped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -132,8 +133,7 @@ def _row_lines(row: Row, place: Callable[[Origin | None], str], *, verbose: bool
     keys = "".join(f", {printable(k)} = {_values(v)}" for k, v in chosen.items())
     yield line(f"e.g. {printable(request.action)} on {printable(request.resource, _LONG)}{keys}", indent=6)
     word = "allowed by" if row.gained else "was allowed by"
-    for cited in row.witness.allowed_by:
-        where = place(cited.origin)
+    for cited, where in grouped(row.witness.allowed_by, place):
         yield line(f"{word} {printable(cited.text, _LONG)}{f' ({where})' if where else ''}", indent=6)
 
 
@@ -164,7 +164,7 @@ def _markdown_row(row: Row, place: Callable[[Origin | None], str]) -> str:
         request = row.witness.request
         keys = "".join(f", {k} = {_values(v)}" for k, v in request.context.items() if k in request.chosen)
         example = f"`{_code(request.action)}` on `{_code(request.resource)}`{_cell(keys)}"
-        by = [f"{c.text} ({place(c.origin)})" if c.origin else c.text for c in row.witness.allowed_by]
+        by = [f"{c.text} ({where})" if where else c.text for c, where in grouped(row.witness.allowed_by, place)]
     cells = (
         listed([short(p) for p in row.principals]),
         listed(compressed(row.actions)),

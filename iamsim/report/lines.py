@@ -35,11 +35,12 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One paragraph: `indent` spaces before it, and `hang` more before the rows that follow the first."""
+    """One paragraph: `indent` spaces before it, and `hang` more before the rows that follow the first; `whole`: one row."""
 
     spans: tuple[Span, ...]
     indent: int = 0
     hang: int = 2
+    whole: bool = False
 
 
 def line(text: str, *, indent: int = 0, hang: int = 2, style: Style = Style.PLAIN) -> Line:
@@ -54,7 +55,7 @@ def rows(lines: Iterable[Line], width: int) -> Iterator[tuple[Span, ...]]:
         row: list[Span] = []
         for span in paragraph.spans:
             for word in _WORD.findall(span.text):
-                if row and word[0] == " " and used + len(word) > width:
+                if row and word[0] == " " and used + len(word) > width and not paragraph.whole:
                     yield tuple(row)
                     row = []
                     used = paragraph.indent + paragraph.hang

@@ -267,10 +267,21 @@ def test_ambiguous_short_name_lists_them(cli):
     assert "555566667777" in err
 
 
-def test_unknown_action_is_warned_of_and_answered(cli):
-    status, out, err = cli("can", "user/alice", "s3:GetObjct", "arn:aws:s3:::tiny-reports/q", "-s", TINY)
-    assert status == 1
-    assert out.startswith("NO")
+@pytest.mark.parametrize("quiet", [(), ("-q",)])
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (("can", "user/alice", "s3:GetObjct", "arn:aws:s3:::tiny-reports/q"), 1),
+        (("explain", "user/alice", "s3:GetObjct", "arn:aws:s3:::tiny-reports/q"), 0),
+        (("who-can", "s3:GetObjct", "arn:aws:s3:::tiny-reports/q"), 0),
+        (("ask", "can user/alice do s3:GetObjct on arn:aws:s3:::tiny-reports/q"), 0),
+        (("paths", "user/alice", "--action", "s3:GetObjct", "--resource", "arn:aws:s3:::tiny-reports/q"), 1),
+        (("cut", "user/alice", "--action", "s3:GetObjct", "--resource", "arn:aws:s3:::tiny-reports/q"), 0),
+    ],
+)
+def test_unknown_action_is_warned_of_however_quiet_and_answered(cli, words, status, quiet):
+    found, out, err = cli(*words, "-s", TINY, *quiet)
+    assert (found, bool(out)) == (status, True)
     assert "did you mean `s3:GetObject`?" in err
 
 

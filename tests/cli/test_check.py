@@ -61,8 +61,9 @@ def test_acme_has_its_flaws(cli):
     assert states["pull-requests-publish-nothing"] == ("broken", True)
 
 
-def test_a_broken_line_is_told_with_a_caret(cli, tmp_path):
-    path = rules(tmp_path, f"{READS} yes id ok\ncan user/alice do s3:GetObject on * wen has a expect no\n")
+@pytest.mark.parametrize("rest", ["has a expect no", f"has a expect no {'reason ' * 9}"])
+def test_a_broken_line_is_told_with_a_caret(cli, tmp_path, rest):
+    path = rules(tmp_path, f"{READS} yes id ok\ncan user/alice do s3:GetObject on * wen {rest}\n")
     status, out, _ = cli("check", path, *TINY, "--no-findings", "-v")
     rows = out.splitlines()
     assert status == 2
@@ -71,6 +72,19 @@ def test_a_broken_line_is_told_with_a_caret(cli, tmp_path):
     assert rows[at - 1][rows[at].index("^") :].startswith("wen")
     assert "did you mean `when`?" in out
     assert "HOLDS  ok" in out
+
+
+@pytest.mark.parametrize("clause", ["when no aws:MultiFactorAuthPresnt", 'with aws:MultiFactorAuthPresnt = "true"'])
+def test_a_misspelt_key_makes_a_rule_unreadable(cli, tmp_path, clause):
+    path = rules(tmp_path, f"can user/alice do s3:PutObject on * via direct {clause} expect no\n{READS} yes id ok")
+    status, out, _ = cli("check", path, *TINY, "--no-findings", "-v")
+    assert (status, "HOLDS  ok" in out) == (2, True)
+    assert "did you mean `aws:MultiFactorAuthPresent`?" in out
+
+
+def test_swapped_letters_get_a_suggestion(cli, tmp_path):
+    path = rules(tmp_path, "can user/alice od s3:GetObject on * expect no")
+    assert "did you mean `do`?" in cli("check", path, *TINY, "--no-findings")[1]
 
 
 def test_names_that_the_snapshot_lacks_get_a_suggestion(cli, tmp_path):

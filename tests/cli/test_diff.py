@@ -75,12 +75,28 @@ def test_markdown_is_escaped(cli, tmp_path):
     assert all(x.replace("\\|", "").count("|") == 6 for x in table)
 
 
+@pytest.mark.parametrize("form", ["text", "markdown"])
+def test_a_statement_of_many_places_is_told_once(cli, tmp_path, form):
+    acme = Path("corpus/organizations/acme/snapshot")
+    trust = tmp_path / "trust.json"
+    trust.write_text('{"Version": "2012-10-17", "Statement": []}', encoding="utf-8")
+    edit = f"555566667777:role/EC2DeleteRole={trust}"
+    out = cli("what-if", "-s", acme, "--trust", edit, "--principals", "*:role/OnCall", "--format", form)[1]
+    assert out.count("SCP FullAWSAccess") == 1
+    assert "organization.json:27, 338, 554, 654)" in " ".join(out.split()).replace("\\", "")
+
+
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
         (("no/such/file", AFTER), "no/such/file"),
         ((BEFORE, "README.md"), "README.md"),
         ((BEFORE, "\x1b[31m"), "\\x1b[31m"),
+        ((BEFORE, AFTER, "--actions", "sts:AssumeRol"), "did you mean `sts:AssumeRole`?"),
+        ((BEFORE, AFTER, "--actions", "nothing"), "no known action fits `nothing`"),
+        ((BEFORE, AFTER, "--principals", "user/dana"), "did you mean `*:user/dana`?"),
+        ((BEFORE, AFTER, "--principals", "*user/danna"), "no caller fits `*user/danna`"),
+        ((BEFORE, AFTER, "--principals", "user/dana", "--via", "roles"), "did you mean `*:user/dana`?"),
     ],
 )
 def test_bad_input(cli, argv, said):
