@@ -192,7 +192,8 @@ def organization_binding(facts: Facts, account: str | None, var: str) -> Binding
     left = any(account in o.left for o in facts.env.organizations)
     if facts.missing == "closed" or not facts.ever or left:
         return ABSENT
-    return Alias(f"{account}|{'aws:orgpaths' if paths else 'aws:orgid'}")
+    never = () if facts.missing == "strict" else tuple(o.id for o in facts.env.organizations)
+    return Alias(f"{account}|{'aws:orgpaths' if paths else 'aws:orgid'}", never)
 
 
 def _request_binding(facts: Facts, var: str, row: KeyRow) -> Binding:
