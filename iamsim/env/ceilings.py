@@ -73,7 +73,8 @@ def _no_organization(facts: Facts, account: str, what: str, assumed: list[str]) 
     if facts.missing == "strict":
         return (unknown_side(_layer(what), f"missing:organization of account {account}"),)
     if facts.missing == "assume":
-        assumed.append(f"account {account} is in no organization, so no SCP and no RCP applies (none is loaded)")
+        why = "no loaded one lists it" if facts.env.organizations else "none is loaded"
+        assumed.append(f"account {account} is in no organization, so no SCP and no RCP applies ({why})")
     return ()
 
 

@@ -182,10 +182,18 @@ def organization_binding(facts: Facts, account: str | None, var: str) -> Binding
     if found is not None:
         organization, nodes = found
         return Known((org_path(organization, nodes) if paths else organization.id,))
+    own = next((o for o in facts.env.organizations if o.management_account == account), None)
+    if own is not None:  # always in its organization, listed or not
+        if not paths:
+            return Known((own.id,))
+        return (
+            Alias(f"{account}|aws:orgpaths") if facts.ever else Unknowable(f"missing:organization of account {account}")
+        )
     left = any(account in o.left for o in facts.env.organizations)
     if facts.missing == "closed" or not facts.ever or left:
         return ABSENT
-    return Alias(f"{account}|{'aws:orgpaths' if paths else 'aws:orgid'}")
+    never = () if facts.missing == "strict" else tuple(o.id for o in facts.env.organizations)
+    return Alias(f"{account}|{'aws:orgpaths' if paths else 'aws:orgid'}", never)
 
 
 def _request_binding(facts: Facts, var: str, row: KeyRow) -> Binding:

@@ -102,6 +102,13 @@ def new_principals(
             yield arn
 
 
+def renewed(search: Search, env: Environment, node: Node, name: str, before: str) -> Iterator[str]:
+    """ARNs under which the user or role `before` may be created again: its name under each path that new ones may have."""
+    own = before.rpartition("/")[2]
+    every = (a.rpartition("/")[0] + "/" + own for a in new_principals(search, env, node, name, before))
+    yield from (a for a in dict.fromkeys(every) if a != before)
+
+
 def _taken_names(env: Environment, kind: str, account: str | None) -> frozenset[str]:
     """The names of users or roles of an account, in lower case: no second one may differ in case or path alone.
 

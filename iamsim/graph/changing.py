@@ -11,6 +11,7 @@ from iamsim.graph.dominated import not_dominated
 from iamsim.graph.means import LATE, means_of, within_means
 from iamsim.graph.moves import BESIDES, Firing, firings
 from iamsim.graph.names import permission_sets
+from iamsim.graph.outcomes import AGAIN, RECREATES
 from iamsim.graph.ruled import ruled, signature
 from iamsim.graph.state import SIGNED, Closure, loaded
 from iamsim.graph.wants import creatable, wants
@@ -76,7 +77,7 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
     for technique in techniques:
         if technique.outcome.type in ("lifts-org-policy", "moves-account") and _all_lifted(closure):
             continue
-        if closure.sure and technique.outcome.type == "recreates-principal":
+        if closure.sure and technique.outcome.type in RECREATES:
             continue  # whether it can be deleted is not known
         if technique.outcome.type == "renames-user" and not _renames(closure, node):
             continue
@@ -107,8 +108,8 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
             match technique.outcome.type:
                 case "renames-user":
                     yield from _of_held(closure, found)
-                case "recreates-principal":
-                    yield from (replace(f, sure=False, reasons=_AGAIN) for f in found)
+                case "recreates-principal" | "recreates-elsewhere":
+                    yield from (replace(f, sure=False, reasons=AGAIN) for f in found)
                 case _:
                     yield from found
 
@@ -116,9 +117,6 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
 def _renames(closure: Closure, node: Node) -> bool:
     """Whether it may matter that the node gives users other names: once the rest is found, where nobody has all the means."""
     return closure.every or (closure.late and node.caller.account not in closure.rulers()) or bool(closure.search.fresh)
-
-
-_AGAIN = ("unsupported:whether a principal can be deleted, and who is meant by its name once it is created again",)
 
 
 def _of_held(closure: Closure, found: Iterator[Firing]) -> Iterator[Firing]:
@@ -151,13 +149,13 @@ SUBJECT = {
     "switches-policy-version": "policy", "drops-identity-deny": "who", "drops-group-deny": "group",
     "drops-inline-policies": "who", "drops-group-inline-policies": "group", "lifts-boundary": "who",
     "replaces-boundary": "who", "rewrites-trust": "role", "renames-user": "user", "gains-second-factor": "who",
-    "recreates-principal": "who",
+    "recreates-principal": "who", "recreates-elsewhere": "was",
 }  # fmt: skip
 """The field of an outcome that says what is changed."""
 
 WANTED = {
     "gains-managed-policy": "unwritten", "group-gains-managed-policy": "unwritten-group", "joins-group": "unwritten-user",
-    "recreates-principal": "recreated", "gains-second-factor": "unarmed",
+    "recreates-principal": "recreated", "recreates-elsewhere": "recreated", "gains-second-factor": "unarmed",
     "lifts-boundary": "bounded", "replaces-boundary": "rebounded",
 }  # fmt: skip
 """Where only some of what the field could name is worth a change: which."""

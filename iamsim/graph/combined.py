@@ -17,7 +17,7 @@ from iamsim.graph.means import TAKEOVERS, means_of, plausible, techniques_of
 from iamsim.graph.moves import BESIDES, Firing, fewest_of
 from iamsim.graph.names import names_in, values
 from iamsim.graph.newtags import tagging
-from iamsim.graph.outcomes import gained
+from iamsim.graph.outcomes import AGAIN, RECREATES, gained
 from iamsim.graph.policies import every_policy
 from iamsim.graph.reach import fires_within_reach
 from iamsim.graph.ruled import not_held, ruler_of, signature
@@ -266,6 +266,8 @@ def _fire(
     sure, reasons = found
     if len(readers) > 1:
         sure, reasons = False, ("unsupported:calls of two sessions of which both depend on what they carry",)
+    if technique.outcome.type in RECREATES:
+        sure, reasons = False, AGAIN
     needs = fewest_of(own_creation(needs, about), needs, lambda some: (works(some) or (False,))[0] >= found[0])
     others = tuple((r, n.name) for r, n in _others(crew, requests, main))
     names = tuple(sorted(bound.items()))
@@ -283,6 +285,8 @@ def _others(crew: Crew, requests: int, main: Node) -> tuple[tuple[int, Node], ..
 def _worth(closure: Closure, technique: Technique, nodes: list[Node]) -> bool:
     """Whether the technique can give something that is not held yet."""
     kind = technique.outcome.type
+    if closure.sure and kind in RECREATES:
+        return False
     if kind == "becomes":
         return closure.every or technique.outcome.reach not in _FULL or bool(not_held(closure, nodes[0].caller.account))
     if kind == "creates-principal":
@@ -299,7 +303,7 @@ def _lacking(closure: Closure, technique: Technique, gains: tuple[Gain, ...]) ->
     facts: list[Fact] = [g.name if isinstance(g, Node) else g for g in gains]
     if all(f in closure.how and any(k.sure >= closure.sure for k in closure.how[f]) for f in facts):
         return False
-    if technique.outcome.type not in SUBJECT:
+    if technique.outcome.type not in SUBJECT or technique.outcome.type == "recreates-elsewhere":
         return not (len(gains) == 1 and isinstance(gains[0], Node) and _held(closure, gains[0]))
     what = WANTED.get(technique.outcome.type, SUBJECT[technique.outcome.type])
     return any(getattr(g, "who", None) in wants(closure, a)[what] for g in gains for a in closure.known.of_account)

@@ -9,7 +9,7 @@ from iamsim.env.facts import place
 from iamsim.env.memo import once
 from iamsim.env.organization import below
 from iamsim.env.types import MissingPolicy, PrincipalKind
-from iamsim.graph.candidates import boundaries, granting_policies, new_policies, new_principals
+from iamsim.graph.candidates import boundaries, granting_policies, new_policies, new_principals, renewed
 from iamsim.graph.preconditions import providers_of
 from iamsim.model.policy import Effect, Malformed
 
@@ -110,6 +110,9 @@ def values(
             role = env.principals[bound["$target-role"]]
             return (p for p in providers_of(role) if ":saml-provider/" in p)
         case "$new-user" | "$new-role":
+            before = bound.get("$any-" + name.removeprefix("$new-"))
+            if before is not None:
+                return renewed(search, env, node, name, before)
             return new_principals(search, env, node, name, bound.get("$either-user"))
         case "$either-user":
             return of_account(search.env, PrincipalKind.USER, account)

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
 Gain = Node | Change
 
+RECREATES = ("recreates-principal", "recreates-elsewhere")
+"""Types of outcomes of which it is never certain that they can be had."""
+
+AGAIN = ("unsupported:whether a principal can be deleted, and who is meant by its name once it is created again",)
+"""The reasons why not."""
+
 
 def disables(variant: Variant) -> bool:
     """Whether the variant switches a type of policies off in the whole organization."""
@@ -59,7 +65,14 @@ def gained(
         case "recreates-principal":
             who = of("who")
             opens = Change(Kind.TRUST, who) if ":role/" in who else _taken(search, node_of(search.env, who))
-            return (opens, *sorted(c for c in most_of(search.env, who) if c.kind is not Kind.LEAVES))
+            most: list[Gain] = [c for c in sorted(most_of(search.env, who)) if c.kind is not Kind.LEAVES]
+            if not _writes(node, bound):
+                most = [c for c in most if c != Change(Kind.WRITES, who)]
+                most += [*_inline(search.env, who), Change(Kind.GAINS, who, bound["$granting-policy"])]
+            return (opens, *most)
+        case "recreates-elsewhere":
+            change = Change(Kind.CREATED, of("who"), f",{'' if _writes(node, bound) else bound['$granting-policy']},")
+            return (change,) if ":role/" in of("who") else (new_node(search, change), change)
         case "gains-second-factor":
             return (Change(Kind.FACTOR, of("who")),)
         case "creates-policy":

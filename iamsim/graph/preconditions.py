@@ -93,12 +93,27 @@ def holds(search: Search, env: Environment, node: Node, condition: Precondition,
             return _slot(search, env, node, bound[condition.get("policy")], _sentence(condition, bound))
         case "service-linked-role":
             return _linked(env, node, condition.get("service"))
+        case "provider-gone":
+            return _provider_gone(env, bound[condition.get("provider")])
         case "caller-holds-token":
             return FAILS  # an AWS principal holds none; the holder of a token starts with it
         case _ if condition.assumed:
             return Held(TRUE, (), _sentence(condition, bound))
         case _:
             return HOLDS  # what the enumeration of bindings has seen to
+
+
+def _provider_gone(env: Environment, provider: str) -> Held:
+    """Whether the account holds no identity provider of that ARN, which deleted ones that trust policies still name do not have."""
+    if provider in env.providers:
+        return FAILS
+    fields = provider.split(":")
+    known = len(fields) > _ACCOUNT and fields[_ACCOUNT] in env.providers_known
+    return HOLDS if known else Held(Opaque(f"missing:whether {short(provider)} exists"))
+
+
+_ACCOUNT = 4
+"""The field of an ARN that says the account."""
 
 
 def _gone(env: Environment, arn: str) -> bool:

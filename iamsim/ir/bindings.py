@@ -19,9 +19,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """The variable is free, and called `var` in the problem."""
+    """The variable is free, and called `var` in the problem. No value of it is one of `never` or begins with one and a slash."""
 
     var: Var
+    never: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import takewhile
 from typing import TYPE_CHECKING, assert_never
 
 from iamsim.ir.bindings import Alias, Ambivalent, Cases, Known, Prefixed, Unknowable
@@ -233,12 +234,19 @@ def _like(atom: Like, binding: Known | Alias | Prefixed, lookup: Lookup) -> Term
             return filled
         atom = replace(atom, pattern=filled)
     if isinstance(binding, Alias):
-        return replace(atom, var=binding.var)
+        return FALSE if binding.never and _is_one_of(atom.pattern, binding.never) else replace(atom, var=binding.var)
     if isinstance(binding, Known):
         if atom.pattern.variables:
             return _like_constant(atom, binding.values[0])
         return const(atom_value(atom, {atom.var: binding.values}))
     return _like_prefixed(atom, binding)
+
+
+def _is_one_of(pattern: Pattern, texts: tuple[str, ...]) -> bool:
+    """Whether everything that the pattern matches is one of the texts or begins with one and a slash."""
+    fixed = list(takewhile(lambda p: isinstance(p, Literal), pattern.parts))
+    head = "".join(p.text for p in fixed if isinstance(p, Literal))
+    return head.startswith(tuple(f"{t}/" for t in texts)) or (len(fixed) == len(pattern.parts) and head in texts)
 
 
 def _fill(atom: Like, lookup: Lookup) -> Pattern | Term:

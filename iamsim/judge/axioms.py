@@ -114,7 +114,27 @@ def axioms(facts: Facts, read: frozenset[str]) -> list[Term]:
         added = [t for v in fresh for t in _of_key(facts, v[len(hop) :])]
         parts += added
         todo = {v for t in added for v in variables(t) if _own(v, hop)} - seen
-    return list(dict.fromkeys([*parts, *_session_name(facts, read)]))
+    return list(dict.fromkeys([*parts, *_session_name(facts, read), *_elsewhere(facts, read)]))
+
+
+def _elsewhere(facts: Facts, read: frozenset[str]) -> list[Term]:
+    """An account that no loaded tree lists is in none of the loaded organizations, unless what is missing counts as unknown.
+
+    The management account, which is always in its organization, may have any path of that one alone.
+    """
+    parts: list[Term] = []
+    for var in sorted(v for v in read if base_name(v) in _ORGANIZATION and "|" in v and facts.missing != "strict"):
+        account, paths = var.partition("|")[0], base_name(var) == "aws:orgpaths"
+        for o in facts.env.organizations:
+            inside = Like(var, tokenize(f"{o.id}/*", variables=False) if paths else plain(o.id))
+            if o.management_account == account:
+                parts += [Present(var), each(var, inside)]
+            else:
+                parts.append(each(var, not_(inside)) if paths else not_(inside))
+    return parts
+
+
+_ORGANIZATION = ("aws:orgid", "aws:orgpaths")
 
 
 def _session_name(facts: Facts, read: frozenset[str]) -> list[Term]:
