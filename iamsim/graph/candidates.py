@@ -103,9 +103,12 @@ def new_principals(
 
 
 def renewed(search: Search, env: Environment, node: Node, name: str, before: str) -> Iterator[str]:
-    """ARNs under which the user or role `before` may be created again: its name under each path that new ones may have."""
+    """ARNs under which the user or role `before` may be created again: those for which something asks by its very name.
+
+    Where any name under a path will do, a new one is not worse.
+    """
     own = before.rpartition("/")[2]
-    every = (a.rpartition("/")[0] + "/" + own for a in new_principals(search, env, node, name, before))
+    every = (a for a in new_principals(search, env, node, name, before) if a.rpartition("/")[2] == own)
     yield from (a for a in dict.fromkeys(every) if a != before)
 
 

@@ -13,7 +13,7 @@ from iamsim.graph.known import Known
 from iamsim.graph.names import of_account
 from iamsim.graph.unbound import unbound
 from iamsim.graph.world import OUTSIDE as OUTSIDE_ACCOUNT
-from iamsim.graph.world import Node, Search, of_node, relevant
+from iamsim.graph.world import Node, Search, of_node
 from iamsim.ir.term import TRUE, all_of
 from iamsim.judge.callers import caller_of
 from iamsim.model.caller import CallerKind
@@ -91,8 +91,8 @@ class Closure:
 
     def relevant_to(self, node: Node, *focus: str) -> frozenset[Change]:
         """As `relevant`, without other ways in which the principal of the node may come to be."""
-        mine = of_node(self.changes, node) if "," in node.name else None
-        return self.relevant(*focus) if mine is None else relevant(self.search.env, mine, focus)
+        found = self.relevant(*focus)
+        return of_node(found, node) if "," in node.name else found
 
     def follows(self, name: str) -> bool:
         """True iff what the node gives is followed here."""
