@@ -126,6 +126,11 @@ class Catalogue:
     leads: tuple[tuple[str, str], ...] = ()
     retired: tuple[tuple[str, str], ...] = ()
 
+    def entry(self, id_: str) -> Technique:
+        """The technique or primitive of this id. Raises KeyError if there is none."""
+        found = self.techniques.get(id_)
+        return found if found is not None else self.primitives[id_]
+
 
 def _field(fields: tuple[tuple[str, tuple[str, ...]], ...], name: str) -> tuple[str, ...]:
     return next((values for field, values in fields if field == name), ())

@@ -261,7 +261,7 @@ def _plain(closure: Closure, node: Node, fired: Firing) -> tuple[tuple[HopCheck,
     from iamsim.graph.firing import attempt
 
     search = closure.search
-    technique = search.catalogue.techniques.get(fired.technique) or search.catalogue.primitives[fired.technique]
+    technique = search.catalogue.entry(fired.technique)
     variant = technique.variants[fired.variant]
     tried = attempt(search, node, technique, variant, dict(fired.bound), fired.needs, crew(closure, fired))
     return None if tried is None else ((), tried)

@@ -167,7 +167,7 @@ def issued_for(closure: Closure, entry: Node, fired: Firing) -> Term:
     Source: AWS Lambda Developer Guide, "Using source function ARN to control function access behavior".
     """
     key, kind = ISSUED_FOR.get(entry.caller.services[0], ("", ""))
-    technique = closure.search.catalogue.techniques[fired.technique]
+    technique = closure.search.catalogue.entry(fired.technique)
     variant = technique.variants[fired.variant]
     among = {f"${how}-{kind}" for how in ("new", "held", "any")}
     names = sorted({r for c in variant.calls for r in c.resources if r in among})
@@ -200,7 +200,7 @@ def joint(
         return None
     checks, session = found
     search = closure.search
-    technique = search.catalogue.techniques.get(fired.technique) or search.catalogue.primitives[fired.technique]
+    technique = search.catalogue.entry(fired.technique)
     # the last session is one that the hops created, or the known caller itself
     caller = Node(entry.name if not hops else fired.node, session.caller, made=bool(hops))
     requests = crew(closure, fired, Requests(len(hops) + 1, together=True, session=session if hops else None))

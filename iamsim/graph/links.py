@@ -85,7 +85,7 @@ def technique_links(ask: Ask, action: str = "iam:CreateUser") -> Iterator[Link]:
         search = Search(ask, action, caller_of(env, principal), every)
         own = begin(search)
         for fired in moves_by(own, own.nodes[START], frozenset()):
-            technique = every.techniques[fired.technique]
+            technique = every.entry(fired.technique)
             for gain in fired.gains:
                 if isinstance(gain, Node) and gain.caller.arn is not None:
                     yield Link(

@@ -93,7 +93,7 @@ def _works(closure: Closure, fired: Firing, state: State) -> bool:
         role = dict(fired.bound)["$target-role"]
         edge = edge_in(closure, node, changed(search.env, relevant(search.env, state, (arn, role)), (arn, role)), role)
         return edge is not None and edge.sure
-    technique = search.catalogue.techniques.get(fired.technique) or search.catalogue.primitives[fired.technique]
+    technique = search.catalogue.entry(fired.technique)
     variant = technique.variants[fired.variant]
     tried = attempt(
         search, node, technique, variant, dict(fired.bound), state, crew(closure, fired, Requests(exact=True))

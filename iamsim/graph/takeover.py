@@ -61,7 +61,7 @@ def _with_fewest(closure: Closure, fired: Firing, name: str) -> Firing:
     from dataclasses import replace
 
     search, node = closure.search, closure.nodes[name]
-    technique = search.catalogue.techniques.get(fired.technique) or search.catalogue.primitives[fired.technique]
+    technique = search.catalogue.entry(fired.technique)
     variant = technique.variants[fired.variant]
     needs = closure.relevant(node.caller.arn or "")
     for change in sorted(needs, reverse=True):
