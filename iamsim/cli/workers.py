@@ -36,12 +36,16 @@ def workers() -> Iterator[Executor | None]:
             yield executor
 
 
+_ENDING = 10.0
+"""Seconds for which the threads of a pool are waited for once its processes were told to end."""
+
+
 @contextmanager
 def _processes(count: int) -> Iterator[Executor]:
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import active_children, get_context
 
-    before = set(active_children())
+    before, threads = set(active_children()), set(threading.enumerate())
     pool = ProcessPoolExecutor(count, get_context("spawn"), _begin)
     try:
         yield pool
@@ -49,6 +53,9 @@ def _processes(count: int) -> Iterator[Executor]:
         pool.shutdown(wait=False, cancel_futures=True)
         for child in set(active_children()) - before:
             child.terminate()
+        for thread in set(threading.enumerate()) - threads:
+            # Python wakes the thread of the pool at exit, and fails with a traceback where that is just ending
+            thread.join(_ENDING)
         raise
     pool.shutdown(wait=True, cancel_futures=True)
 
