@@ -102,11 +102,6 @@ class Closure:
         """The ARNs of the callers of an account that are controlled."""
         return self.known.held.get(account, ())
 
-    @property
-    def held_anywhere(self) -> frozenset[str]:
-        """The ARNs of all callers that are controlled."""
-        return frozenset().union(*self.known.held.values())
-
     def free(self, arn: str) -> bool:
         """True iff nothing but SCPs, RCPs and resource policies keeps the user or role from doing whatever it likes."""
         env = self.search.env

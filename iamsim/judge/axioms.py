@@ -28,6 +28,7 @@ from iamsim.ir.term import (
     some,
     variables,
 )
+from iamsim.judge.organization_keys import base_name, elsewhere
 from iamsim.judge.tokens import claim_terms
 from iamsim.model.caller import CallerKind, Credentials
 from iamsim.model.pattern import AnyChar, Literal, Pattern, Star, Variable, plain, tokenize
@@ -63,11 +64,6 @@ _SAMPLES = {
     "sts:sourceidentity": ("iamsim",),
     "aws:calledvia": ("athena.amazonaws.com",),
 }
-
-
-def base_name(var: str) -> str:
-    """The name of the condition key, without the hop or account in front."""
-    return var.rpartition("|")[2]
 
 
 @lru_cache(maxsize=4096)
@@ -114,27 +110,7 @@ def axioms(facts: Facts, read: frozenset[str]) -> list[Term]:
         added = [t for v in fresh for t in _of_key(facts, v[len(hop) :])]
         parts += added
         todo = {v for t in added for v in variables(t) if _own(v, hop)} - seen
-    return list(dict.fromkeys([*parts, *_session_name(facts, read), *_elsewhere(facts, read)]))
-
-
-def _elsewhere(facts: Facts, read: frozenset[str]) -> list[Term]:
-    """An account that no loaded tree lists is in none of the loaded organizations, unless what is missing counts as unknown.
-
-    The management account, which is always in its organization, may have any path of that one alone.
-    """
-    parts: list[Term] = []
-    for var in sorted(v for v in read if base_name(v) in _ORGANIZATION and "|" in v and facts.missing != "strict"):
-        account, paths = var.partition("|")[0], base_name(var) == "aws:orgpaths"
-        for o in facts.env.organizations:
-            inside = Like(var, tokenize(f"{o.id}/*", variables=False) if paths else plain(o.id))
-            if o.management_account == account:
-                parts += [Present(var), each(var, inside)]
-            else:
-                parts.append(each(var, not_(inside)) if paths else not_(inside))
-    return parts
-
-
-_ORGANIZATION = ("aws:orgid", "aws:orgpaths")
+    return list(dict.fromkeys([*parts, *_session_name(facts, read), *elsewhere(facts, read)]))
 
 
 def _session_name(facts: Facts, read: frozenset[str]) -> list[Term]:
