@@ -12,7 +12,7 @@ from iamsim.env.types import MissingPolicy
 from iamsim.ir.lower import action_term
 from iamsim.ir.term import FALSE
 from iamsim.model.arn import parse_arn
-from iamsim.model.pattern import tokenize
+from iamsim.model.pattern import match, tokenize
 from iamsim.model.policy import Effect, Malformed
 
 if TYPE_CHECKING:
@@ -52,6 +52,65 @@ def favoured_by_resources(env: Environment, actions: frozenset[str]) -> tuple[Pa
     return once(env.memo, ("favoured", actions), lambda: _told(_of_resources(env, actions)))
 
 
+def told_at_the_door(env: Environment, actions: frozenset[str], arn: str, role: Principal) -> tuple[bool, ...] | None:
+    """What of a user or role that nothing of its own binds decides whether it may use the actions (lower case) on the role, its
+    account, its kind, its second factor and its tags aside; None: that may be anything.
+    """
+    by_ceilings = spared_by_ceilings(env, actions)
+    if by_ceilings is None or role.trust is None or env.endpoints:
+        return None
+    by_trust = once(env.memo, (id(role.trust), "door"), _of_trust, role.trust, _CREDENTIALS)[0]
+    return None if by_trust is None else tuple(match(p, arn) for p in (*by_ceilings, *by_trust))
+
+
+_CREDENTIALS = ("aws:multifactorauthage", "aws:multifactorauthpresent", "aws:principaltype")
+"""Keys that do not tell callers of an account and a kind apart who have, or lack, a second factor."""
+
+
+def tags_matter(env: Environment, actions: frozenset[str], arn: str, role: Principal) -> bool:
+    """False only if nothing that decides whether the user or role may use the actions (lower case) on the role reads its tags."""
+    principal = env.principals.get(arn)
+    if (
+        principal is None
+        or env.endpoints
+        or once(env.memo, ("spared", actions, "tags"), _ceilings_read_tags, env, actions)
+    ):
+        return True
+    groups = [env.groups.get(g) for g in principal.groups]
+    own = [
+        *principal.policies,
+        principal.boundary,
+        *(p for g in groups if g is not None for p in g.policies),
+        role.trust,
+    ]
+    return None in groups or any(p is not None and _reads_tags(env, p, actions) for p in own)
+
+
+def _ceilings_read_tags(env: Environment, actions: frozenset[str]) -> bool:
+    return any(s is None or _has_tags(s) for s in _ceilings(env, actions))
+
+
+def _reads_tags(env: Environment, policy: Policy | MissingPolicy, actions: frozenset[str]) -> bool:
+    # the policy whose id is in the key is kept, so that it stays its own
+    made = (id(policy), "reads-tags", actions)
+    return once(env.memo, made, lambda: (any(s is None or _has_tags(s) for s in _about(policy, actions)), policy))[0]
+
+
+def _has_tags(statement: Statement) -> bool:
+    """Whether a statement reads tags of who calls, or it cannot be told."""
+    if statement.malformed is not None or any(c.malformed for c in statement.conditions):
+        return True
+    patterns = statement.resource.patterns if statement.resource is not None else ()
+    texts = (
+        *(v for c in statement.conditions for v in (c.key, *c.values)),
+        *(getattr(p, "text", _TAG) for p in patterns),
+    )
+    return any(_TAG in t.lower() for t in texts)
+
+
+_TAG = "aws:principaltag/"
+
+
 def favoured_by_trust(env: Environment, role: Principal) -> tuple[Pattern, ...] | None:
     """The ARNs of users and roles whom the trust policy of a role may let in and not others of their account, as patterns;
     None if who calls matters to it in any other way.
@@ -62,16 +121,16 @@ def favoured_by_trust(env: Environment, role: Principal) -> tuple[Pattern, ...] 
     return once(env.memo, (id(role.trust), "favoured"), _of_trust, role.trust)[0]
 
 
-def _of_trust(policy: Policy | MissingPolicy) -> tuple[tuple[Pattern, ...] | None, object]:
+def _of_trust(policy: Policy | MissingPolicy, also: tuple[str, ...] = ()) -> tuple[tuple[Pattern, ...] | None, object]:
     if isinstance(policy, MissingPolicy) or policy.malformed is not None:
         return None, policy
-    return _told(iter(policy.statements)), policy
+    return _told(iter(policy.statements), also), policy
 
 
-def _told(statements: Iterator[Statement | None]) -> tuple[Pattern, ...] | None:
+def _told(statements: Iterator[Statement | None], also: tuple[str, ...] = ()) -> tuple[Pattern, ...] | None:
     out: list[Pattern] = []
     for statement in statements:
-        told = _tells_apart(statement)
+        told = _tells_apart(statement, also)
         if told is None:
             return None
         out += told
@@ -102,10 +161,10 @@ def _about(policy: Policy | MissingPolicy, actions: frozenset[str]) -> Iterator[
             yield s
 
 
-def _tells_apart(statement: Statement | None) -> list[Pattern] | None:
+def _tells_apart(statement: Statement | None, also: tuple[str, ...] = ()) -> list[Pattern] | None:
     """Whom of an account a statement favours by ARN: whom a Deny spares, or to whom an Allow is given.
 
-    None if it may hold for one user or role and not for another otherwise.
+    None if it may hold for one user or role and not for another otherwise, by keys other than `also`.
     """
     if statement is None or statement.malformed is not None:
         return None
@@ -120,7 +179,7 @@ def _tells_apart(statement: Statement | None) -> list[Pattern] | None:
         return None
     out = [tokenize(v, variables=False) for v in named]
     for c in statement.conditions:
-        if _is_common(c.key.lower()):
+        if _is_common(c.key.lower()) or c.key.lower() in also:
             continue
         by_arn = c.key.lower() == "aws:principalarn" and not (c.quantifier or c.malformed)
         if by_arn and c.operator in _NAMES and all(v.endswith(":root") for v in c.values):

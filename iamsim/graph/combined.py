@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice, product
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from iamsim.graph.changing import SUBJECT, WANTED
 from iamsim.graph.dominated import not_dominated
 from iamsim.graph.firing import ONE, Requests, attempt, numbered, outcome_of, sweeping
 from iamsim.graph.gains import asked_about
-from iamsim.graph.means import TAKEOVERS, means_of, plausible, techniques_of
+from iamsim.graph.means import TAKEOVERS, means_of, plausible, speaks_of, techniques_of
 from iamsim.graph.moves import BESIDES, Firing, fewest_of
 from iamsim.graph.names import names_in, values
 from iamsim.graph.newtags import tagging
@@ -62,7 +62,8 @@ def _of_account(closure: Closure, account: str | None, nodes: list[Node]) -> Ite
     search = closure.search
     ruler = None if closure.every else ruler_of(closure, account)
     nodes = sorted(nodes, key=lambda n: n.name != ruler)
-    every = once(search.env.memo, (id(search.catalogue), "shareable"), _shareable, search)[0]
+    shareable = once(search.env.memo, (id(search.catalogue), "shareable"), _shareable, search)[0]
+    every = shareable.techniques
     # whoever may do everything makes the requests of all others whom no policy spares what it refuses the ruler
     free = {n.name: _unruled(search, every, n, ruled=ruler not in (None, n.name)) for n in nodes}
     nodes = [n for n in nodes if free[n.name]]
@@ -70,50 +71,61 @@ def _of_account(closure: Closure, account: str | None, nodes: list[Node]) -> Ite
         return ()
     about = tuple((n, tuple(sorted(free[n.name])), asked_about(closure, n)) for n in nodes)
     if any(a is None for _, _, a in about):
-        return _of_nodes(closure, every, nodes, free)
+        return _of_nodes(closure, shareable, nodes, free)
     key, before = ("combined", about, closure.sure, frozenset(closure.how)), len(closure.unsettled)
     found: tuple[Firing, ...] | None = search.env.memo.get(key)
     if found is None:
-        found = tuple(_of_nodes(closure, every, nodes, free))
+        found = tuple(_of_nodes(closure, shareable, nodes, free))
         if before == len(closure.unsettled):
             search.env.memo[key] = found
     return found
 
 
 def _of_nodes(
-    closure: Closure, every: list[Technique], nodes: list[Node], free: dict[str, frozenset[str]]
+    closure: Closure, shareable: _Shareable, nodes: list[Node], free: dict[str, frozenset[str]]
 ) -> Iterator[Firing]:
     search = closure.search
-    useful = [t for t in every if any(t.id in f for f in free.values()) and _worth(closure, t, nodes)]
     among: Worlds = {}
-    for node in nodes if useful else ():
+    for node in nodes:
         arn = node.caller.arn or ""
         among[node.name] = worlds(search.env, relevant(search.env, signature(closure, node), (arn,)), (arn,))
-    means = {n.name: means_of(search, among[n.name], n) for n in nodes if useful}
+    means = {n.name: means_of(search, among[n.name], n) for n in nodes}
     most = frozenset[str]().union(*means.values())
-    for technique in useful:
-        for number, variant in enumerate(technique.variants):
-            requests = _requests(variant)
-            if len(requests) < 2 or not most.issuperset(variant.actions):
-                continue
-            having = [
-                [n for n in nodes if technique.id in free[n.name] and means[n.name].issuperset(_actions(calls))]
-                for calls in requests
-            ]
-            if any(h != having[0] or len(h) > 1 for h in having):
-                able = [_able(closure, technique, variant, c, h, among) for c, h in zip(requests, having, strict=True)]
-                yield from _of_variant(closure, technique, number, able, among)
-            tags = _tagging(search, variant) if all(having) else frozenset()
-            taggers = [n for n in nodes if tags and any(_may_tag(search, e, n, tags) for e in among[n.name])]
-            if taggers:
-                able = [_able(closure, technique, variant, c, h, among) for c, h in zip(requests, having, strict=True)]
-                yield from _of_variant(closure, technique, number, able, among, taggers)
+    worth: dict[str, bool] = {}
+    for technique, number, requests, actions in shareable.variants:
+        variant = technique.variants[number]
+        if not most.issuperset(variant.actions):
+            continue
+        if technique.id not in worth:
+            worth[technique.id] = any(technique.id in f for f in free.values()) and _worth(closure, technique, nodes)
+        if not worth[technique.id]:
+            continue
+        mine = [n for n in nodes if technique.id in free[n.name]]
+        having = [[n for n in mine if means[n.name] >= a] for a in actions]
+        if any(h != having[0] or len(h) > 1 for h in having):
+            able = [_able(closure, technique, variant, c, h, among) for c, h in zip(requests, having, strict=True)]
+            yield from _of_variant(closure, technique, number, able, among)
+        tags = _tagging(search, variant) if all(having) else frozenset()
+        taggers = [n for n in nodes if tags and any(_may_tag(search, e, n, tags) for e in among[n.name])]
+        if taggers:
+            able = [_able(closure, technique, variant, c, h, among) for c, h in zip(requests, having, strict=True)]
+            yield from _of_variant(closure, technique, number, able, among, taggers)
 
 
-def _shareable(search: Search) -> tuple[list[Technique], object]:
-    """The techniques with a variant of several requests."""
+@dataclass(frozen=True, slots=True)
+class _Shareable:
+    """The techniques with a variant of several requests, and these variants: by number, their requests and what each calls."""
+
+    techniques: list[Technique]
+    variants: tuple[tuple[Technique, int, list[tuple[Call, ...]], tuple[frozenset[str], ...]], ...]
+
+
+def _shareable(search: Search) -> tuple[_Shareable, object]:
+    """What can be shared out, with the catalogue that it is of."""
     every = techniques_of(search, None, leave=("sets-tags", *TAKEOVERS))
-    return [t for t in every if any(len(_requests(v)) > 1 for v in t.variants)], search.catalogue
+    found = [(t, n, _requests(v)) for t in every for n, v in enumerate(t.variants)]
+    variants = tuple((t, n, r, tuple(map(_actions, r))) for t, n, r in found if len(r) > 1)
+    return _Shareable(list(dict.fromkeys(t for t, *_ in variants)), variants), search.catalogue
 
 
 def _unruled(search: Search, every: list[Technique], node: Node, *, ruled: bool) -> frozenset[str]:
@@ -131,7 +143,8 @@ def _tagging(search: Search, variant: Variant) -> frozenset[str]:
 
 
 def _may_tag(search: Search, env: Environment, node: Node, actions: frozenset[str]) -> bool:
-    checks = (check_in(search, env, node, Wanted(a, "$any", ())) for a in sorted(actions))
+    spoken = (a for a in sorted(actions) if speaks_of(env, node, a.lower()))
+    checks = (check_in(search, env, node, Wanted(a, "$any", ())) for a in spoken)
     return any(may(c.authorization.allowed) is not FALSE for c in checks)
 
 

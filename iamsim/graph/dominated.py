@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from iamsim.aws.resource_policies import may_meet_policy, policy_required
 from iamsim.env.applicable import NO_DOCUMENTS
-from iamsim.env.memo import once
+from iamsim.env.memo import Memo, once
+from iamsim.env.overlay import Overlay
 from iamsim.env.resource_policy import policy_holder
 from iamsim.graph.apart import favoured_by_resources, favoured_by_trust, spared_by_ceilings
 from iamsim.graph.outside import outside_roles, role_at
@@ -68,7 +69,7 @@ def lets_in_alike(env: Environment, role: Principal, arn: str) -> bool:
     favoured = favoured_by_trust(env, role)
     if favoured is None or env.endpoints or any(match(p, arn) for p in favoured):
         return False
-    return same_ceilings(env, _ENTERING, arn)
+    return same_ceilings(env, ENTERING, arn)
 
 
 def roles_beside(env: Environment, caller: Caller, missing: str) -> tuple[Principal, ...]:
@@ -84,7 +85,7 @@ def naming_beside(env: Environment, caller: Caller) -> set[str] | None:
     None: perhaps all.
     """
     arn = caller.arn or ""
-    if env.endpoints or not same_ceilings(env, _ENTERING, arn):
+    if env.endpoints or not same_ceilings(env, ENTERING, arn):
         return None
     names = {a for a in naming_itself(env, caller) if not lets_in_alike(env, role_at(env, a), arn)}
     for favoured, roles in once(env.memo, ("picky", caller.account), _picky, env, caller.account):
@@ -111,12 +112,18 @@ def _asked_by(env: Environment, arn: str) -> tuple[str, ...]:
 def _picky(env: Environment, account: str | None) -> tuple[tuple[tuple[Pattern, ...] | None, frozenset[str]], ...]:
     """The roles whose trust policies name the account or everybody, by whom they favour; those that favour nobody left out."""
     out: dict[tuple[Pattern, ...] | None, set[str]] = {}
-    for arn in naming_account(env, account) | naming_anyone(env):
+    names = naming_account(env, account) | naming_anyone(env)
+    before = env.memo.parent.get(("picky", account)) if isinstance(env.memo, Memo) else None
+    if before is not None and isinstance(env.principals, Overlay):
+        out = {k: set(v.difference(env.principals.top)) for k, v in before}
+        names &= env.principals.top.keys()
+    for arn in names:
         out.setdefault(favoured_by_trust(env, env.principals[arn]), set()).add(arn)
-    return tuple((k, frozenset(v)) for k, v in out.items() if k != ())
+    return tuple((k, frozenset(v)) for k, v in out.items() if k != () and v)
 
 
-_ENTERING = frozenset({"sts:assumerole", "sts:tagsession", "sts:setsourceidentity"})
+ENTERING = frozenset({"sts:assumerole", "sts:tagsession", "sts:setsourceidentity"})
+"""The actions that decide whether a role may be assumed, and with what."""
 
 
 def request_dominated(search: Search, targets: tuple[Target, ...]) -> bool:

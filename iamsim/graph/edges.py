@@ -103,7 +103,7 @@ def _edge_of(ask: Ask, session: Session, role: Principal, number: int, action: s
 def _edge(hop: HopCheck, term: Term, *, sure: bool) -> Edge:
     assert hop.tags is not None
     assert hop.identity is not None
-    tags, identity = hop.tags.authorization.allowed, hop.identity.authorization.allowed
+    tags, identity = hop.tags, hop.identity
     if hop.check.lookup("aws:tagkeys") == ABSENT:
         tags = FALSE
     if hop.check.lookup("sts:sourceidentity") == ABSENT:

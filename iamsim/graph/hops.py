@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from iamsim.aws.service_sessions import passing_of
 from iamsim.env.applicable import NO_DOCUMENTS, Documents
-from iamsim.env.facts import Facts
+from iamsim.env.facts import Facts, principal_at
+from iamsim.env.hits import slice_policy
+from iamsim.env.types import MissingPolicy
 from iamsim.graph.given import given_for, when_for
 from iamsim.graph.sessions import HELD_TRANSITIVE, carried, may_hold_transitive, presence, tag, transitive
 from iamsim.ir.bindings import ABSENT, Alias, Known
@@ -34,6 +36,7 @@ from iamsim.judge.callers import localized
 from iamsim.judge.check import Check, check_of
 from iamsim.model.caller import CallerKind
 from iamsim.model.pattern import AnyChar, Literal, Star, plain, tokenize
+from iamsim.model.policy import Effect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,14 +56,14 @@ _OTHER = "other-key"
 
 @dataclass(frozen=True, slots=True)
 class HopCheck:
-    """A hop: its main check, and the further checks that count only if tags or a source identity are in play.
+    """A hop: its main check, and when tags may be passed and a source identity be set in it, which count only if they are.
 
-    `when` is what the question demands of the call.
+    These two are None where the main check is refused. `when` is what the question demands of the call.
     """
 
     check: Check
-    tags: Check | None
-    identity: Check | None
+    tags: Term | None
+    identity: Term | None
     session: Session
     role: Principal
     when: Term = TRUE
@@ -146,12 +149,23 @@ def hop_check(ask: Ask, session: Session, role: Principal, number: int, action: 
     when = when_for(ask.when, action, session.caller, first=number == 1, last=False)
     return HopCheck(
         check,
-        check_of(replace(facts, action="sts:tagsession"), documents),
-        check_of(replace(facts, action="sts:setsourceidentity"), documents),
+        _permission(facts, documents, "sts:tagsession"),
+        _permission(facts, documents, "sts:setsourceidentity"),
         session,
         role,
         when if when is TRUE else reduce(when, check.lookup),
     )
+
+
+def _permission(facts: Facts, documents: Documents, action: str) -> Term:
+    """When the call may include what `action` permits. Nothing but the trust policy can grant it."""
+    role = principal_at(facts.env, facts.resource or "")
+    also = replace(facts, action=action)
+    if role is not None and role.trust is not None and not isinstance(role.trust, MissingPolicy):
+        trust = role.trust
+        if trust.malformed is None and all(r.statement.effect is Effect.DENY for r in slice_policy(also, trust)):
+            return FALSE
+    return check_of(also, documents).authorization.allowed
 
 
 def main_term(hop: HopCheck) -> Term:
@@ -191,9 +205,9 @@ def _permissions(hop: HopCheck, read: frozenset[str]) -> list[Term]:
     if hop.tags is None or hop.identity is None:
         return []
     if passing_of(hop.session.caller.services) is not None:
-        return [hop.tags.authorization.allowed, hop.identity.authorization.allowed]
-    tags = [hop.tags.authorization.allowed] if _touched(hop, read) else []
-    return [*tags, hop.identity.authorization.allowed] if hop.check.facts.hop + "sts:sourceidentity" in read else tags
+        return [hop.tags, hop.identity]
+    tags = [hop.tags] if _touched(hop, read) else []
+    return [*tags, hop.identity] if hop.check.facts.hop + "sts:sourceidentity" in read else tags
 
 
 def _touched(hop: HopCheck, read: frozenset[str]) -> bool:
@@ -249,7 +263,7 @@ def hop_term(hop: HopCheck, read: Read) -> Term:
 
 def _tag_rules(hop: HopCheck, read: Read) -> list[Term]:
     assert hop.tags is not None
-    allowed = hop.tags.authorization.allowed
+    allowed = hop.tags
     parts: list[Term] = []
     claimed = _claimed(hop)
     if claimed:
@@ -270,7 +284,7 @@ def _passing(hop: HopCheck, read: Read, claimed: list[str]) -> list[Term]:
     keys, passes = number + "aws:tagkeys", number + "sts:transitivetagkeys"
     if hop.check.lookup("aws:tagkeys") == ABSENT:
         return []
-    parts: list[Term] = [implies(Present(keys), hop.tags.authorization.allowed)]
+    parts: list[Term] = [implies(Present(keys), hop.tags)]
     for name in read.names:
         listed = Some(keys, Like(keys, plain(name), fold_case=True))
         tagged: Term = TRUE if name in claimed else presence(hop.check.lookup(f"aws:requesttag/{name}"))
@@ -295,7 +309,7 @@ def _held(hop: HopCheck, read: Read) -> list[Term]:
 
 def _identity_rules(hop: HopCheck, read: frozenset[str]) -> list[Term]:
     assert hop.identity is not None
-    allowed = hop.identity.authorization.allowed
+    allowed = hop.identity
     parts: list[Term] = []
     binding = hop.check.lookup("sts:sourceidentity")
     passed = presence(binding)
@@ -319,7 +333,7 @@ def _service_rules(hop: HopCheck, read: Read) -> list[Term]:
     if passing is None or hop.tags is None or hop.identity is None:
         return []
     permissions = {"sts:tagsession": hop.tags, "sts:setsourceidentity": hop.identity}
-    parts = [permissions[a].authorization.allowed for a in passing.also]
+    parts = [permissions[a] for a in passing.also]
     return [*parts, *passed_terms(passing, hop.check.lookup, read.names)]
 
 

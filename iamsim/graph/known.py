@@ -29,6 +29,7 @@ class Known:
     """What the facts of `how` and `nodes` say, by subject, account and kind; `update` adds what was found since.
 
     `seen` counts for each account what was found about it, so that whatever hangs on it alone is worked out again only then.
+    `acting` are the subjects of changes that bear on what somebody may do; a trust policy bears on who may be its role.
     """
 
     how: dict[Fact, tuple[Firing, ...]]
@@ -36,6 +37,7 @@ class Known:
     facts: int = 0
     callers: int = 0
     who: set[str] = field(default_factory=set)
+    acting: set[str] = field(default_factory=set)
     by_who: dict[str, tuple[Change, ...]] = field(default_factory=dict)
     by_kind: dict[Kind, dict[Change, None]] = field(default_factory=dict)
     everywhere: tuple[Change, ...] = ()
@@ -54,6 +56,7 @@ class Known:
             how=how,
             nodes=nodes,
             who=set(self.who),
+            acting=set(self.acting),
             by_who=dict(self.by_who),
             by_kind={k: dict(v) for k, v in self.by_kind.items()},
             opened=dict(self.opened),
@@ -81,6 +84,8 @@ class Known:
     def _add(self, change: Change) -> None:
         self.by_who[change.who] = (*self.by_who.get(change.who, ()), change)
         self.who.add(change.who)
+        if change.kind is not Kind.TRUST:
+            self.acting.add(change.who)
         self.by_kind.setdefault(change.kind, {})[change] = None
         self.fresh.append(change)
         account = change.who.split(":", 5)[4] if change.who.count(":") >= _ACCOUNT else None
@@ -113,14 +118,17 @@ class Known:
         return {*about, *attached}
 
     def stamp(self, env: Environment, arn: str) -> int:
-        """A number that grows with every change to what bears on the principal `arn`."""
-        if subjects_of(env, arn).isdisjoint(self.who):
+        """A number that grows with every change to what the principal `arn` may do; 0 as long as there is none."""
+        if subjects_of(env, arn).isdisjoint(self.acting):
             return 0
         return sum(len(self.by_who.get(who, ())) for who in self.subjects(env, arn))
 
     def own(self, env: Environment, arn: str) -> frozenset[Change]:
-        """The changes to what bears on the principal `arn`, those to whole organizations and to resources aside."""
-        return frozenset(c for who in self.subjects(env, arn) for c in self.by_who.get(who, ()))
+        """The changes to what the principal `arn` may do, those to whole organizations and to resources aside."""
+        if subjects_of(env, arn).isdisjoint(self.acting):
+            return frozenset()
+        every = (c for who in self.subjects(env, arn) for c in self.by_who.get(who, ()))
+        return frozenset(c for c in every if c.kind is not Kind.TRUST)
 
     def relevant(self, env: Environment, focus: tuple[str, ...]) -> frozenset[Change]:
         """The changes that bear on checks about the principals `focus`."""

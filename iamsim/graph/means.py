@@ -99,6 +99,15 @@ def _within_means(
 
 def plausible(env: Environment, node: Node, action: str, resource: str) -> bool:
     """False only if no identity policy of the node can allow `action` on the resource (an ARN)."""
+    return _may_be_allowed(env, node, action, resource)
+
+
+def speaks_of(env: Environment, node: Node, action: str) -> bool:
+    """False only if no identity policy of the node can allow `action` on anything."""
+    return _may_be_allowed(env, node, action, None)
+
+
+def _may_be_allowed(env: Environment, node: Node, action: str, resource: str | None) -> bool:
     caller = node.caller
     if caller.kind is CallerKind.ROOT:
         return True
@@ -114,7 +123,7 @@ def plausible(env: Environment, node: Node, action: str, resource: str) -> bool:
     return any(_may_allow(env, p, action, resource) for p in policies)
 
 
-def _may_allow(env: Environment, policy: object, action: str, resource: str) -> bool:
+def _may_allow(env: Environment, policy: object, action: str, resource: str | None) -> bool:
     if isinstance(policy, MissingPolicy) or policy.malformed is not None:  # type: ignore[attr-defined]
         return True
     service = action.partition(":")[0]
@@ -122,7 +131,7 @@ def _may_allow(env: Environment, policy: object, action: str, resource: str) -> 
         statement = row.statement
         if statement.effect is Effect.DENY:
             continue
-        if statement.resource is None or row.certain is not None:
+        if statement.resource is None or row.certain is not None or resource is None:
             return True
         if resource_term(statement.resource, row.policy.kind, resource, service) is not FALSE:
             return True

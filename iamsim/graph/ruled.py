@@ -80,7 +80,8 @@ def signature(closure: Closure, node: Node) -> frozenset[Change]:
 
 
 def _bearing_on(closure: Closure, node: Node, *, alone: bool) -> frozenset[Change]:
-    mine = closure.relevant_to(node, node.caller.arn or "") | _new_policies(closure, node)
+    bearing = closure.relevant_to(node, node.caller.arn or "") | _new_policies(closure, node)
+    mine = frozenset(c for c in bearing if c.kind is not Kind.TRUST)  # says who may be the node, not what it may do
     if alone:
         return mine
     about = everyone_of(closure.search.env, node.caller.account)

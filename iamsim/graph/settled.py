@@ -18,7 +18,7 @@ from iamsim.graph.world import subjects_of
 from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from iamsim.env.changes import Change
     from iamsim.graph.absorbed import Absorbed
@@ -57,28 +57,38 @@ class _Since:
 
     closure: Closure
     found: dict[int, list[Change]] = field(default_factory=dict)
-    about: dict[tuple[int, str | None], frozenset[str] | None] = field(default_factory=dict)
+    about: dict[int, tuple[bool, Mapping[str, set[str]]]] = field(default_factory=dict)
 
     def changes(self, group: Group) -> list[Change]:
-        """The changes that were found since, those to the start itself aside."""
+        """The changes to what somebody may do that were found since, those to the start itself aside."""
         if id(group) not in self.found:
             search, more = self.closure.search, self.closure.changes - group.changes
             own = subjects_of(search.env, search.start.arn or "", more) if more else ()
-            self.found[id(group)] = [c for c in more if c.who not in own]
+            self.found[id(group)] = [c for c in more if c.who not in own and c.kind is not Kind.TRUST]
         return self.found[id(group)]
 
     def settles(self, group: Group, name: str) -> bool:
         """Whether none of them is about the node."""
-        caller, key = self.closure.nodes[name].caller, (id(group), self.closure.nodes[name].caller.account)
+        caller = self.closure.nodes[name].caller
         if self.closure.extra and self.closure.free(caller.arn or ""):
             return False
-        if key not in self.about:
-            more = self.changes(group)
-            near = [c for c in more if ":iam:" not in c.who or account_of(c.who) == caller.account]
-            anywhere = any(":iam:" not in c.who for c in near)
-            self.about[key] = None if anywhere else frozenset(c.who for c in near)
-        concerned = self.about[key]
-        return concerned is not None and concerned.isdisjoint(subjects_of(self.closure.search.env, caller.arn or ""))
+        if id(group) not in self.about:
+            self.about[id(group)] = _by_account(self.changes(group))
+        anywhere, concerned = self.about[id(group)]
+        if anywhere:
+            return False
+        near = concerned.get(caller.account or "")
+        return near is None or near.isdisjoint(subjects_of(self.closure.search.env, caller.arn or ""))
+
+
+def _by_account(changes: Iterable[Change]) -> tuple[bool, Mapping[str, set[str]]]:
+    """Whether some of the changes bear on every account, and what the others are about, by its account."""
+    out: dict[str, set[str]] = {}
+    for change in changes:
+        if ":iam:" not in change.who:
+            return True, {}
+        out.setdefault(account_of(change.who), set()).add(change.who)
+    return False, out
 
 
 def busy(closure: Closure, names: list[str]) -> Iterator[str]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from iamsim.env.changes import Kind, changed
 from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy, PrincipalKind
+from iamsim.graph.apart import tags_matter, told_at_the_door
 from iamsim.graph.candidates import FRESH, new_principals, texts_of
-from iamsim.graph.dominated import asked_by
+from iamsim.graph.dominated import ENTERING, asked_by
 from iamsim.graph.entering import edge_in
 from iamsim.graph.moves import fully
 from iamsim.graph.names import of_account
@@ -127,7 +128,7 @@ def worthwhile(closure: Closure, arn: str) -> bool:
     account = account_of(arn)
     plain = closure.ruled_from_within(account) and not closure.every and arn not in closure.extra
     if plain and arn not in not_held(closure, account):
-        return any(_could_enter(closure, arn, r) == "tagged" for r in _asking(closure, arn)) and not closure.free(arn)
+        return any(_enters_tagged(closure, arn, r) for r in _asking(closure, arn)) and not closure.free(arn)
     return not closure.free(arn)
 
 
@@ -156,7 +157,13 @@ def _tagged_by(closure: Closure, arn: str, first: bool) -> frozenset[str]:
     env = closure.search.env
     every = asked_by(env, arn) if first or arn in _names_said(env) else ()
     roles = (r for r in every if first or _says(env, r, arn))
-    return frozenset(r for r in roles if _could_enter(closure, arn, r) == "tagged")
+    return frozenset(r for r in roles if _enters_tagged(closure, arn, r))
+
+
+def _enters_tagged(closure: Closure, arn: str, role: str) -> bool:
+    """Whether the principal might assume the role if nothing of its own bound it, depending on its tags."""
+    env = closure.search.env
+    return tags_matter(env, ENTERING, arn, role_at(env, role)) and _could_enter(closure, arn, role) == "tagged"
 
 
 def _says(env: Environment, role: str, arn: str) -> bool:
@@ -215,9 +222,14 @@ def _could_enter(closure: Closure, arn: str, role: str) -> str:
     or nothing; worked out once.
     """
     search = closure.search
-    ask = search.ask
+    ask, target = search.ask, role_at(search.env, role)
     plain = not ask.given and ask.when is TRUE
-    key = ("could-enter", arn, role, ask.missing, ask.ever)
+    told = (
+        None if tags_matter(search.env, ENTERING, arn, target) else told_at_the_door(search.env, ENTERING, arn, target)
+    )
+    caller = node_in(search.env, arn).caller
+    alike = arn if told is None else (caller.account, caller.kind, caller.mfa, told)
+    key = ("could-enter", alike, role, ask.missing, ask.ever)
     found: str | None = search.env.memo.get(key) if plain else None
     if found is None:
         env = changed(search.env, most_of(search.env, arn), (arn,))
