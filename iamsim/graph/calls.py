@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from iamsim.env.applicable import NO_DOCUMENTS
@@ -195,9 +196,20 @@ def _domain(search: Search, node: Node, check: Check) -> Term:
     kind = name[1:].partition("-")[2]
     known = search.catalogue.resource_types.get(name[1:]) or search.catalogue.resource_types.get(kind)
     template = known or "arn:${Partition}:*:${Region}:${Account}:*"
-    wanted = Like(RESOURCE, shape_of(filled(template, node.caller.partition, node.caller.account or "*")))
-    nowhere = not_(Like(RESOURCE, shape_of("arn:*:*::*:*"))) if known is not None and "${Region}" in known else TRUE
-    return reduce(all_of((wanted, nowhere)), check.lookup)
+    return reduce(
+        _shaped(template, node.caller.partition, node.caller.account or "*", regional=known is not None), check.lookup
+    )
+
+
+@lru_cache(maxsize=4096)
+def _shaped(template: str, partition: str, account: str, *, regional: bool) -> Term:
+    """That the ARN of a resource fits the template; with `regional` that it has a region where the template has one."""
+    wanted = Like(RESOURCE, shape_of(filled(template, partition, account)))
+    return (
+        all_of((wanted, not_(Like(RESOURCE, shape_of("arn:*:*::*:*")))))
+        if regional and "${Region}" in template
+        else wanted
+    )
 
 
 def _fixed(

@@ -25,7 +25,7 @@ from iamsim.graph.moves import firings
 from iamsim.graph.opened import opened
 from iamsim.graph.passed import passed
 from iamsim.graph.ruled import is_free, left_open, signature
-from iamsim.graph.settled import Group, busy, unsettled
+from iamsim.graph.settled import Group, busy, is_barren, unsettled
 from iamsim.graph.state import BASE, OUTSIDER, START, Closure, outsider
 from iamsim.graph.tags import tag_firings
 from iamsim.graph.unbound import administrators
@@ -104,6 +104,9 @@ def _order(closure: Closure) -> list[str]:
 
 def _of_node(closure: Closure, name: str) -> None:
     node = closure.nodes[name]
+    if is_barren(closure, node):
+        _give(closure, node, hops)
+        return
     if not closure.every:
         free_itself(closure, name, node)
         if closure.free(node.caller.arn or ""):

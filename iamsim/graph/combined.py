@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice, product
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from iamsim.graph.means import TAKEOVERS, means_of, plausible, speaks_of, techni
 from iamsim.graph.moves import BESIDES, Firing, fewest_of
 from iamsim.graph.names import names_in, values
 from iamsim.graph.newtags import tagging
-from iamsim.graph.outcomes import AGAIN, RECREATES, gained
+from iamsim.graph.outcomes import AGAIN, RECREATES, gained, named_node
 from iamsim.graph.policies import every_policy
 from iamsim.graph.reach import fires_within_reach
 from iamsim.graph.ruled import not_held, ruler_of, signature
@@ -92,6 +92,10 @@ def _of_nodes(
     means = {n.name: means_of(search, among[n.name], n) for n in nodes}
     most = frozenset[str]().union(*means.values())
     worth: dict[str, bool] = {}
+    # nodes that have the same means and may be needed for the same techniques, with their places among all
+    sorts: dict[tuple[frozenset[str], frozenset[str]], list[int]] = {}
+    for place, node in enumerate(nodes):
+        sorts.setdefault((means[node.name], free[node.name]), []).append(place)
     for technique, number, requests, actions in shareable.variants:
         variant = technique.variants[number]
         if not most.issuperset(variant.actions):
@@ -100,15 +104,15 @@ def _of_nodes(
             worth[technique.id] = any(technique.id in f for f in free.values()) and _worth(closure, technique, nodes)
         if not worth[technique.id]:
             continue
-        mine = [n for n in nodes if technique.id in free[n.name]]
-        having = [[n for n in mine if means[n.name] >= a] for a in actions]
+        mine = [(m, places) for (m, f), places in sorts.items() if technique.id in f]
+        having = [[nodes[i] for i in sorted(i for m, places in mine if m >= a for i in places)] for a in actions]
         if any(h != having[0] or len(h) > 1 for h in having):
-            able = [_able(closure, technique, variant, c, h, among) for c, h in zip(requests, having, strict=True)]
+            able = [_able(closure, technique, c, h, among) for c, h in zip(requests, having, strict=True)]
             yield from _of_variant(closure, technique, number, able, among)
         tags = _tagging(search, variant) if all(having) else frozenset()
         taggers = [n for n in nodes if tags and any(_may_tag(search, e, n, tags) for e in among[n.name])]
         if taggers:
-            able = [_able(closure, technique, variant, c, h, among) for c, h in zip(requests, having, strict=True)]
+            able = [_able(closure, technique, c, h, among) for c, h in zip(requests, having, strict=True)]
             yield from _of_variant(closure, technique, number, able, among, taggers)
 
 
@@ -167,7 +171,6 @@ def _requests(variant: Variant) -> list[tuple[Call, ...]]:
 def _able(
     closure: Closure,
     technique: Technique,
-    variant: Variant,
     calls: tuple[Call, ...],
     nodes: list[Node],
     among: Worlds,
@@ -175,15 +178,16 @@ def _able(
     """The nodes that may make one request; of those that are alike one, and of those that may make it in any case one alone."""
     search = closure.search
     out: dict[object, Node] = {}
+    actions = _actions(calls)
     for node in nodes:
         if not fires_within_reach(node, tuple(c.action for c in calls)):
             continue
         here = among[node.name]
-        swept = _sweeps(closure, technique, variant, calls, node, here)
+        alike = told_alike(search, node, signature(closure, node), here, actions)
+        swept = _sweeps(closure, technique, calls, node, here, alike)
         if swept is True:
             return [node]
         if swept is None:
-            alike = told_alike(search, node, signature(closure, node), here, _actions(calls))
             out.setdefault(node.name if alike is None else alike, node)
     return list(out.values())
 
@@ -191,14 +195,14 @@ def _able(
 def _sweeps(
     closure: Closure,
     technique: Technique,
-    variant: Variant,
     calls: tuple[Call, ...],
     node: Node,
     among: tuple[Environment, ...],
+    alike: object,
 ) -> bool | None:
     if len(among) != 1 or (not node.name and closure.search.ask.given):
         return None
-    return sweeping(closure.search, node, technique, replace(variant, calls=calls), among[0])
+    return sweeping(closure.search, node, technique, calls, among[0], alike)
 
 
 def _of_variant(
@@ -230,6 +234,7 @@ def _bindings(
     search, variant = closure.search, technique.variants[number]
     names = names_in(technique, variant)
     by = {id(c): node for calls, node in zip(_requests(variant), crew, strict=False) for c in calls}
+    becomes = technique.outcome.get("who") if technique.outcome.type == "becomes" else None
 
     def bind(at: int, bound: dict[str, str]) -> Iterator[dict[str, str]]:
         if at == len(names):
@@ -240,6 +245,8 @@ def _bindings(
             v for n in dict.fromkeys(crew) for e in among[n.name] for v in values(search, e, n, variant, name, bound)
         )
         for value in dict.fromkeys(every):
+            if name == becomes and _becomes_nobody_new(closure, technique, value):
+                continue
             callers = [(c, by[id(c)]) for c in variant.calls if name in c.resources]
             if all(
                 ":" not in value or any(plausible(e, n, c.action.lower(), value) for e in among[n.name])
@@ -320,6 +327,12 @@ def _lacking(closure: Closure, technique: Technique, gains: tuple[Gain, ...]) ->
         return not (len(gains) == 1 and isinstance(gains[0], Node) and _held(closure, gains[0]))
     what = WANTED.get(technique.outcome.type, SUBJECT[technique.outcome.type])
     return any(getattr(g, "who", None) in wants(closure, a)[what] for g in gains for a in closure.known.of_account)
+
+
+def _becomes_nobody_new(closure: Closure, technique: Technique, arn: str) -> bool:
+    """Whether what a technique gives that makes one the user or role is held already."""
+    known = closure.how.get(named_node(arn, technique.outcome.reach), ())
+    return any(k.sure >= closure.sure for k in known) or (not closure.every and arn in closure.nodes)
 
 
 def _held(closure: Closure, gain: Node) -> bool:

@@ -20,7 +20,7 @@ from iamsim.judge.outlook import outlook
 from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from iamsim.aws.escalations import Call, Technique, Variant
     from iamsim.env.changes import Change
@@ -174,13 +174,13 @@ _OTHERS = 50
 
 
 def sweeping(
-    search: Search, node: Node, technique: Technique, variant: Variant, env: Environment, kin: object = None
+    search: Search, node: Node, technique: Technique, calls: Sequence[Call], env: Environment, kin: object = None
 ) -> bool | None:
-    """True iff every call is allowed whatever its resource of the right type is, and in every context; False if some call is
+    """True iff every one of the calls is allowed whatever its resource of the right type is, and in every context; False if some call is
     allowed on none; else None. `kin` stands for all nodes that are `alike`, for whom it is the same.
     """
     out: bool | None = True
-    for call in variant.calls:
+    for call in calls:
         for resource in call.resources:
             name = resource if resource.startswith("$") or resource == "*" else "$any"
             wanted = Wanted(call.action, name, told_keys(technique, call, resource, env))

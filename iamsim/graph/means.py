@@ -94,7 +94,7 @@ def _within_means(
     search: Search, types: tuple[str, ...] | None, means: frozenset[str], leave: tuple[str, ...]
 ) -> tuple[list[Technique], object]:
     every = techniques_of(search, types, leave=leave)
-    return [t for t in every if any(means.issuperset(v.actions) for v in t.variants)], search.catalogue
+    return [t for t in every if any(v.calls and means.issuperset(v.actions) for v in t.variants)], search.catalogue
 
 
 def plausible(env: Environment, node: Node, action: str, resource: str) -> bool:

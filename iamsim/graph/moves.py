@@ -92,7 +92,7 @@ def firings(
             if not _plain_hold(search, among, node, variant):
                 continue
             swept = (
-                sweeping(search, node, technique, variant, among[0], kin)
+                sweeping(search, node, technique, variant.calls, among[0], kin)
                 if len(among) == 1 and (node.name or not search.ask.given)
                 else None
             )
@@ -155,7 +155,7 @@ def _least(
     base = own_creation(mine, (arn,))
 
     def enough(some: frozenset[Change]) -> bool:
-        return sweeping(search, node, technique, variant, changed(search.env, some, (arn,))) is True
+        return sweeping(search, node, technique, variant.calls, changed(search.env, some, (arn,))) is True
 
     return base if mine == base or enough(base) else fewest_of(base, mine, enough)
 

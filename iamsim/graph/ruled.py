@@ -84,8 +84,11 @@ def _bearing_on(closure: Closure, node: Node, *, alone: bool) -> frozenset[Chang
     mine = frozenset(c for c in bearing if c.kind is not Kind.TRUST)  # says who may be the node, not what it may do
     if alone:
         return mine
+    others = frozenset(c for c in closure.known.of_kind(Kind.TAGS, Kind.BOUNDARY) if c not in mine)
+    if not others:
+        return mine
     about = everyone_of(closure.search.env, node.caller.account)
-    return mine | {c for c in closure.known.of_kind(Kind.TAGS, Kind.BOUNDARY) if c.who in about}
+    return mine | {c for c in others if c.who in about}
 
 
 def _new_policies(closure: Closure, node: Node) -> frozenset[Change]:

@@ -11,7 +11,7 @@ from iamsim.graph.dominated import asked_by, not_dominated
 from iamsim.graph.known import last
 from iamsim.graph.means import LATE, NODES, may_do, within_means
 from iamsim.graph.outside import outside_roles
-from iamsim.graph.ruled import ruled
+from iamsim.graph.ruled import ruled, signature
 from iamsim.graph.state import Closure, account_of
 from iamsim.graph.trusts import entered
 from iamsim.graph.world import subjects_of
@@ -100,8 +100,24 @@ def busy(closure: Closure, names: list[str]) -> Iterator[str]:
             continue
         if _is_idle(closure, node):
             idle[name] = True
-        else:
+        elif not (is_barren(closure, node) and closure.done.get(("given", "hops", name)) == signature(closure, node)):
             yield name
+
+
+def is_barren(closure: Closure, node: Node) -> bool:
+    """True only if the node can use no technique at all, so that all that it gives are the roles that let it in."""
+    search, arn = closure.search, node.caller.arn or ""
+    if closure.every or node.caller.kind not in _OF_ACCOUNTS or arn not in search.env.principals:
+        return False
+    if not _untouched(closure, node):
+        return False
+    key = ("barren", arn, node.caller.kind, search.ask.missing, id(search.catalogue))
+    return once(search.env.memo, key, _uses_nothing, search, node)[0]
+
+
+def _uses_nothing(search: Search, node: Node) -> tuple[bool, object]:
+    means = may_do(search, search.env, node)
+    return not (within_means(search, NODES, means) or within_means(search, None, means, leave=LATE)), search.catalogue
 
 
 def _untouched(closure: Closure, node: Node) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.applicable import NO_DOCUMENTS
 from iamsim.env.changes import Change, Kind, changed
+from iamsim.env.memo import once
 from iamsim.env.types import PrincipalKind
 from iamsim.graph.given import given_for, when_for
 from iamsim.graph.known import Known
@@ -171,6 +172,10 @@ def loaded(closure: Closure, node: Node) -> bool:
 
 def everyone_of(env: Environment, account: str | None) -> frozenset[str]:
     """The users and roles of an account."""
+    return once(env.memo, ("everyone", account), _everyone, env, account)
+
+
+def _everyone(env: Environment, account: str | None) -> frozenset[str]:
     return frozenset(a for k in PrincipalKind for a in of_account(env, k, account))
 
 
