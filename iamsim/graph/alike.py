@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from iamsim.env.memo import once
+from iamsim.env.memo import Memo, once
 from iamsim.env.types import MissingPolicy
 from iamsim.graph.apart import favoured_by_resources, spared_by_ceilings
 from iamsim.graph.means import means_of, within_means
@@ -59,7 +59,7 @@ def told_alike(
         return None
     if len(among) != 1 or any(c.who in subjects_of(env, arn) for c in mine):
         return None
-    held = _held(env, principal, actions)
+    held = held_of(env, principal, actions)
     told = once(env.memo, ("told", actions), _told, env, actions)
     if held is None or told is None:
         return None
@@ -83,7 +83,7 @@ def _told(env: Environment, actions: frozenset[str]) -> tuple[Pattern, ...] | No
     return None if by_ceilings is None or by_resources is None else (*by_ceilings, *by_resources)
 
 
-def _held(env: Environment, principal: Principal, actions: frozenset[str]) -> object | None:
+def held_of(env: Environment, principal: Principal, actions: frozenset[str]) -> object | None:
     """What the identity policies and the boundary of a user or role say of the actions; None if that hangs on who it is."""
     policies: list[Policy | MissingPolicy] = list(principal.policies)
     for name in principal.groups:
@@ -107,7 +107,10 @@ def _bearing(env: Environment, policy: Policy | MissingPolicy, actions: frozense
 
 
 def _numbers(env: Environment, policy: Policy, actions: frozenset[str]) -> tuple[frozenset[int] | None, object]:
-    numbers: dict[object, int] = env.memo.setdefault("statement-numbers", {})
+    root = env.memo
+    while isinstance(root, Memo):
+        root = root.parent  # one numbering for all environments that come of one
+    numbers: dict[object, int] = root.setdefault("statement-numbers", {})
     out = set()
     for s in policy.statements:
         if s.malformed is None and s.action is not None and all(action_term(s.action, a) is FALSE for a in actions):

@@ -38,6 +38,10 @@ Source: IAM User Guide, "AWS global condition context keys".
 """
 
 
+ENTERING = frozenset({"sts:assumerole", "sts:tagsession", "sts:setsourceidentity"})
+"""The actions that decide whether a role may be assumed, and with what."""
+
+
 def spared_by_ceilings(env: Environment, actions: frozenset[str]) -> tuple[Pattern, ...] | None:
     """The ARNs of users and roles that SCPs and RCPs may refuse one of the actions (lower case) less than others of their
     account, as patterns; None if who calls matters to them in any other way.

@@ -14,7 +14,7 @@ from iamsim.env.applicable import NO_DOCUMENTS
 from iamsim.env.memo import Memo, once
 from iamsim.env.overlay import Overlay
 from iamsim.env.resource_policy import policy_holder
-from iamsim.graph.apart import favoured_by_resources, favoured_by_trust, spared_by_ceilings
+from iamsim.graph.apart import ENTERING, favoured_by_resources, favoured_by_trust, spared_by_ceilings
 from iamsim.graph.outside import outside_roles, role_at
 from iamsim.graph.trusts import entered, naming_account, naming_anyone, naming_itself, roles_for
 from iamsim.graph.unbound import node_in
@@ -120,10 +120,6 @@ def _picky(env: Environment, account: str | None) -> tuple[tuple[tuple[Pattern, 
     for arn in names:
         out.setdefault(favoured_by_trust(env, env.principals[arn]), set()).add(arn)
     return tuple((k, frozenset(v)) for k, v in out.items() if k != () and v)
-
-
-ENTERING = frozenset({"sts:assumerole", "sts:tagsession", "sts:setsourceidentity"})
-"""The actions that decide whether a role may be assumed, and with what."""
 
 
 def request_dominated(search: Search, targets: tuple[Target, ...]) -> bool:

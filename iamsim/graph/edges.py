@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.applicable import NO_DOCUMENTS
 from iamsim.env.memo import once
+from iamsim.graph.alike import held_of
+from iamsim.graph.apart import ENTERING, tags_matter, told_at_the_door
 from iamsim.graph.given import given_for, when_for
 from iamsim.graph.hops import HopCheck, hop_check, hop_term, main_term, read_of
 from iamsim.graph.outside import role_at
@@ -19,7 +21,7 @@ from iamsim.judge.outlook import outlook
 from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
-    from iamsim.env.types import Principal
+    from iamsim.env.types import Environment, Principal
     from iamsim.judge.judge import Ask
     from iamsim.model.caller import Caller
 
@@ -73,8 +75,8 @@ def edges_from(ask: Ask, start: Caller, node: str, action: str) -> dict[str, Edg
         mine, alone = replace(ask, ever=ever), not given
         key = ("edges", node, ask.missing, ever)
     if alone:
-        return once(ask.env.memo, key, _edges, mine, session, number, action)
-    return _edges(mine, session, number, action)
+        return once(ask.env.memo, key, _edges, mine, session, number, action, True)
+    return _edges(mine, session, number, action, False)
 
 
 def edge_to(ask: Ask, start: Caller, node: str, role: Principal, action: str) -> Edge | None:
@@ -85,9 +87,30 @@ def edge_to(ask: Ask, start: Caller, node: str, role: Principal, action: str) ->
     return _edge_of(replace(ask, ever=ever), session, role, 2, action)
 
 
-def _edges(ask: Ask, session: Session, number: int, action: str) -> dict[str, Edge]:
-    found = {r.arn: _edge_of(ask, session, r, number, action) for r in roles_for(ask.env, session.caller, ask.missing)}
+def _edges(ask: Ask, session: Session, number: int, action: str, alone: bool) -> dict[str, Edge]:
+    roles = roles_for(ask.env, session.caller, ask.missing)
+    kin = _kin(ask.env, session.caller) if alone else None
+    found = {r.arn: _shared_edge(ask, session, r, number, action, kin) for r in roles}
     return {arn: edge for arn, edge in found.items() if edge is not None}
+
+
+def _kin(env: Environment, caller: Caller) -> object | None:
+    """What of the user or role decides which roles it may assume, its ARN and its tags aside; None if that cannot be told."""
+    principal = env.principals.get(caller.arn or "")
+    if principal is None or caller.kind not in (CallerKind.USER, CallerKind.ROLE_SESSION):
+        return None
+    held = held_of(env, principal, ENTERING)
+    return None if held is None else (replace(caller, arn=None, name=None, unique_id=None, tags=()), held)
+
+
+def _shared_edge(ask: Ask, session: Session, role: Principal, number: int, action: str, kin: object) -> Edge | None:
+    """`_edge_of`, worked out once for callers whom nothing tells apart that decides about the role."""
+    env, arn = ask.env, session.caller.arn or ""
+    told = None if kin is None or tags_matter(env, ENTERING, arn, role) else told_at_the_door(env, ENTERING, arn, role)
+    if told is None:
+        return _edge_of(ask, session, role, number, action)
+    key = ("edge", kin, told, role.arn, number, session.made, session.ever, ask.missing, ask.ever)
+    return once(env.memo, key, _edge_of, ask, session, role, number, action)
 
 
 def _edge_of(ask: Ask, session: Session, role: Principal, number: int, action: str) -> Edge | None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from iamsim.env.changes import Kind, changed
 from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy, PrincipalKind
-from iamsim.graph.apart import tags_matter, told_at_the_door
+from iamsim.graph.apart import ENTERING, tags_matter, told_at_the_door
 from iamsim.graph.candidates import FRESH, new_principals, texts_of
-from iamsim.graph.dominated import ENTERING, asked_by
+from iamsim.graph.dominated import asked_by
 from iamsim.graph.entering import edge_in
 from iamsim.graph.moves import fully
 from iamsim.graph.names import of_account
