@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iamsim.diagnostics import Diagnostic
+from iamsim.env.collector import undisturbed
 from iamsim.env.files import paths_below
 from iamsim.errors import InputError
 
@@ -31,15 +31,8 @@ def load(
     cannot be used is said in the diagnostics of the environment; raises InputError if a path does not exist, a directory
     is empty, or nothing could be used.
     """
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
+    with undisturbed(lasting=True):  # what is loaded lives as long as the environment
         return _loaded([os.fspath(p) for p in paths], progress, None if cache is None else Path(cache))
-    finally:
-        # what was loaded lives as long as the environment: the collector need not walk over it again and again
-        gc.freeze()
-        if collecting:
-            gc.enable()
 
 
 def environment_of(files: Mapping[str, Any]) -> Environment:

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, changed
+from iamsim.env.collector import undisturbed
 from iamsim.graph.accept import accept
 from iamsim.graph.candidates import is_picky
 from iamsim.graph.closure import grow
@@ -167,7 +168,8 @@ def closed(search: Search, *, sure: bool) -> Closure:
     found = search.env.memo.get(key) if plain else None
     if found is None:
         below = begin(search) if sure else closed(search, sure=True)
-        found = grow(below, sure=sure)
+        with undisturbed():
+            found = grow(below, sure=sure)
         if plain:
             _keep(search.env, key, found)
     made: Closure = found

@@ -200,8 +200,15 @@ def _principals_said(env: Environment, trust: Policy) -> tuple[frozenset[str], P
             and not e.value.endswith(":root")
         )
         patterns.update((v, None) for c in s.conditions if c.key.lower() == "aws:principalarn" for v in c.values)
-    tokens = [tokenize(p, variables=False) for p in patterns]
-    return frozenset(a for a in env.principals if any(match(t, a) for t in tokens)) if tokens else frozenset(), trust
+    return frozenset[str]().union(*(once(env.memo, ("fitting", p), _fitting, env, p) for p in patterns)), trust
+
+
+def _fitting(env: Environment, pattern: str) -> frozenset[str]:
+    """The users and roles whose ARNs fit the pattern."""
+    if not set("*?") & set(pattern):
+        return frozenset({pattern} & env.principals.keys())
+    tokens = tokenize(pattern, variables=False)
+    return frozenset(a for a in env.principals if match(tokens, a))
 
 
 def _special(closure: Closure, arn: str) -> bool:
