@@ -23,6 +23,7 @@ from iamsim.graph.gains import moves_by, users_by
 from iamsim.graph.means import NODES, techniques_of
 from iamsim.graph.moves import firings
 from iamsim.graph.opened import opened
+from iamsim.graph.outcomes import barehanded
 from iamsim.graph.passed import passed
 from iamsim.graph.ruled import is_free, left_open, signature
 from iamsim.graph.settled import Group, busy, is_barren, unsettled
@@ -149,7 +150,8 @@ def _absorb(closure: Closure, node: Node) -> None:
         and is_free(closure, node)
     ):
         closure.done["absorbed", account] = START
-        absorb(closure, _rule(search, node, sure=closure.sure, local=False), START)
+        # what it can do without a second factor is what follows for all others who take it over
+        absorb(closure, _rule(search, barehanded(search, node), sure=closure.sure, local=False), START)
         return
     if not any(a in closure.nodes for a in every[:_RULERS]):
         wanted = {"who": frozenset(every[:_RULERS]) - {node.caller.arn or ""}}

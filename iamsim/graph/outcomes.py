@@ -49,7 +49,7 @@ def gained(
 
     match outcome.type:
         case "becomes":
-            return (_taken(search, node_of(env, of("who"), outcome.reach, outcome.only)),)
+            return (barehanded(search, node_of(env, of("who"), outcome.reach, outcome.only)),)
         case "creates-principal":
             policy = "" if _writes(node, bound) else bound.get("$granting-policy", "")
             what = ",".join((of("boundary"), policy, bound.get("$target-group", "")))
@@ -64,7 +64,7 @@ def gained(
             return () if ordinary else (new_node(search, change), change)
         case "recreates-principal":
             who = of("who")
-            opens = Change(Kind.TRUST, who) if ":role/" in who else _taken(search, node_of(search.env, who))
+            opens = Change(Kind.TRUST, who) if ":role/" in who else barehanded(search, node_of(search.env, who))
             most: list[Gain] = [c for c in sorted(most_of(search.env, who)) if c.kind is not Kind.LEAVES]
             if not _writes(node, bound):
                 most = [c for c in most if c != Change(Kind.WRITES, who)]
@@ -125,7 +125,7 @@ SECOND_FACTOR = "second-factor-held"
 """The fact that the attacker has a second factor of a user whose key or password it takes: so only where that is said."""
 
 
-def _taken(search: Search, node: Node) -> Node:
+def barehanded(search: Search, node: Node) -> Node:
     """The node without a second factor if it is a user: its credentials do not bring one.
 
     Source: IAM User Guide, "Secure API access with MFA".
@@ -231,4 +231,4 @@ def new_node(search: Search, change: Change) -> Node:
     env = changed(search.env, (change,), (change.who,))
     made = env.principals[change.who]
     name = f"{change.who}#{change.what}" if change.what.strip(",") else change.who
-    return _taken(search, Node(name, caller_of(env, made), made=made.kind is PrincipalKind.ROLE))
+    return barehanded(search, Node(name, caller_of(env, made), made=made.kind is PrincipalKind.ROLE))
