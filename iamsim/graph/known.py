@@ -29,7 +29,7 @@ class Known:
     """What the facts of `how` and `nodes` say, by subject, account and kind; `update` adds what was found since.
 
     `seen` counts for each account what was found about it, so that whatever hangs on it alone is worked out again only then.
-    `acting` are the subjects of changes that bear on what somebody may do; a trust policy bears on who may be its role.
+    `controlled` are the ARNs of all callers. `acting` are the subjects of changes that bear on what somebody may do; a trust policy bears on who may be its role.
     """
 
     how: dict[Fact, tuple[Firing, ...]]
@@ -45,6 +45,7 @@ class Known:
     opened: dict[str, None] = field(default_factory=dict)
     seen: dict[str | None, int] = field(default_factory=dict)
     held: dict[str | None, dict[str, None]] = field(default_factory=dict)
+    controlled: set[str] = field(default_factory=set)
     of_account: dict[str | None, dict[str, None]] = field(default_factory=dict)
     whole: frozenset[Change] = frozenset()
     fresh: list[Change] = field(default_factory=list)
@@ -62,6 +63,7 @@ class Known:
             opened=dict(self.opened),
             seen=dict(self.seen),
             held={k: dict(v) for k, v in self.held.items()},
+            controlled=set(self.controlled),
             of_account={k: dict(v) for k, v in self.of_account.items()},
             whole=self.changes(),
             fresh=[],
@@ -79,6 +81,7 @@ class Known:
             self.of_account.setdefault(caller.account, {})[name] = None
             if caller.arn:
                 self.held.setdefault(caller.account, {})[caller.arn] = None
+                self.controlled.add(caller.arn)
         self.callers = len(self.nodes)
 
     def _add(self, change: Change) -> None:

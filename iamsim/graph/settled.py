@@ -155,7 +155,7 @@ def asked_for_by_none(closure: Closure, node: Node) -> bool:
     env, arn, known = closure.search.env, node.caller.arn or "", closure.known
     if closure.every or arn not in env.principals or not ruled(closure, node) or Kind.MOVED in known.by_kind:
         return False
-    if any(r not in closure.held(env.principals[r].account) for r in asked_by(env, arn)):
+    if not known.controlled.issuperset(asked_by(env, arn)):
         return False
     outside = outside_roles(env, closure.search.ask.missing)
     return not outside or (not known.own(env, arn) and not entered(env, node.caller, set(), outside))

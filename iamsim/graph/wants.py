@@ -143,7 +143,7 @@ def tagged(closure: Closure, arn: str) -> bool:
     plain = not ask.given and ask.when is TRUE
     key = ("tagged-by", arn, first, ask.missing, ask.ever)
     asking = once(kept if plain else {}, key, _tagged_by, closure, arn, first)
-    return not all(r in closure.held(account_of(r)) for r in asking)
+    return not asking <= closure.known.controlled
 
 
 def taggable(closure: Closure) -> frozenset[str]:
@@ -221,7 +221,8 @@ def _asking(closure: Closure, arn: str) -> list[str]:
     env = closure.search.env
     if arn not in env.principals:
         return []  # changes to one that is made on the way are found with its creation
-    return [r for r in asked_by(env, arn) if r not in closure.held(env.principals[r].account)]
+    controlled = closure.known.controlled
+    return [r for r in asked_by(env, arn) if r not in controlled]
 
 
 def _could_enter(closure: Closure, arn: str, role: str) -> str:
