@@ -10,12 +10,21 @@ from random import Random
 import pytest
 from fuzz_envs import ALL_KEYS, VALUES, case
 
+from iamsim import load
 from iamsim.env.build import environment_of
 from iamsim.errors import IamsimError, QueryError
 from iamsim.query.can import can
 from iamsim.query.recall import Noted, recalled
 from iamsim.smt.types import Limits
 
+ACME = "corpus/organizations/acme/snapshot"
+ASKED = [
+    ("ec2:TerminateInstances", "arn:aws:ec2:eu-west-1:555566667777:instance/i-0123456789abcdef0"),
+    ("sts:AssumeRole", "arn:aws:iam::555566667777:role/EC2DeleteRole"),
+    ("s3:DeleteObject", "arn:aws:s3:::acme-prod-backups/db.dump"),
+    ("s3:GetObject", "arn:aws:s3:::acme-prod-backups/*"),
+    ("iam:PassRole", "*"),
+]
 FIRST = int(os.environ.get("IAMSIM_SEED", "0"))
 
 
@@ -140,3 +149,17 @@ def test_keys_that_no_request_has_are_noted_whether_or_not_the_answer_is_recalle
     ]:
         answer = can(env, "anonymous", "s3:GetObject", "arn:aws:s3:::b/x", via="direct", strict=True, context=given)
         assert sum("`aws:SourceIp`" in n for n in answer.notes) == noted
+
+
+def test_what_a_solver_found_before_is_what_it_finds_afresh():
+    env, other = load(ACME), load(ACME)
+    asked = [(who, *what) for who in sorted(env.principals) for what in ASKED]
+    for caller, action, resource in [*asked, *reversed(asked)]:
+        other.memo.pop("solved", None)
+        answer, fresh = (can(e, caller, action, resource, via="roles") for e in (env, other))
+        assert (answer.verdict, answer.residual) == (fresh.verdict, fresh.residual), (caller, action)
+        assert answer.rows() == fresh.rows(), (caller, action)
+        for mine, its in [(answer, fresh), *zip(answer.path, fresh.path, strict=True)]:
+            assert (mine.witness is None) == (its.witness is None), (caller, action)
+            assert mine.witness is None or mine.witness.request == its.witness.request, (caller, action)
+    assert 5 < len(env.memo["solved"]) < len(asked)
