@@ -20,6 +20,16 @@ QUESTIONS = {
     "who-can-json": ("who-can", *BUCKET, "-s", ACME, "--format", "json"),
     "escalations": ("escalations", "--all", "-s", "corpus/organizations/tiny/snapshot"),
     "check": ("check", "corpus/organizations/acme/invariants.iamq", "-s", ACME, "--today", "2026-11-24"),
+    "diff": ("diff", "docs/examples/before.json", "docs/examples/after.json"),
+    "diff-roles": (
+        "diff",
+        "docs/examples/before.json",
+        "docs/examples/after.json",
+        "--via",
+        "roles",
+        "--format",
+        "json",
+    ),
     "compare": ("compare", "--all", "ReadOnlyAccess", "ViewOnlyAccess", "AmazonS3FullAccess", "AmazonS3ReadOnlyAccess"),
 }
 
@@ -142,7 +152,7 @@ def cluster():
 
 
 @pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("argv", list(QUESTIONS.values())[:4], ids=list(QUESTIONS)[:4])
+@pytest.mark.parametrize("argv", list(QUESTIONS.values())[:5], ids=list(QUESTIONS)[:5])
 def test_a_cluster_changes_nothing(argv, cluster):
     assert run(*argv, "--scheduler", cluster.scheduler_address) == run(*argv)
 
