@@ -108,7 +108,7 @@ def _concrete(env: Environment, shape: Shape, context: Given | None) -> Answer:
         )
         return _answer(prepare(env, principal, action, resource, options))
 
-    return recalled(env, alike(env, shape), resource, given_of(context), decide, unknown_keys)
+    return recalled(env, shape, alike, given_of(context), decide, unknown_keys)
 
 
 def smtlib(env: Environment, principal: str, action: str, resource: str, **options: Any) -> str:

@@ -76,34 +76,41 @@ class _Fork:
 
 @dataclass(slots=True)
 class _Kept:
-    """What was decided, by shape; `branches` is how much that is."""
+    """What was decided, by what it depends on beside the keys, which `wholes` has by shape; `branches` is how much that is."""
 
     roots: dict[object, _Fork | Answer] = field(default_factory=dict)
+    wholes: dict[Shape, object] = field(default_factory=dict)
     branches: int = 0
 
 
 def recalled(
     env: Environment,
-    shape: object,
-    resource: str,
+    shape: Shape,
+    alike: Callable[[Environment, Shape], object],
     given: Mapping[str, Values],
     decide: Callable[[Mapping[str, Values]], Answer],
     notes: Callable[[Iterable[str]], list[str]],
 ) -> Answer:
     """The answer of `decide(given)`, which is called only if no question like it was decided before, with `notes` on all keys.
 
-    `decide` must look at nothing else than `env`, what `shape` names, and the keys that it asks `given` for; `resource` it may
-    name in sentences, no more.
+    `decide` must look at nothing else than `env`, what `alike` returns of `shape`, and the keys that it asks `given` for. The
+    resource it may name in sentences, no more.
     """
+    resource = shape[2]
     more = tuple(notes(given))
     kept: _Kept = once(env.memo, "recalled", _Kept)
-    here = kept.roots.get(shape)
+    whole = kept.wholes.get(shape)
+    if whole is None:
+        if len(kept.wholes) > _MOST:
+            kept.wholes.clear()
+        whole = kept.wholes[shape] = alike(env, shape)
+    here = kept.roots.get(whole)
     while here.__class__ is _Fork:
         here = here.ways.get(given.get(here.key) if here.key else frozenset(given.items()))
     if here is None:
         noted = Noted(given)
         answer = decide(noted)
-        _keep(kept, shape, noted.seen, answer)
+        _keep(kept, whole, noted.seen, answer)
         return _for(answer, resource, given, lambda: answer.evidence, more)
     assert isinstance(here, Answer)
     before = here
@@ -162,7 +169,7 @@ def _proof(before: Answer, resource: str, found: Answer) -> Evidence:
     return found.evidence
 
 
-def _keep(kept: _Kept, shape: object, seen: Mapping[str, Any], answer: Answer) -> None:
+def _keep(kept: _Kept, whole: object, seen: Mapping[str, Any], answer: Answer) -> None:
     if kept.branches > _MOST:
         kept.roots.clear()
         kept.branches = 0
@@ -170,7 +177,7 @@ def _keep(kept: _Kept, shape: object, seen: Mapping[str, Any], answer: Answer) -
     # all that is given tells more than any key
     looks = [(_EVERYTHING, seen[_EVERYTHING])] if _EVERYTHING in seen else list(seen.items())
     ways: dict[Any, _Fork | Answer] = kept.roots
-    step: Any = shape
+    step: Any = whole
     for key, value in looks:
         fork = ways.get(step)
         if not isinstance(fork, _Fork) or fork.key != key:

@@ -129,7 +129,7 @@ def test_a_decision_is_made_once_for_what_it_looks_at():
 
     def reasons(given):
         shape = ("p", "s3:GetObject", "r", "assume", False, None)
-        return recalled(env, shape, shape[2], given, decide, lambda _: []).reasons
+        return recalled(env, shape, lambda _, same: same, given, decide, lambda _: []).reasons
 
     first = reasons({"a": ("2",), "c": ("1",)})
     assert reasons({"a": ("2",), "b": ("1",)}) == first
