@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from iamsim.query.what_can import What, what_can
     from iamsim.query.what_if import Edit, EditKind, what_if
     from iamsim.query.what_policy import policy_of
-    from iamsim.query.who_can import Who, who_can
+    from iamsim.query.who_can import who_can
+    from iamsim.query.who_rows import Who
 
 __version__ = "0.1.0"
 __all__ = [
@@ -120,7 +121,7 @@ _HOMES = {
     "what_can": "iamsim.query.what_can",
     "policy_of": "iamsim.query.what_policy",
     "role_graph": "iamsim.query.role_graph",
-    "Who": "iamsim.query.who_can",
+    "Who": "iamsim.query.who_rows",
     "who_can": "iamsim.query.who_can",
 }
 

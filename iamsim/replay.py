@@ -15,10 +15,11 @@ import re
 from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 # --- three values (0.1) -------------------------------------------------------------------------------------------
 
@@ -212,6 +213,8 @@ def _verify(problem: dict[str, Any]) -> None:
 
 # --- text with wildcards and variables (2, 2.7) -------------------------------------------------------------------
 
+_KEPT = 4096  # what functions of texts alone return is kept for so many texts
+
 Glyph = tuple[str, str]  # ("is", character), ("star" | "one", "" = any character, ":" = no colon)
 Glyphs = tuple[Glyph, ...]
 
@@ -232,19 +235,25 @@ def _glob(glyphs: Iterable[Glyph], text: str) -> bool:
     return len(text) in reach
 
 
+@lru_cache(_KEPT)
 def _wild(text: str) -> Glyphs:
     return tuple({"*": ("star", ""), "?": ("one", "")}.get(char, ("is", char)) for char in text)
 
 
+@lru_cache(_KEPT)
 def _literal(text: str) -> Glyphs:
     return tuple(("is", char) for char in text)
 
 
-def _pieces(text: str, *, variables: bool) -> list[tuple[str, str, str | None]]:
+Piece = tuple[str, str, str | None]
+
+
+@lru_cache(_KEPT)
+def _pieces(text: str, *, variables: bool) -> tuple[Piece, ...]:
     """The text cut into ("text", it), ("char", it), ("variable", name, default) and ("bad", reason)."""
     if not variables:
-        return [("text", text, None)]
-    pieces: list[tuple[str, str, str | None]] = []
+        return (("text", text, None),)
+    pieces: list[Piece] = []
     plain, at = "", 0
     while at < len(text):
         if text[at : at + 2] != "${" or "}" not in text[at:]:
@@ -258,11 +267,11 @@ def _pieces(text: str, *, variables: bool) -> list[tuple[str, str, str | None]]:
             at += 4
         elif found is None or "${" in (found[2] or ""):
             nested = "${" in text[at + 2 : text.index("}", at)] or found is not None
-            return [*pieces, ("bad", "X34" if nested else "malformed:variable", None)]
+            return (*pieces, ("bad", "X34" if nested else "malformed:variable", None))
         else:
             pieces.append(("variable", found[1], found[2]))
             at = found.end()
-    return [piece for piece in [*pieces, ("text", plain, None)] if piece[0] != "text" or piece[1]]
+    return tuple(piece for piece in [*pieces, ("text", plain, None)] if piece[0] != "text" or piece[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +300,7 @@ def _variable(name: str, default: str | None, world: World, *, wildcards: bool) 
     return Substituted(tuple(_literal(text) for text in texts))
 
 
-def _substitute(pieces: list[tuple[str, str, str | None]], world: World, *, wildcards: bool) -> Substituted:
+def _substitute(pieces: Sequence[Piece], world: World, *, wildcards: bool) -> Substituted:
     parts: list[Substituted] = []
     for kind, text, default in pieces:
         match kind:
@@ -507,6 +516,7 @@ def _is_arn(text: str) -> bool:
     return text.startswith("arn:") and text.count(":") >= 5
 
 
+@lru_cache(_KEPT)
 def _compare_arn(wanted: Glyphs, actual: str, *, negated: bool) -> Truth:
     pattern, parts = _components(wanted), actual.split(":", 5)
     if len(pattern) < 6:
@@ -543,6 +553,7 @@ def _compare(operator: str, wanted: str | None, actual: str, world: World, *, va
 # --- conditions (3.1, 3.2) ----------------------------------------------------------------------------------------
 
 
+@lru_cache(_KEPT)
 def _split_operator(name: str) -> tuple[str, str, bool] | None:
     """Quantifier, base operator, IfExists; `None` if there is no such operator."""
     base, quantifier = name.lower(), ""
@@ -626,12 +637,17 @@ def _condition(element: Any, world: World, *, variables: bool) -> Truth:
 def _action_leaf(pattern: Any, world: World, kind: str) -> Truth:
     if pattern in ("*", "*:*"):
         return _unknown("malformed:action") if kind == "rcp" else T
-    if not isinstance(pattern, str) or ":" not in pattern or re.search(r"\s", pattern):
+    return _of_action(pattern, world.action) if isinstance(pattern, str) else _unknown("malformed:action")
+
+
+@lru_cache(_KEPT)
+def _of_action(pattern: str, action: str) -> Truth:
+    if ":" not in pattern or re.search(r"\s", pattern):
         return _unknown("malformed:action")
     prefix, name = pattern.lower().split(":", 1)
     if not prefix or not name or "*" in prefix or "?" in prefix:
         return _unknown("malformed:action")
-    wanted_prefix, wanted_name = world.action.lower().split(":", 1)
+    wanted_prefix, wanted_name = action.lower().split(":", 1)
     return _known(value=prefix == wanted_prefix and _glob(_wild(name), wanted_name))
 
 
@@ -650,15 +666,16 @@ def _translate(glyphs: Glyphs) -> Glyphs:
     return tuple(translated)
 
 
-def _resource_glyphs(glyphs: Glyphs, world: World, kind: str) -> Truth:
+@lru_cache(_KEPT)
+def _resource_glyphs(glyphs: Glyphs, resource: str, action: str, kind: str) -> Truth:
     parts = _components(glyphs)
     padded = glyphs + (("is", ":"), ("star", "")) * (6 - len(parts))
-    if world.resource == "*":
+    if resource == "*":
         fields = _components(padded)
         whole = bool(fields[5]) and all(glyph == ("star", "") for glyph in fields[5])
-        own = fields[2] == (("star", ""),) or _spell(fields[2]).lower() == world.action.split(":")[0].lower()
+        own = fields[2] == (("star", ""),) or _spell(fields[2]).lower() == action.split(":", maxsplit=1)[0].lower()
         return _unknown("X3") if whole and own else F
-    subject = _arn_key(world.resource) or ""
+    subject = _arn_key(resource) or ""
     if _glob(_translate(glyphs), subject):
         return T
     if len(parts) < 6 and _glob(_translate(padded), subject):
@@ -683,7 +700,7 @@ def _resource_leaf(pattern: Any, world: World, kind: str, *, variables: bool) ->
         return Truth("U", text.doubt) if world.resource != "*" else F
     if not text.readings:
         return None
-    return _agree([_resource_glyphs(glyphs, world, kind) for glyphs in text.readings], ["X7"])
+    return _agree([_resource_glyphs(glyphs, world.resource, world.action, kind) for glyphs in text.readings], ["X7"])
 
 
 def _resources(patterns: list[Any], world: World, kind: str, *, variables: bool, excluded: bool) -> Truth:
@@ -877,8 +894,15 @@ def _silent(why: str) -> Sides:
 
 def _elements(statement: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Elements by canonical name, case ignored [X33], and the names of unknown ones."""
-    known = {_ELEMENTS[name.lower()]: value for name, value in statement.items() if name.lower() in _ELEMENTS}
-    return known, [name for name in statement if name.lower() not in _ELEMENTS]
+    known: dict[str, Any] = {}
+    strangers: list[str] = []
+    for name, value in statement.items():
+        element = _ELEMENTS.get(name.lower())
+        if element is None:
+            strangers.append(name)
+        else:
+            known[element] = value
+    return known, strangers
 
 
 def _action_part(parts: dict[str, Any], world: World, kind: str) -> Truth:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from iamsim.query.language import Question
     from iamsim.query.paths import Path
     from iamsim.query.what_can import What
-    from iamsim.query.who_can import Who
+    from iamsim.query.who_rows import Who
 
 WAYS = 10
 """Ways that are listed for one question."""

@@ -6,8 +6,6 @@ from collections import Counter
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from iamsim.check.model import State
-
 if TYPE_CHECKING:
     from iamsim.check.model import Counted, Outcome, Report
     from iamsim.diagnostics import Severity
@@ -41,7 +39,7 @@ def grave(severity: Severity, fail_on: FailOn) -> bool:
 
 def fails(item: Outcome | Counted, fail_on: FailOn, unknown: str | None = None) -> bool:
     """True iff this broken rule or finding makes the check fail; an unknown rule does iff `unknown` is `fail`."""
-    from iamsim.check.model import Outcome
+    from iamsim.check.model import Outcome, State
 
     if isinstance(item, Outcome):
         bad = item.state is State.BROKEN or (item.state is State.UNKNOWN and unknown == "fail")
@@ -51,6 +49,8 @@ def fails(item: Outcome | Counted, fail_on: FailOn, unknown: str | None = None) 
 
 def result_of(report: Report, fail_on: FailOn = FailOn.ERROR, unknown: str | None = None) -> Result:
     """What the report comes to. `unknown`: an unknown rule passes (`pass`), fails (`fail`), or makes the result UNKNOWN."""
+    from iamsim.check.model import State
+
     if report.problems:
         return Result.UNREADABLE
     if any(fails(o, fail_on, unknown) for o in report.outcomes) or any(fails(c, fail_on) for c in report.findings):

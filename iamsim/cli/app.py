@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from copy import copy
 from typing import Annotated
 
 import typer
@@ -83,6 +85,20 @@ data_app.command(epilog=epilog("data reset"))(reset)
 app.add_typer(data_app, name="data")
 
 
+def _asked(words: list[str]) -> typer.Typer:
+    """The program with the one command that is asked for: to make the parameters of all takes as long as many an answer.
+
+    All of it where the first word names no command, or the shell asks for completions.
+    """
+    name = next((w for w in words if w != "--no-pager"), "")
+    found = [c for c in app.registered_commands if (c.name or getattr(c.callback, "__name__", "")) == name]
+    if not found or "_IAMSIM_COMPLETE" in os.environ:
+        return app
+    alone = copy(app)
+    alone.registered_commands, alone.registered_groups = found, []
+    return alone
+
+
 def main() -> int:
     """Runs the command line and returns the exit status."""
     if hasattr(sys.stderr, "reconfigure"):
@@ -95,7 +111,7 @@ def main() -> int:
 
     def run() -> int:
         try:
-            app()
+            _asked(sys.argv[1:])()
         except SystemExit as end:
             return end.code if isinstance(end.code, int) else Status.AS_EXPECTED
         return Status.AS_EXPECTED

@@ -122,6 +122,8 @@ def diff(
     format: Annotated[DiffFormat, typer.Option(help="Form of the answer.")] = DiffFormat.TEXT,  # noqa: A002
     cache: Cache = None,  # noqa: ARG001 - its callback notes it
     no_cache: NoCache = False,  # noqa: ARG001 - its callback notes it
+    jobs: Jobs = None,  # noqa: ARG001 - its callback notes it
+    scheduler: Scheduler = None,  # noqa: ARG001 - its callback notes it
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.cli.options import Missing, Via, json_file
 from iamsim.cli.output import Loud, Status, environment, or_json, remarks, unread, working
+from iamsim.cli.workers import workers
 from iamsim.errors import InputError, QueryError
 from iamsim.findings import printable
 
@@ -69,7 +70,7 @@ def _diff(before: str, after: str, options: DiffOptions) -> int:
             )
     if options.via is not None:
         return _transitive(first, second, options)
-    with working("comparing what principals can do", options.loud) as progress:
+    with workers() as executor, working("comparing what principals can do", options.loud) as progress:
         found = diff(
             first,
             second,
@@ -77,6 +78,7 @@ def _diff(before: str, after: str, options: DiffOptions) -> int:
             actions=options.actions,
             missing=options.missing.value,
             progress=progress,
+            executor=executor,
         )
     print_diff(found, options.format, options.loud)
     return Status.INPUT if unread(first) or unread(second) else status_of(found, options.expect)
@@ -156,9 +158,15 @@ def _transitive(first: Environment, second: Environment, options: DiffOptions) -
     if options.actions is not None:
         raise QueryError("`--actions` speaks of direct requests", "leave it out with --via roles or --via escalation")
     via = (options.via or Via.DIRECT).value
-    with working("comparing whom principals can become", options.loud) as progress:
+    with workers() as executor, working("comparing whom principals can become", options.loud) as progress:
         found = reach_diff(
-            first, second, via=via, principals=options.principals, missing=options.missing.value, progress=progress
+            first,
+            second,
+            via=via,
+            principals=options.principals,
+            missing=options.missing.value,
+            progress=progress,
+            executor=executor,
         )
     _print_reach(found, options)
     if unread(first) or unread(second):

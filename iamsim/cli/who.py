@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from iamsim.env.types import Environment
     from iamsim.query.what_can import What
-    from iamsim.query.who_can import Who, WhoAsked
+    from iamsim.query.who_can import WhoAsked
+    from iamsim.query.who_rows import Who
 
 
 class WhatFormat(StrEnum):

@@ -61,20 +61,25 @@ def _processes(count: int) -> Iterator[Executor]:
 
 
 def _begin() -> None:
-    """In a new worker: an interrupt is for the process that asks, and without that one there is nothing to do."""
+    """In a new worker: an interrupt is for the process that asks, and without that one there is nothing to do but to tidy up."""
     from multiprocessing import parent_process
     from multiprocessing.connection import wait
+
+    from iamsim.env.handed import remove_forsaken
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
     if parent is None:
         return
 
-    def watch(sentinel: int) -> None:
+    def watch(sentinel: int, pid: int | None) -> None:
         wait([sentinel])
-        os._exit(1)
+        try:
+            remove_forsaken(pid)
+        finally:
+            os._exit(1)
 
-    threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()
+    threading.Thread(target=watch, args=(parent.sentinel, parent.pid), daemon=True).start()
 
 
 @contextmanager

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from iamsim.env.types import Environment
 
 
+_SUFFIX = ".iamsim"
+
+
 @dataclass(frozen=True, slots=True)
 class Handed:
     """Where to find an environment: in the compiled snapshot `path`, which says `key` of itself, or, where another machine
@@ -47,7 +50,8 @@ def handed(env: Environment) -> Iterator[Handed]:
         yield Handed(known[0], known[1], _made())
         return
     parts, key = _written(env)
-    number, name = tempfile.mkstemp(suffix=".iamsim", prefix="iamsim-")
+    remove_forsaken()
+    number, name = tempfile.mkstemp(suffix=_SUFFIX, prefix=f"iamsim-{os.getpid()}-")
     try:
         with os.fdopen(number, "wb") as file:
             file.writelines(parts)
@@ -55,6 +59,30 @@ def handed(env: Environment) -> Iterator[Handed]:
     finally:
         with suppress(OSError):
             Path(name).unlink()
+
+
+def remove_forsaken(owner: int | None = None) -> None:
+    """Removes the files that the process `owner` made for its workers, or by default those of all processes that are no more.
+
+    A process that is killed leaves its files behind. Who still needs one that is gone is sent the content.
+    """
+    for path in Path(tempfile.gettempdir()).glob(f"iamsim-*-*{_SUFFIX}"):
+        found = path.name.split("-")[1]
+        if found.isdecimal() and (int(found) == owner if owner is not None else _gone(int(found))):
+            with suppress(OSError):
+                path.unlink()
+
+
+def _gone(process: int) -> bool:
+    if os.name != "posix":
+        return False  # elsewhere signal 0 is a signal
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
 
 
 def whole(place: Handed, env: Environment) -> Handed:

@@ -79,7 +79,7 @@ class Memo(dict[Any, Any]):
                 return not self.moved
             case "owners" | "outside":
                 return not self.resources
-            case "entities" | "tag-values" | "linked":
+            case "entities" | "tag-values" | "linked" | "solved":
                 return True
             case "of-account":
                 return not self.added

@@ -35,6 +35,8 @@ from iamsim.model.pattern import AnyChar, Literal, Pattern, Star, Variable, plai
 from iamsim.smt.types import Hint
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from iamsim.env.facts import Facts
     from iamsim.ir.term import Term
 
@@ -143,7 +145,7 @@ def constants(read: frozenset[str]) -> list[Term]:
 
 def _of_key(facts: Facts, name: str) -> list[Term]:
     var = facts.hop + name
-    parts = _shape(var, name)
+    parts = [*_shape(var, name)]
     match name:
         case "aws:sourceip" | "aws:sourcevpce" | "aws:sourcevpc" | "aws:vpcsourceip":
             parts += _network(facts)
@@ -183,7 +185,8 @@ def _of_key(facts: Facts, name: str) -> list[Term]:
     return [p for p in parts if p is not TRUE]
 
 
-def _shape(var: str, name: str) -> list[Term]:
+@lru_cache(maxsize=4096)
+def _shape(var: str, name: str) -> Sequence[Term]:
     """Values that the type of the key rules out: other texts than booleans, empty elements, mapped addresses."""
     if name in ("session", "resource", "action"):
         return []

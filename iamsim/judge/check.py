@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.applicable import NO_DOCUMENTS, layers_of
 from iamsim.env.context import lookup_of
+from iamsim.env.memo import once
 from iamsim.ir.bounds import may, must, reasons
 from iamsim.ir.decide import decide
 from iamsim.ir.reduce import reduce
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from iamsim.ir.decide import Authorization, Layers
     from iamsim.model.pattern import Part
     from iamsim.smt.types import Outcome
+
+_KEPT = 4096
+"""How many formulas are kept with what a solver found."""
 
 _HEAD = (Star(field=True), Literal(":")) * 3
 _TAIL = (Literal(":"), Star(field=True), Literal(":"), Star())
@@ -139,7 +143,16 @@ def _solve(term: Term, background: tuple[Facts, ...], limits: Limits, engine: st
     whole = closed(term, background, extra)
     if whole is TRUE:
         return Sat({}, "fold")
-    return solve(whole, hint_of, limits, engine=engine)
+    kept: dict[object, Outcome] = once(background[0].env.memo, "solved", dict)
+    key = (whole, limits, engine)
+    known = kept.get(key)
+    if known is None:
+        known = solve(whole, hint_of, limits, engine=engine)
+        if len(kept) >= _KEPT:
+            kept.clear()
+        if not isinstance(known, Unknown):  # which may be for want of time
+            kept[key] = known
+    return known
 
 
 def reasons_of(term: Term) -> tuple[str, ...]:

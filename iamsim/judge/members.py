@@ -12,22 +12,18 @@ from typing import TYPE_CHECKING
 
 from iamsim.aws.limits import BINDS, Grant, Limit, Scope
 from iamsim.aws.services import TRUST_ACTIONS
-from iamsim.env.context import lookup_of
-from iamsim.env.facts import entities, place
-from iamsim.env.hits import principal_classes, side, slice_policy
-from iamsim.env.index import document_key, index_of, speaking
+from iamsim.env.facts import entities
+from iamsim.env.hits import principal_classes, slice_policy
+from iamsim.env.index import index_of, speaking
 from iamsim.env.memo import once
 from iamsim.env.resource_policy import holder_of
 from iamsim.env.types import MissingPolicy
 from iamsim.ir.lower import resource_term
-from iamsim.ir.reduce import reduce
 from iamsim.ir.term import (
     FALSE,
-    TRUE,
     Const,
     Label,
     LabelKind,
-    Opaque,
     all_of,
     strip,
     variables,
@@ -35,17 +31,18 @@ from iamsim.ir.term import (
 from iamsim.judge.callers import caller_of
 from iamsim.judge.check import check_of
 from iamsim.judge.judge import decided, facts_of, operation_of
-from iamsim.judge.named import account_in, endpoint_policies, entries_of, governing, named_by
-from iamsim.judge.reads import is_fine, of_session, reads_of, values_of
+from iamsim.judge.likeness import classes, facts_in, key_of, reads_in
+from iamsim.judge.named import account_in, entries_of, governing, named_by
+from iamsim.judge.reads import is_fine, of_session
 from iamsim.model.caller import Caller, CallerKind
 from iamsim.model.policy import Effect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from iamsim.env.facts import Facts
     from iamsim.env.index import Index
-    from iamsim.ir.decide import Side
+    from iamsim.env.types import Environment
     from iamsim.ir.term import Term
     from iamsim.judge.candidates import Target
     from iamsim.judge.judge import Ask, Found
@@ -54,8 +51,10 @@ if TYPE_CHECKING:
 
 _LABEL = Label(LabelKind.LAYER, "document")
 
+_NOBODY: frozenset[int] = frozenset()
+
 Kind = tuple[object, ...]
-Signature = tuple[frozenset["Term"], frozenset["Term"], "Term"]
+Signature = tuple[tuple["Term", ...], tuple["Term", ...], "Term"]
 Rows = tuple[tuple[Label, "Term"], ...]
 
 
@@ -74,6 +73,8 @@ class Scene:
     governing: Policy | None
     session: bool
     accounts: frozenset[str] = frozenset()
+    rough: frozenset[int] = frozenset()
+    fine_when: bool = False
     shared: dict[str, tuple[tuple[Policy, ...], bool]] = field(default_factory=dict)
     made: dict[object, Signature] = field(default_factory=dict)
     plain: dict[int, Signature] = field(default_factory=dict)
@@ -81,6 +82,9 @@ class Scene:
     numbers: dict[Rows, int] = field(default_factory=dict)
     read: dict[int, tuple[Reads, Policy]] = field(default_factory=dict)
     reached: dict[object, tuple[bool, bool]] = field(default_factory=dict)
+    above: dict[object, object] = field(default_factory=dict)
+    bound: dict[object, object] = field(default_factory=dict)
+    outcomes: dict[object, Found] = field(default_factory=dict)
     solved: dict[object, tuple[Mapping[str, tuple[str, ...]] | None, tuple[str, ...]]] = field(default_factory=dict)
 
 
@@ -97,70 +101,93 @@ def scene_of(ask: Ask, action: str, target: Target) -> Scene:
     entries = tuple(entries_of(ask, policy, facts))
     scene.named = frozenset(named_by(index, env, entries))
     scene.accounts = frozenset(a for e in entries for a in [account_in(e)] if a)
-    documents = (index.documents[d] for d in speaks)
+    documents = [(d, p) for d in speaks for p in [index.documents[d]] if not isinstance(p, MissingPolicy)]
+    reads = [(d, reads_in(scene, p)) for d, p in documents]
     read = variables(all_of((ask.when, target.domain)))
-    scene.session = any(_reads(scene, p).session for p in documents if not isinstance(p, MissingPolicy))
-    scene.session = scene.session or any(of_session(v) for v in read)
+    scene.session = any(r.session for _, r in reads) or any(of_session(v) for v in read)
+    scene.fine_when = any(is_fine(v) for v in read)
+    scene.rough = frozenset(d for d, r in reads if r.fine or r.session)
     return scene
 
 
-def groups(scene: Scene, among: Iterable[int]) -> Iterator[tuple[Found, tuple[int, ...]]]:
+def groups(scene: Scene, among: Sequence[int]) -> Iterator[tuple[Found, tuple[int, ...]]]:
     """The outcomes that are no NO, each with the principals (by number) of `among` that share it.
 
     `among` are principals for which the target means the same.
     """
-    keyed: dict[object, list[int]] = {}
-    for kind, members in _by_kind(scene, among).items():
-        anyone, holders = _reach(scene, kind, members)
-        for i in members:
-            if i in scene.named or anyone or (holders and i in scene.holding):
-                key = _key(scene, kind, i, granted=anyone or i in scene.named)
-                if key is not None:
-                    keyed.setdefault(key, []).append(i)
-    for shared in keyed.values():
-        found = _decided(scene, shared[0])
+    for shared, portable in _keyed(scene, among):
+        found = scene.outcomes.get(portable) if portable is not None else None
+        if found is None:
+            found = outcome(scene, caller_of(scene.ask.env, scene.index.principals[shared[0]]))
+            if portable is not None:
+                scene.outcomes[portable] = found
         if found.yes or found.unknown:
             yield found, tuple(shared)
 
 
-def _decided(scene: Scene, i: int) -> Found:
-    """The outcome for a principal; formulas that are the same for others were solved once."""
-    ask, facts = scene.ask, _facts(scene, i)
+def _keyed(scene: Scene, among: Sequence[int]) -> Iterable[tuple[list[int], object | None]]:
+    """The principals of `among` that a grant can reach, by what their outcomes depend on, with what that is in any account."""
+    keyed: dict[object, tuple[list[int], object | None]] = {}
+    for kind, members in _by_kind(scene.ask.env, among).items():
+        anyone, holders = _reach(scene, kind, members)
+        holding = scene.holding if holders else _NOBODY
+        reached = members if anyone else [i for i in members if i in holding or i in scene.named]
+        for alike in classes(scene, kind, reached):
+            found = key_of(scene, kind, alike[0], granted=anyone or alike[0] in scene.named)
+            if found is not None:
+                keyed.setdefault(found[0], ([], found[1]))[0].extend(alike)
+    return keyed.values()
+
+
+def outcome(scene: Scene, caller: Caller) -> Found:
+    """The outcome for a caller; formulas that are the same for others were solved once."""
+    ask, facts = scene.ask, facts_of(scene.ask, caller, scene.action, scene.target)
     asked = operation_of(ask, facts, scene.target.domain)
     term = strip(asked.term)
     if isinstance(term, Const) and term.value is False:
         return asked
-    caller = facts.caller
     key = (term, caller.kind, bool(caller.open_services))
-    outcome = scene.solved.get(key)
-    if outcome is None:
+    solved = scene.solved.get(key)
+    if solved is None:
         found = decided(ask, asked)
-        outcome = scene.solved[key] = (found.assignment, found.reasons)
-    return replace(asked, assignment=outcome[0], reasons=outcome[1])
+        solved = scene.solved[key] = (found.assignment, found.reasons)
+    return replace(asked, assignment=solved[0], reasons=solved[1])
 
 
-def _facts(scene: Scene, i: int) -> Facts:
-    caller = caller_of(scene.ask.env, scene.index.principals[i])
-    return facts_of(scene.ask, caller, scene.action, scene.target)
+def members_of(env: Environment) -> Mapping[str | None, tuple[int, ...]]:
+    """The users and roles (by number) of each account, in order."""
+    return once(env.memo, "members", _members, env)
 
 
-def _by_kind(scene: Scene, among: Iterable[int]) -> dict[Kind, list[int]]:
-    env = scene.ask.env
-    kinds: dict[int, Kind] = env.memo.setdefault("kinds", {})
+def _members(env: Environment) -> Mapping[str | None, tuple[int, ...]]:
+    accounts: dict[str | None, list[int]] = {a: [] for a in env.accounts}
+    for i, principal in enumerate(index_of(env).principals):
+        accounts.setdefault(principal.account, []).append(i)
+    return {a: tuple(accounts[a]) for a in sorted(accounts, key=str)}
+
+
+def _by_kind(env: Environment, among: Sequence[int]) -> Mapping[Kind, Sequence[int]]:
+    """`among` by kind; of a whole account that is worked out once."""
+    account = index_of(env).principals[among[0]].account if among else None
+    if among is members_of(env).get(account):
+        whole: Mapping[Kind, Sequence[int]] = once(env.memo, ("kinds", account), _kinds, env, among)
+        return whole
+    return _kinds(env, among)
+
+
+def _kinds(env: Environment, among: Sequence[int]) -> Mapping[Kind, Sequence[int]]:
+    index = index_of(env)
     out: dict[Kind, list[int]] = {}
     for i in among:
-        kind = kinds.get(i)
-        if kind is None:
-            c = caller_of(env, scene.index.principals[i])
-            kind = kinds[i] = (c.kind, c.account, c.partition, c.service_linked, c.bounded)
-        out.setdefault(kind, []).append(i)
+        c = caller_of(env, index.principals[i])
+        out.setdefault((c.kind, c.account, c.partition, c.service_linked, c.bounded), []).append(i)
     return out
 
 
 # --- which grants can reach whom
 
 
-def _reach(scene: Scene, kind: Kind, members: list[int]) -> tuple[bool, bool]:
+def _reach(scene: Scene, kind: Kind, members: Sequence[int]) -> tuple[bool, bool]:
     """Whether some grant can reach any of the members, and whether one can reach those with an identity policy that allows.
 
     Both are asked of one that no policy names; those that are named are always looked at. Accounts are alike unless they
@@ -174,7 +201,7 @@ def _reach(scene: Scene, kind: Kind, members: list[int]) -> tuple[bool, bool]:
     key = (*kind[:1], *kind[2:], own, account if account in scene.accounts else None)
     found = scene.reached.get(key)
     if found is None:
-        found = scene.reached[key] = _reach_of(scene, _facts(scene, plain))
+        found = scene.reached[key] = _reach_of(scene, facts_in(scene, plain))
     return found
 
 
@@ -227,141 +254,3 @@ def _granted(scene: Scene, facts: Facts) -> set[Grant]:
 
 def _is_trust(scene: Scene) -> bool:
     return scene.action.startswith(TRUST_ACTIONS)
-
-
-# --- what makes two principals alike
-
-
-def _key(scene: Scene, kind: Kind, i: int, *, granted: bool) -> object | None:
-    """What the outcome for a principal depends on; None if no grant reaches it or a Deny always stops it."""
-    principal = scene.index.principals[i]
-    allow: set[Term] = set()
-    deny: set[Term] = set()
-    lost: list[Term] = []
-    for d in scene.index.held[i]:
-        if d in scene.speaks:
-            allows, denies, unknown = scene.plain.get(d) or _of_document(scene, kind, i, d)
-            allow |= allows
-            deny |= denies
-            lost.append(unknown)
-    if not granted and (TRUE in deny or not (allow or any(u is not FALSE for u in lost))):
-        return None
-    shared, session = _shared(scene, principal.account, i)
-    boundary: object = None
-    if principal.boundary is not None:
-        boundary = _signature(scene, kind, i, principal.boundary)
-        if not isinstance(principal.boundary, MissingPolicy):
-            session = session or _reads(scene, principal.boundary).session
-    ways: object = None
-    if session or scene.session:
-        c = caller_of(scene.ask.env, principal)
-        ways = (c.open_tags, c.tags_known, c.open_source_identity, c.open_provider, c.open_services)
-    return (
-        kind,
-        principal.arn if i in scene.named else None,
-        (TRUE,) if TRUE in allow else frozenset(allow),
-        frozenset(deny),
-        frozenset(u for u in lost if u is not FALSE),
-        boundary,
-        tuple(_by_statement(scene, kind, i, p) for p in shared),
-        _when(scene, i),
-        ways,
-    )
-
-
-def _shared(scene: Scene, account: str, i: int) -> tuple[tuple[Policy, ...], bool]:
-    """The documents that bear on all principals of an account and look at the caller itself, and whether one reads how its
-    session came about.
-    """
-    found = scene.shared.get(account)
-    if found is None:
-        facts = _facts(scene, i)
-        found = scene.shared[account] = _bearing(scene, facts, account)
-    return found
-
-
-def _bearing(scene: Scene, facts: Facts, account: str) -> tuple[tuple[Policy, ...], bool]:
-    env = scene.ask.env
-    many: list[Policy] = [scene.governing] if scene.governing is not None else []
-    many += endpoint_policies(scene.ask)
-    many += scene.ask.documents.session or ()
-    for at in dict.fromkeys((account, facts.owner)):
-        placed = place(env, at) if at is not None else None
-        for node in placed[1] if placed is not None else ():
-            many += [*node.scps, *node.rcps]
-    kept: list[Policy] = []
-    session = False
-    for policy in many:
-        reads = _reads(scene, policy)
-        session = session or reads.session
-        if reads.fine and policy not in kept:
-            kept.append(policy)
-    return tuple(kept), session
-
-
-def _when(scene: Scene, i: int) -> object:
-    """The question's own condition as it is for the caller."""
-    condition = all_of((scene.ask.when, scene.target.domain))
-    if condition is TRUE or not any(is_fine(v) for v in variables(condition)):
-        return None
-    return strip(reduce(condition, lookup_of(_facts(scene, i))))
-
-
-def _of_document(scene: Scene, kind: Kind, i: int, number: int) -> Signature:
-    """The signature of an indexed document; one that reads nothing of its holder is kept by its number."""
-    policy = scene.index.documents[number]
-    found = _signature(scene, kind, i, policy)
-    if isinstance(policy, MissingPolicy) or _reads(scene, policy).nothing:
-        scene.plain[number] = found
-    return found
-
-
-def _signature(scene: Scene, kind: Kind, i: int, policy: Policy | MissingPolicy) -> Signature:
-    """The terms of the statements of a document that may match: those that allow, those that deny, and what is unknown."""
-    if isinstance(policy, MissingPolicy):
-        return frozenset(), frozenset(), Opaque(f"missing:{policy.arn}")
-    caller = caller_of(scene.ask.env, scene.index.principals[i])
-    key = _alike(scene, kind, caller, policy)
-    found = scene.made.get(key)
-    if found is None:
-        made = _side(scene, caller, policy)
-        allows = frozenset(strip(h.term) for h in made.allow)
-        found = scene.made[key] = (allows, frozenset(strip(h.term) for h in made.deny), made.unknown)
-    return found
-
-
-def _by_statement(scene: Scene, kind: Kind, i: int, policy: Policy) -> int:
-    """As `_signature`, statement by statement, for policies whose statements also name principals: a number for what they say."""
-    caller = caller_of(scene.ask.env, scene.index.principals[i])
-    key = _alike(scene, kind, caller, policy)
-    found = scene.rows.get(key)
-    if found is None:
-        made = _side(scene, caller, policy)
-        rows = tuple((h.label, strip(h.term)) for h in (*made.allow, *made.deny))
-        found = scene.rows[key] = scene.numbers.setdefault(rows, len(scene.numbers))
-    return found
-
-
-def _alike(scene: Scene, kind: Kind, caller: Caller, policy: Policy) -> object:
-    """What the statements of a document come to for a caller depends on this alone."""
-    reads = _reads(scene, policy)
-    if reads.nothing:
-        return (document_key(policy), policy.kind)
-    ways = (caller.open_source_identity, caller.open_provider, caller.open_services) if reads.session else None
-    tables = scene.ask.env.memo.setdefault("arn-tables", {})
-    return (document_key(policy), policy.kind, kind, values_of(reads, caller, tables), ways)
-
-
-def _side(scene: Scene, caller: Caller, policy: Policy) -> Side:
-    facts = facts_of(scene.ask, caller, scene.action, scene.target)
-    return side(facts, lookup_of(facts), _LABEL, (policy,))
-
-
-def _reads(scene: Scene, policy: Policy) -> Reads:
-    """What the statements on the action read of the caller; worked out once for a document and an action."""
-    found = scene.read.get(id(policy))
-    if found is None:
-        key = ("reads", document_key(policy), scene.action)
-        kept = once(scene.ask.env.memo, key, lambda: (reads_of(scene.sample, policy), policy))[0]
-        found = scene.read[id(policy)] = (kept, policy)
-    return found[0]

@@ -29,11 +29,13 @@ _ATOMS = (Present, Like, Compare, InNetwork, Parses, Each, Some)
 class Reads:
     """What a document reads of the caller itself when asked about an action.
 
-    `fine` are the keys whose values differ within an account; `arns` the atoms that look at the caller's ARN, None if it is
-    used otherwise. `session`: it reads how a session came about. `nothing`: it reads no key at all, not even of the request.
+    `fine` are the keys whose values differ within an account, `coarse` the others; `arns` the atoms that look at the
+    caller's ARN, None if it is used otherwise. `session`: it reads how a session came about. `nothing`: it reads no key at
+    all, not even of the request.
     """
 
     fine: tuple[str, ...]
+    coarse: tuple[str, ...]
     arns: tuple[Term, ...] | None
     session: bool
     nothing: bool
@@ -78,7 +80,7 @@ def of_session(var: str) -> bool:
 def reads_of(facts: Facts, policy: Policy) -> Reads:
     """What the statements of a policy on the action of `facts` read of the caller."""
     if policy.malformed is not None:
-        return Reads((), (), session=False, nothing=True)
+        return Reads((), (), (), session=False, nothing=True)
     names: set[str] = set()
     atoms: dict[Term, None] = {}
     plain = True
@@ -92,5 +94,6 @@ def reads_of(facts: Facts, policy: Policy) -> Reads:
                 atoms[t] = None
                 plain = plain and variables(t) == {_ARN}
     fine = tuple(sorted(v for v in names if is_fine(v)))
+    coarse = tuple(sorted(names.difference(fine)))
     session = any(of_session(v) for v in names)
-    return Reads(fine, tuple(atoms) if plain else None, session=session, nothing=not names)
+    return Reads(fine, coarse, tuple(atoms) if plain else None, session=session, nothing=not names)

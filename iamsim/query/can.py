@@ -12,6 +12,7 @@ from iamsim.judge.judge import Found, decide_check, facts_of, judge, proof_of, r
 from iamsim.judge.witness import witness_of
 from iamsim.model.arn import parse_arn
 from iamsim.query.future import future_notes
+from iamsim.query.objects import alike
 from iamsim.query.prepare import MISSING, Options, given_of, prepare, unknown_keys
 from iamsim.query.recall import recalled
 
@@ -107,7 +108,7 @@ def _concrete(env: Environment, shape: Shape, context: Given | None) -> Answer:
         )
         return _answer(prepare(env, principal, action, resource, options))
 
-    return recalled(env, shape, given_of(context), decide, unknown_keys)
+    return recalled(env, shape, alike, given_of(context), decide, unknown_keys)
 
 
 def smtlib(env: Environment, principal: str, action: str, resource: str, **options: Any) -> str:

@@ -9,7 +9,7 @@ from iamsim.aws.actions import action_info
 from iamsim.model.pattern import match, tokenize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from iamsim.judge.answer import Witness
 
@@ -46,11 +46,28 @@ class Diff:
     data_date: str = field(default="", compare=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A request that only one side allows: the free keys of `action` by the caller `party` on a resource, which is symbolic where
+    `resource` is None. `denied`: the other side, which the caller is in as well, decides it.
+    """
+
+    gained: bool
+    party: str
+    action: str
+    resource: str | None
+    owner: str | None
+    holder: str | None
+    found: Mapping[str, tuple[str, ...]]
+    denied: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
     """One caller, the actions that are decided alike, one meaning of a resource: a difference in one direction.
 
-    `confirmed` makes its witness, or says why there is none; it is None where the difference is not known (`reasons`).
+    `confirmed` makes its witness, of what it claims, or says why there is none; it is None where the difference is not known
+    (`reasons`).
     """
 
     gained: bool
@@ -60,6 +77,7 @@ class Hit:
     confirmed: Callable[[], tuple[Witness | None, tuple[str, ...]]] | None
     reasons: tuple[str, ...]
     assumed: bool = False
+    claim: Claim | None = None
 
 
 def grouped(hits: Iterable[Hit]) -> tuple[Row, ...]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from iamsim.diagnostics import Diagnostic
     from iamsim.env.types import Environment
     from iamsim.judge.answer import Hop, Witness
-    from iamsim.query.who_can import Who
+    from iamsim.query.who_rows import Who
 
     Progress = Callable[[int], None]
 

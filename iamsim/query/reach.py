@@ -18,10 +18,12 @@ from iamsim.graph.world import Search
 from iamsim.query.affected import chosen
 from iamsim.query.ever import hop_of
 from iamsim.query.prepare import Options, prepare
+from iamsim.query.spread import spread
 from iamsim.query.techniques import catalogue_of, no_techniques, read_ruling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from concurrent.futures import Executor
 
     from iamsim.env.types import Environment
     from iamsim.graph.state import Closure
@@ -75,34 +77,48 @@ def reach_diff(
     principals: str | None = None,
     missing: str = "assume",
     progress: Progress | None = None,
+    executor: Executor | None = None,
 ) -> ReachDiff:
     """Which users and roles can become which others by `via` (`roles` or `escalation`) in one environment and not in the other.
 
     Principals that only techniques create are left out. A row with `reasons` may be a difference. `principals` is a pattern of
-    ARNs that narrows who begins; QueryError if none fits. `progress` is called with the number of principals that are done.
+    ARNs that narrows who begins; QueryError if none fits. `progress` is called with the number of principals that are done. With
+    `executor` its workers look for them, with the same rows.
     """
     if via not in ("roles", "escalation"):
         raise QueryError(f"`{printable(via)}` is no way to become another", "--via takes roles or escalation")
     names = chosen(sorted({*before.principals, *after.principals}), principals)
-    found: dict[tuple[bool, str, tuple[str, ...]], list[str]] = {}
-    for number, source in enumerate(names, 1):
-        old, new = (_reached(env, source, via, missing) for env in (before, after))
-        for gained, mine, other in ((True, new, old), (False, old, new)):
-            for target in sorted({*mine.sure, *mine.open_} - other.sure):
-                reasons = other.open_.get(target, ()) or mine.open_.get(target, ())
-                if target in mine.open_ and target in other.open_:
-                    continue
-                found.setdefault((gained, target, reasons), []).append(source)
+    found: dict[_Found, list[str]] = {}
+    units = [(source, via, missing) for source in names]
+    parts: Iterable[list[_Found]] = (_unit((before, after), None, u) for u in units)
+    if executor is not None:
+        parts = spread(executor, (before, after), _unit, None, units)
+    for number, (source, part) in enumerate(zip(names, parts, strict=True), 1):
+        for key in part:
+            found.setdefault(key, []).append(source)
         if progress is not None:
             progress(number)
     rows = (_row(after if key[0] else before, via, missing, *key) for key in _grouped(found))
     return ReachDiff(via=via, rows=tuple(rows), data_date=data_date())
 
 
+_Found = tuple[bool, str, tuple[str, ...]]
+
+
+def _unit(envs: tuple[Environment, ...], _: None, unit: tuple[str, str, str]) -> list[_Found]:
+    """What differs for one source: whether it is a gain, the target, and the reasons why that is not known."""
+    old, new = (_reached(env, *unit) for env in envs)
+    out: list[_Found] = []
+    for gained, mine, other in ((True, new, old), (False, old, new)):
+        targets = sorted({*mine.sure, *mine.open_} - other.sure - (mine.open_.keys() & other.open_.keys()))
+        out += [(gained, t, other.open_.get(t, ()) or mine.open_.get(t, ())) for t in targets]
+    return out
+
+
 _Key = tuple[bool, tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 
 
-def _grouped(found: Mapping[tuple[bool, str, tuple[str, ...]], list[str]]) -> Iterable[_Key]:
+def _grouped(found: Mapping[_Found, list[str]]) -> Iterable[_Key]:
     """Targets that the same sources came to reach as one, gains first, what is not known last."""
     alike: dict[tuple[bool, tuple[str, ...], tuple[str, ...]], list[str]] = {}
     for (gained, target, reasons), sources in found.items():

@@ -7,6 +7,7 @@ branches is decided alike, for nothing else of what was given was seen. Proofs a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -75,48 +76,65 @@ class _Fork:
 
 @dataclass(slots=True)
 class _Kept:
-    """What was decided, by shape; `branches` is how much that is."""
+    """What was decided, by what it depends on beside the keys, which `wholes` has by shape; `branches` is how much that is."""
 
-    roots: dict[Shape, _Fork | Answer] = field(default_factory=dict)
+    roots: dict[object, _Fork | Answer] = field(default_factory=dict)
+    wholes: dict[Shape, object] = field(default_factory=dict)
     branches: int = 0
 
 
 def recalled(
     env: Environment,
     shape: Shape,
+    alike: Callable[[Environment, Shape], object],
     given: Mapping[str, Values],
     decide: Callable[[Mapping[str, Values]], Answer],
     notes: Callable[[Iterable[str]], list[str]],
 ) -> Answer:
     """The answer of `decide(given)`, which is called only if no question like it was decided before, with `notes` on all keys.
 
-    `decide` must look at nothing else than `env`, what `shape` names, and the keys that it asks `given` for.
+    `decide` must look at nothing else than `env`, what `alike` returns of `shape`, and the keys that it asks `given` for. The
+    resource it may name in sentences, no more.
     """
+    resource = shape[2]
     more = tuple(notes(given))
     kept: _Kept = once(env.memo, "recalled", _Kept)
-    here = kept.roots.get(shape)
+    whole = kept.wholes.get(shape)
+    if whole is None:
+        if len(kept.wholes) > _MOST:
+            kept.wholes.clear()
+        whole = kept.wholes[shape] = alike(env, shape)
+    here = kept.roots.get(whole)
     while here.__class__ is _Fork:
         here = here.ways.get(given.get(here.key) if here.key else frozenset(given.items()))
     if here is None:
         noted = Noted(given)
         answer = decide(noted)
-        _keep(kept, shape, noted.seen, answer)
-        return _for(answer, given, lambda: answer.evidence, more)
+        _keep(kept, whole, noted.seen, answer)
+        return _for(answer, resource, given, lambda: answer.evidence, more)
     assert isinstance(here, Answer)
     before = here
-    return _for(before, given, lambda: _proof(before, decide(given)), more)
+    return _for(before, resource, given, lambda: _proof(before, resource, decide(given)), more)
 
 
 def _for(
-    like: Answer, given: Mapping[str, Values], evidence: Callable[[], Evidence], notes: tuple[str, ...] = ()
+    like: Answer,
+    resource: str,
+    given: Mapping[str, Values],
+    evidence: Callable[[], Evidence],
+    notes: tuple[str, ...] = (),
 ) -> Answer:
-    """The same answer to the question with these keys, and with more `notes`."""
+    """The same answer to the question about `resource` with these keys, and with more `notes`."""
     q = like.question
+
+    def said(sentences: tuple[str, ...]) -> tuple[str, ...]:
+        return sentences if q.resource == resource else _about(resource, q.resource, sentences)
+
     return Answer(
         question=Question(
             principal=q.principal,
             action=q.action,
-            resource=q.resource,
+            resource=resource,
             via=q.via,
             strict=True,
             missing=q.missing,
@@ -124,17 +142,26 @@ def _for(
         ),
         verdict=like.verdict,
         evidence=evidence,
-        reasons=like.reasons,
-        assumptions=like.assumptions,
-        notes=(*like.notes, *notes),
+        reasons=tuple(sorted(said(like.reasons))),
+        assumptions=tuple(sorted(said(like.assumptions))),
+        notes=(*said(like.notes), *notes),
         warnings=like.warnings,
         data_date=like.data_date,
     )
 
 
-def _proof(before: Answer, found: Answer) -> Evidence:
+def _about(resource: str, other: str, sentences: tuple[str, ...]) -> tuple[str, ...]:
+    """Sentences that name `other`, now about `resource`; those about anything else are as they are."""
+    if not any(other in s for s in sentences):
+        return sentences
+    whole = re.compile(re.escape(other) + r"(?![\w/.=+@-])")
+    return tuple(whole.sub(lambda _: resource, s) for s in sentences)
+
+
+def _proof(before: Answer, resource: str, found: Answer) -> Evidence:
     """The evidence of `found`, which must say the same as the answer that was recalled."""
-    if (found.verdict, found.reasons) != (before.verdict, before.reasons):
+    reasons = tuple(sorted(_about(resource, before.question.resource, before.reasons)))
+    if (found.verdict, found.reasons) != (before.verdict, reasons):
         raise InternalError(
             f"a question that was decided `{before.verdict.value}` is decided `{found.verdict.value}` anew",
             {"before": repr(before), "found": repr(found)},
@@ -142,7 +169,7 @@ def _proof(before: Answer, found: Answer) -> Evidence:
     return found.evidence
 
 
-def _keep(kept: _Kept, shape: Shape, seen: Mapping[str, Any], answer: Answer) -> None:
+def _keep(kept: _Kept, whole: object, seen: Mapping[str, Any], answer: Answer) -> None:
     if kept.branches > _MOST:
         kept.roots.clear()
         kept.branches = 0
@@ -150,7 +177,7 @@ def _keep(kept: _Kept, shape: Shape, seen: Mapping[str, Any], answer: Answer) ->
     # all that is given tells more than any key
     looks = [(_EVERYTHING, seen[_EVERYTHING])] if _EVERYTHING in seen else list(seen.items())
     ways: dict[Any, _Fork | Answer] = kept.roots
-    step: Any = shape
+    step: Any = whole
     for key, value in looks:
         fork = ways.get(step)
         if not isinstance(fork, _Fork) or fork.key != key:
@@ -162,7 +189,7 @@ def _keep(kept: _Kept, shape: Shape, seen: Mapping[str, Any], answer: Answer) ->
 
 def _slim(answer: Answer) -> Answer:
     """The answer without its proof, which holds on to all that it was decided from."""
-    return _for(answer, {}, _nothing)
+    return _for(answer, answer.question.resource, {}, _nothing)
 
 
 def _nothing() -> Evidence:

@@ -53,17 +53,26 @@ def spread(
         places = tuple(stack.enter_context(handed(env)) for env in envs)
         waiting: deque[tuple[Any, Future[Any]]] = deque()
         left = iter(units)
+
+        def hand_out() -> None:
+            while len(waiting) < _AHEAD and (unit := next(left, _OPENED)) is not _OPENED:
+                waiting.append((unit, _submitted(executor, places, job, shared, unit)))
+
         try:
-            while True:
-                while len(waiting) < _AHEAD and (unit := next(left, _OPENED)) is not _OPENED:
-                    waiting.append((unit, _submitted(executor, places, job, shared, unit)))
-                if not waiting:
-                    return
+            hand_out()
+            while waiting:
                 unit, future = waiting.popleft()
-                yield _result(executor, places, envs, job, shared, unit, future)
+                found = _result(executor, places, envs, job, shared, unit, future)
+                hand_out()
+                if not waiting:
+                    break
+                yield found
+            else:
+                return
         finally:
             for _, future in waiting:
                 future.cancel()
+    yield found  # whoever reads no further than this keeps no file
 
 
 def _result(

@@ -8,51 +8,28 @@ from typing import TYPE_CHECKING, Any
 from iamsim.env.granted import granted_actions, has_action
 from iamsim.env.index import index_of
 from iamsim.errors import QueryError
-from iamsim.ir.term import TRUE, Term, strip
 from iamsim.judge.answer import Verdict
 from iamsim.judge.callers import read_callers
-from iamsim.judge.members import groups, scene_of
+from iamsim.judge.members import groups, members_of, outcome, scene_of
 from iamsim.query.can import can
 from iamsim.query.prepare import Options, asked_of, read_actions, targets_of
 from iamsim.query.spread import slices, spread
+from iamsim.query.who_rows import Who, row_like, row_of, row_of_answer, with_more
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
 
     from iamsim.diagnostics import Diagnostic
-    from iamsim.env.types import Environment, Principal
-    from iamsim.judge.answer import Answer
+    from iamsim.env.types import Environment
     from iamsim.judge.candidates import Target
-    from iamsim.judge.judge import Ask, Found
+    from iamsim.judge.judge import Ask
     from iamsim.judge.members import Scene
 
     Progress = Callable[[int], None]
 
 _FEW = 40
 _PART = 50
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Who:
-    """A caller that can have the request allowed (YES), or of which that is not known (UNKNOWN).
-
-    `principal` is a caller as `can` takes it: an ARN, a service, `anonymous`, `oidc://…`; it is `*` for accounts that no input
-    holds. `kind` is user, role, root, account, service, token, anonymous or outside. `condition` is what the request has to
-    satisfy, TRUE if nothing. `steps` are the principals that a path goes through, empty for a direct yes. Of a question with
-    wildcards `action` and `resource` are those that are allowed, the resource `*` where it is some resource.
-    """
-
-    principal: str
-    kind: str
-    account: str | None
-    verdict: Verdict
-    action: str
-    resource: str
-    condition: Term = TRUE
-    steps: tuple[str, ...] = ()
-    reasons: tuple[str, ...] = ()
-    assumptions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +84,9 @@ def ask_who(
 
 
 def _meant(env: Environment, action: str, resource: str, options: Options) -> _Meanings:
-    index = index_of(env)
-    accounts: dict[str | None, list[int]] = {a: [] for a in sorted(env.accounts)}
-    for i, principal in enumerate(index.principals):
-        accounts.setdefault(principal.account, []).append(i)
     ask = asked_of(env, "*", action, resource, options)
     actions, _ = read_actions(action)
-    return _Meanings(
-        ask, action, _spoken(env, actions), resource, options, {a: accounts[a] for a in sorted(accounts, key=str)}
-    )
+    return _Meanings(ask, action, _spoken(env, actions), resource, options, members_of(env))
 
 
 def _spoken(env: Environment, actions: tuple[str, ...]) -> tuple[str, ...]:
@@ -138,7 +109,7 @@ class _Meanings:
         actions: tuple[str, ...],
         resource: str,
         options: Options,
-        accounts: dict[str | None, list[int]],
+        accounts: Mapping[str | None, tuple[int, ...]],
     ) -> None:
         self.ask = ask
         self.action = action
@@ -207,7 +178,7 @@ def _rows(meant: _Meanings, progress: Progress | None) -> Iterator[Who]:
     yield from _beside(meant)
 
 
-def _of_account(meant: _Meanings, account: str | None, members: list[int]) -> Iterator[tuple[Who | None, int]]:
+def _of_account(meant: _Meanings, account: str | None, members: Sequence[int]) -> Iterator[tuple[Who | None, int]]:
     """The rows of users and roles of an account, and how many of these are decided with it."""
     index = index_of(meant.ask.env)
     found = _decided(meant, meant.of(account), members)
@@ -227,8 +198,11 @@ def _beside(meant: _Meanings) -> Iterator[Who]:
     from iamsim.query.who_else import any_account, others
 
     scenes = meant.all()
+    one = (
+        meant.options.via == "direct" and meant.ask.engine != "replay" and [s.target.resource for s in scenes] == ["*"]
+    )
     for name, kind in others(meant.ask, scenes, meant.options.resource_account):
-        row = _further(meant, name, kind)
+        row = _root(meant, name) if one and kind == "root" else _further(meant, name, kind)
         if row is not None:
             yield row
     beyond = any_account(meant.ask, scenes)
@@ -273,68 +247,33 @@ def _unit(
 # --- the rows
 
 
-def _decided(meant: _Meanings, scenes: Iterator[Scene], members: list[int]) -> dict[int, Who]:
+def _decided(meant: _Meanings, scenes: Iterator[Scene], members: Sequence[int]) -> dict[int, Who]:
     """The rows of the principals that are no NO by themselves."""
     index = index_of(meant.ask.env)
     out: dict[int, Who] = {}
-    left = list(members)
+    left: Sequence[int] = members
     for scene in scenes:
         if not left:
             break
         for found, alike in groups(scene, left):
             first = index.principals[alike[0]]
-            model = _row(first.arn, first.kind.value, first.account, found)
+            model = row_of(first.arn, first.kind.value, first.account, found)
             for i in alike:
-                made = _as(model, index.principals[i])
-                out[i] = made if found.yes or i not in out else _with_more(out[i], made)
+                made = row_like(model, index.principals[i].arn)
+                out[i] = made if found.yes or i not in out else with_more(out[i], made)
         left = [i for i in left if i not in out or out[i].verdict is not Verdict.YES]
     return out
 
 
-def _as(model: Who, principal: Principal) -> Who:
-    """The row of another principal of the same group; `dataclasses.replace` takes twice as long."""
-    return Who(
-        principal=principal.arn,
-        kind=principal.kind.value,
-        account=principal.account,
-        verdict=model.verdict,
-        action=model.action,
-        resource=model.resource,
-        condition=model.condition,
-        reasons=model.reasons,
-        assumptions=model.assumptions,
-    )
-
-
-def _row(name: str, kind: str, account: str, found: Found) -> Who:
-    facts = found.check.facts
-    return Who(
-        principal=name,
-        kind=kind,
-        account=account,
-        verdict=Verdict.YES if found.yes else Verdict.UNKNOWN,
-        action=_spelled(facts.action or "*"),
-        resource=facts.resource or (f"{facts.holder.arn}/*" if facts.holder is not None else "*"),
-        condition=strip(found.term),
-        reasons=found.reasons,
-        assumptions=found.check.assumptions,
-    )
-
-
-def _with_more(before: Who, made: Who) -> Who:
-    """An unknown with the reasons of another meaning of the question."""
-    return replace(
-        before,
-        reasons=tuple(sorted({*before.reasons, *made.reasons})),
-        assumptions=tuple(sorted({*before.assumptions, *made.assumptions})),
-    )
-
-
-def _spelled(action: str) -> str:
-    from iamsim.aws.actions import action_info
-
-    info = action_info(action)
-    return info.name if info is not None else action
+def _root(meant: _Meanings, name: str) -> Who | None:
+    """As `_further` for a root user, by one check that is about no resource, whose formula was solved for others."""
+    (caller,) = read_callers(meant.ask.env, name)
+    (scene,) = meant.of(caller.account)
+    found = outcome(scene, caller)
+    if not (found.yes or found.unknown):
+        return None
+    row = row_of(name, "root", caller.account, found)
+    return row if found.yes else replace(row, action=meant.action, resource=meant.resource)
 
 
 def _further(meant: _Meanings, name: str, kind: str) -> Who | None:
@@ -347,23 +286,7 @@ def _further(meant: _Meanings, name: str, kind: str) -> Who | None:
     answer = can(env, name, meant.action, meant.resource, **options_of(meant.options))
     if answer.verdict is Verdict.NO:
         return None
-    return _of_answer(answer, name, kind, callers[0].account)
-
-
-def _of_answer(answer: Answer, name: str, kind: str, account: str | None) -> Who:
-    witness = answer.witness
-    return Who(
-        principal=name,
-        kind=kind,
-        account=account,
-        verdict=answer.verdict,
-        action=answer.question.action if witness is None else witness.request.action,
-        resource=answer.question.resource if witness is None else witness.request.resource,
-        condition=answer.residual if answer.residual is not None else TRUE,
-        steps=tuple(hop.target for hop in answer.path),
-        reasons=answer.reasons,
-        assumptions=answer.assumptions,
-    )
+    return row_of_answer(answer, name, kind, callers[0].account)
 
 
 def options_of(options: Options) -> dict[str, Any]:

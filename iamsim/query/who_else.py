@@ -17,7 +17,7 @@ from iamsim.judge.judge import decide_check, facts_of
 from iamsim.model.arn import parse_arn
 from iamsim.model.caller import Caller, CallerKind
 from iamsim.model.policy import Effect, Malformed
-from iamsim.query.who_can import Who
+from iamsim.query.who_rows import Who
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from iamsim.query.diff_rows import Diff, Row
     from iamsim.query.what_can import What
     from iamsim.query.what_if import WhatIf
-    from iamsim.query.who_can import Who
+    from iamsim.query.who_rows import Who
 
 _FEW = 8
 _WORDS = {"yes": Verdict.YES, "conditional": Verdict.YES, "unknown": Verdict.UNKNOWN}

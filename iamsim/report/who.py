@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from iamsim.diagnostics import Diagnostic
-    from iamsim.query.who_can import Who
+    from iamsim.query.who_rows import Who
 
 _TEXT = 2000
 _INDENT = 9

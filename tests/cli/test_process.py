@@ -79,3 +79,24 @@ def test_broken_pipe_is_quiet():
         _, err = run.communicate(line * 5)
     assert run.returncode == 141
     assert err == ""
+
+
+def test_a_command_alone_is_the_command_among_all(monkeypatch):
+    from typer.testing import CliRunner
+
+    from iamsim.cli.app import _asked, app
+
+    monkeypatch.setenv("COLUMNS", "100")
+    names = [c.name or c.callback.__name__ for c in app.registered_commands]
+    assert len(names) > 15
+    for name in names:
+        for words in ([name, "--help"], [name, "--nonsense"], ["--no-pager", name, "--help"]):
+            alone = _asked(words)
+            assert alone is not app
+            assert [c.name or c.callback.__name__ for c in alone.registered_commands] == [name]
+            mine, full = (CliRunner().invoke(a, words, prog_name="iamsim") for a in (alone, app))
+            assert (mine.exit_code, mine.output) == (full.exit_code, full.output), words
+    for words in ([], ["--help"], ["cann"], ["data", "status"], ["--version"]):
+        assert _asked(words) is app
+    monkeypatch.setenv("_IAMSIM_COMPLETE", "complete_bash")
+    assert _asked(["can"]) is app

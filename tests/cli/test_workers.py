@@ -20,6 +20,16 @@ QUESTIONS = {
     "who-can-json": ("who-can", *BUCKET, "-s", ACME, "--format", "json"),
     "escalations": ("escalations", "--all", "-s", "corpus/organizations/tiny/snapshot"),
     "check": ("check", "corpus/organizations/acme/invariants.iamq", "-s", ACME, "--today", "2026-11-24"),
+    "diff": ("diff", "docs/examples/before.json", "docs/examples/after.json"),
+    "diff-roles": (
+        "diff",
+        "docs/examples/before.json",
+        "docs/examples/after.json",
+        "--via",
+        "roles",
+        "--format",
+        "json",
+    ),
     "compare": ("compare", "--all", "ReadOnlyAccess", "ViewOnlyAccess", "AmazonS3FullAccess", "AmazonS3ReadOnlyAccess"),
 }
 
@@ -55,32 +65,51 @@ def test_jobs_and_scheduler_contradict_each_other(cli):
     assert "contradict" in err
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_no_worker_outlives_the_command(how, tmp_path):
-    code = (
+def broken(job, tmp_path):
+    """Who-can whose workers do `job` of `executors`: how it is started, and a directory for temporary files."""
+    script, temp = tmp_path / "script.py", tmp_path / "temp"
+    temp.mkdir()
+    script.write_text(
         "import executors\n"
         "import iamsim.query.who_can as module\n"
-        "module._unit, before = executors.waiting, module.spread\n"
+        f"module._unit, before = executors.{job}, module.spread\n"
         f"module.spread = lambda e, envs, job, shared, units: before(e, envs, job, {str(tmp_path)!r}, units)\n"
         "import sys\n"
         "from iamsim.cli.app import main\n"
         "if __name__ == '__main__':\n"
-        "    sys.exit(main())\n"
+        "    sys.exit(main())\n",
+        encoding="utf-8",
     )
-    script = tmp_path / "script.py"
-    script.write_text(code, encoding="utf-8")
-    argv = [sys.executable, str(script), "who-can", *BUCKET, "-s", ACME, "-q", "--jobs", "2"]
+    argv = [sys.executable, str(script), "who-can", *BUCKET, "-s", ACME, "-q", "--jobs", "2", "--no-cache"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(argv, cwd=ROOT, env=environ(), start_new_session=True, text=True, **pipes) as process:
+    more = {"cwd": ROOT, "env": environ(TMPDIR=str(temp)), "start_new_session": True, "text": True}
+    return subprocess.Popen(argv, **pipes, **more), temp
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_worker_and_no_file_outlives_the_command(how, tmp_path):
+    started, temp = broken("waiting", tmp_path)
+    with started as process:
         workers = _when(lambda: len(n := [int(f.name) for f in tmp_path.iterdir() if f.name.isdigit()]) == 2 and n)
+        assert [p.suffix for p in temp.iterdir()] == [".iamsim"]
         if how is signal.SIGINT:
             os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         else:
-            process.kill()
+            process.send_signal(how)
         _, err = process.communicate(timeout=60)
     assert _when(lambda: not any(_alive(pid) for pid in workers))
-    assert process.returncode == (130 if how is signal.SIGINT else -signal.SIGKILL)
-    assert err == "interrupted\n" or (how is signal.SIGKILL and "Traceback" not in err)
+    assert not list(temp.iterdir())
+    assert process.returncode == (130 if how is signal.SIGINT else -how)
+    assert err == "interrupted\n" or (how is not signal.SIGINT and "Traceback" not in err)
+
+
+def test_a_lost_worker_is_said_and_leaves_no_file(tmp_path):
+    started, temp = broken("dying", tmp_path)
+    with started as process:
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (70, "")
+    assert err.startswith("error: a worker was lost")
+    assert not list(temp.iterdir())
 
 
 def _when(condition):
@@ -123,7 +152,7 @@ def cluster():
 
 
 @pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("argv", list(QUESTIONS.values())[:4], ids=list(QUESTIONS)[:4])
+@pytest.mark.parametrize("argv", list(QUESTIONS.values())[:5], ids=list(QUESTIONS)[:5])
 def test_a_cluster_changes_nothing(argv, cluster):
     assert run(*argv, "--scheduler", cluster.scheduler_address) == run(*argv)
 

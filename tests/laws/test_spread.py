@@ -10,18 +10,23 @@ from random import Random
 
 import pytest
 from executors import Backwards
-from fuzz_envs import asked, case
+from fuzz_envs import asked, case, with_statement
 
+import iamsim.query.diff as differing
 from iamsim.check.files import read_rules
 from iamsim.check.run import check
 from iamsim.env.build import environment_of
 from iamsim.errors import QueryError
+from iamsim.query.diff import diff
 from iamsim.query.documents import all_managed, identity_policy
 from iamsim.query.escalations import all_escalations
 from iamsim.query.lattice import lattice
+from iamsim.query.reach import reach_diff
 from iamsim.query.who_can import who_can
 from iamsim.report.checked import report_json
+from iamsim.report.diff import diff_json, diff_lines
 from iamsim.report.json import all_escalations_json, json_line
+from iamsim.report.reach import reach_json
 from iamsim.report.who import row_json
 
 FIRST = int(os.environ.get("IAMSIM_SEED", "0"))
@@ -55,6 +60,31 @@ def test_all_escalations(seed):
     here = all_escalations_json(list(all_escalations(environment_of(files))), ())
     there = all_escalations_json(list(all_escalations(environment_of(files), executor=Backwards())), ())
     assert json.dumps(here) == json.dumps(there)
+
+
+@pytest.mark.parametrize("start", range(FIRST, FIRST + 18, 6))
+def test_diff(start, monkeypatch):
+    monkeypatch.setattr(differing, "_PART", 3)
+    rows = 0
+    for seed in range(start, start + 6):
+        made, r = case(Random(seed)), Random(seed)
+        changed = with_statement(r, made, "Allow") or with_statement(r, made, "Deny") or made
+        pairs = [[environment_of(m.files) for m in (made, changed)] for _ in range(2)]
+        options = {"missing": made.missing, "actions": made.action.partition(":")[0] + ":*"}
+        here, there = diff(*pairs[0], **options), diff(*pairs[1], executor=Backwards(), **options)
+        assert diff_json(here) == diff_json(there), seed
+        assert list(diff_lines(here)) == list(diff_lines(there)), seed
+        rows += len(here.rows)
+    assert rows
+
+
+@pytest.mark.parametrize(("seed", "via"), [*((FIRST + n, "roles") for n in range(6)), (FIRST, "escalation")])
+def test_reach_diff(seed, via):
+    made, r = case(Random(seed)), Random(seed)
+    changed = with_statement(r, made, "Allow") or made
+    pairs = [[environment_of(m.files) for m in (made, changed)] for _ in range(2)]
+    here, there = reach_diff(*pairs[0], via=via), reach_diff(*pairs[1], via=via, executor=Backwards())
+    assert reach_json(here) == reach_json(there)
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + 12))

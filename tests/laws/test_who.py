@@ -10,11 +10,13 @@ from random import Random
 
 import pytest
 from fuzz_envs import TARGETS, asked, case
+from page_files import FULL, Snapshot
 
 from iamsim.aws.actions import expand, fits
 from iamsim.env.build import environment_of
 from iamsim.env.resource_policy import owner_of
 from iamsim.errors import InternalError, QueryError
+from iamsim.judge import likeness, members
 from iamsim.model.pattern import match, tokenize
 from iamsim.query.can import can
 from iamsim.query.what_can import what_can
@@ -112,3 +114,88 @@ def test_internal_errors_are_not_swallowed(monkeypatch):
     monkeypatch.setattr(module, "groups", broken)
     with pytest.raises(InternalError):
         list(who_can(env, action, resource, **options))
+
+
+ANYWHERE = ["ec2:DescribeInstances", "s3:ListAllMyBuckets", "iam:ListRoles", "kms:ListKeys", "sqs:ListQueues"]
+CONDITIONS = [
+    {},
+    {"StringEquals": {"aws:RequestedRegion": ["eu-west-1", "us-east-1"]}},
+    {"ArnNotLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/admin"}},
+    {"StringNotEquals": {"aws:PrincipalAccount": "000000000001"}},
+    {"Bool": {"aws:MultiFactorAuthPresent": "true"}},
+    {"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-x/*/Prod/*"}},
+    {"StringEquals": {"aws:ResourceAccount": "${aws:PrincipalAccount}"}},
+    {"StringEquals": {"aws:PrincipalTag/team": "red"}},
+    {"NumericLessThan": {"aws:MultiFactorAuthAge": "60"}, "StringLike": {"aws:username": "a*"}},
+]
+
+
+def allowing(r, effect="Allow"):
+    statements = [
+        {
+            "Effect": effect,
+            "Action": r.choice([*ANYWHERE, "*", "*"]),
+            "Resource": "*",
+            "Condition": r.choice(CONDITIONS),
+        }
+        for _ in range(r.choice([1, 1, 2]))
+    ]
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def many_accounts(r):
+    """Users and roles of several accounts, with policies and boundaries of a few, under SCPs that spare some of them."""
+    documents = [FULL, *(allowing(r) for _ in range(3))]
+    limits = [allowing(r, "Deny") for _ in range(2)]
+    listed = [f"{n:012}" for n in range(1, 7)]
+    s = Snapshot()
+    for account in listed:
+        for name in ("user/alice", "user/bob", "role/admin", "role/app"):
+            kind = name.partition("/")[0]
+            s.identity(kind, f"{account}:{name}", r.choice(documents), tags=r.choice([None, {"team": "red"}]))
+            if r.random() < 0.3:
+                s.identity(kind, f"{account}:{name}", r.choice([*limits, *documents]))
+            if r.random() < 0.2:
+                s.boundary(f"{account}:{name}", r.choice(documents))
+    s.organization = {
+        "id": "o-x",
+        "management": listed[0],
+        "tree": {"Prod": {"accounts": listed[3:]}, "accounts": listed[:3]},
+    }
+    for node in r.sample(["root", "Prod", *listed], r.choice([0, 1, 3])):
+        s.org_policy("scp", node, r.choice([*limits, allowing(r)]), only=r.random() < 0.3)
+    return environment_of(s.files())
+
+
+@pytest.mark.parametrize("start", range(FIRST, FIRST + 40, 10))
+def test_what_accounts_share_is_what_each_is_by_itself(start, monkeypatch):
+    shared = []
+    for seed in range(start, start + 10):
+        r = Random(seed)
+        env, action = many_accounts(r), r.choice(ANYWHERE)
+        options = r.choice(
+            [{}, {}, {"missing": "closed"}, {"strict": True}, {"when": {"aws:requestedregion": "eu-west-1"}}]
+        )
+        calls = []
+        decide = members.outcome
+        monkeypatch.setattr(members, "outcome", lambda *a, calls=calls, decide=decide: calls.append(a) or decide(*a))
+        rows = list(who_can(env, action, "*", **options))
+        once = len(calls)
+        with monkeypatch.context() as alone:
+            alone.setattr(likeness, "_above", lambda *_: None)
+            assert rows == list(who_can(env, action, "*", **options)), seed
+        shared.append(len(calls) - 2 * once)
+        monkeypatch.setattr(members, "outcome", decide)
+        found = {row.principal: row for row in rows}
+        for name in (*env.principals, *(f"arn:aws:iam::{a}:root" for a in env.accounts)):
+            answer = can(env, name, action, "*", via="direct", **options)
+            row = found.pop(name, None)
+            assert (row.verdict if row else "no") == answer.verdict, (seed, name)
+            if row is not None:
+                assert (row.condition, row.reasons, row.assumptions) == (
+                    answer.residual,
+                    answer.reasons,
+                    answer.assumptions,
+                ), (seed, name)
+        assert not found, seed
+    assert sum(shared) > 3, shared

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 import zlib
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
@@ -72,6 +75,29 @@ def test_a_file_that_was_made_for_workers_is_removed(env, tmp_path, monkeypatch)
     assert len(list(tmp_path.iterdir())) == 1
     list(found)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_reads_all_results_keeps_no_file(env, tmp_path, monkeypatch):
+    monkeypatch.setattr(handing.tempfile, "tempdir", str(tmp_path))
+    found = spread(Backwards(), (env,), counted, None, range(70))
+    assert [next(found)[2] for _ in range(70)] == list(range(70))
+    assert list(tmp_path.iterdir()) == []
+    assert list(spread(Backwards(), (env,), counted, None, ())) == []
+
+
+def test_files_of_processes_that_are_no_more_are_removed(env, tmp_path, monkeypatch):
+    monkeypatch.setattr(handing.tempfile, "tempdir", str(tmp_path))
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    names = [f"iamsim-{n}-x.iamsim" for n in (ended.pid, os.getpid(), os.getppid(), "x", 10**30)]
+    for name in (*names, "iamsim-x.iamsim", f"other-{ended.pid}-x.iamsim"):
+        (tmp_path / name).touch()
+    with handing.handed(env):
+        assert not (tmp_path / names[0]).exists()
+        assert len(list(tmp_path.iterdir())) == 7
+    handing.remove_forsaken(os.getpid())
+    assert not (tmp_path / names[1]).exists()
+    assert len(list(tmp_path.iterdir())) == 5
 
 
 def test_a_compiled_snapshot_that_is_gone_is_made_again(tmp_path):
