@@ -18,7 +18,7 @@ from iamsim.ir.reduce import reduce
 from iamsim.ir.term import TRUE, Like, Present, Term, all_of, any_of, implies, not_, some, variables
 from iamsim.judge.candidates import shape_of
 from iamsim.judge.check import Check, check_of
-from iamsim.model.pattern import Pattern, Variable, plain
+from iamsim.model.pattern import Literal, Pattern, Star, Variable, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -138,8 +138,15 @@ def _associated(technique: Technique, call: Call, checks: tuple[Check, ...]) -> 
     passed = technique.passed_to.removesuffix(".amazonaws.com").rpartition(".")[2] if technique.passed_to else ""
     called = {c.action.partition(":")[0].lower() for v in technique.variants for c in v.calls} - {"iam", "sts"}
     services = sorted(called | {passed} - {""})
-    of_service = any_of(Like(key, shape_of(f"arn:*:{s}:*:*:*")) for s in services)
+    of_service = any_of(Like(key, _anything_of(s)) for s in services)
     yield reduce(implies(Present(key), of_service), checks[0].lookup)
+
+
+def _anything_of(service: str) -> Pattern:
+    """The pattern of ARNs of a service: of the resource itself nothing is known, and it may hold colons."""
+    field = Star(field=True)
+    parts = (Literal("arn:"), field, Literal(f":{service}:"), field, Literal(":"), field, Literal(":"), Star())
+    return Pattern("", parts)
 
 
 def _is_free(technique: Technique, name: str) -> bool:
