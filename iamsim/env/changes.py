@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from iamsim.env.types import Group, Organization, Resource
 
 
+WITHOUT = "-"
+"""In place of the policy of a principal that is created without one."""
+
+
 class Kind(StrEnum):
     """What a change is made to. `who` and `what` of a change are said behind each."""
 
@@ -48,7 +52,7 @@ class Kind(StrEnum):
     CREATED = (
         "created"  # user or role ARN; BOUNDARY,POLICY,GROUP,WAS: each an ARN or nothing (no policy: one of choice;
     )
-    # WAS: the user that has this name or path now). Managed policy ARN: its document is of choice
+    # POLICY may be `WITHOUT`; WAS: the user that has this name or path now). Managed policy ARN: its document is of choice
     RESOURCE = "resource"  # resource ARN: its policy is of choice
     UNGUARDED = "unguarded"  # resource ARN: its policy is deleted
     GRANTED = "granted"  # resource ARN; actions, separated by commas, that its policy now grants
@@ -174,7 +178,7 @@ def created(env: Environment, arn: str, what: str, changes: list[Change]) -> Pri
         before = _principal(env, env.principals[was], changes)[0]
         return replace(before, arn=arn, name=name, path=f"/{path}/" if path else "/")
     written = whatever(PolicyKind.IDENTITY, f"the policy written for {kind} {name}")
-    own = () if group else (managed_policy_of(env, policy) if policy else written,)
+    own = () if group or policy == WITHOUT else (managed_policy_of(env, policy) if policy else written,)
     return Principal(
         arn=arn,
         kind=kind,

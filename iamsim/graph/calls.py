@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 # The name that stands for one of the values of a key, whatever the others are.
 _AMONG = "$operation"
 
+# Bound where a tag is not set or removed alone: its key is one among others.
+MORE = "$more"
+_KEY = "$key"
+
 
 @dataclass(frozen=True, slots=True)
 class CallChecks:
@@ -118,11 +122,30 @@ def _shared(technique: Technique, call: Call, bound: Mapping[str, str], check: C
     among others.
     """
     for key, value in call.context:
-        if value == _AMONG and bound.get(value):
-            yield reduce(some(key, Like(key, plain(bound[value]))), check.lookup)
+        if bound.get(value) and _is_among(value, bound):
+            yield reduce(some(key, Like(key, plain(bound[value]), fold_case=value == _KEY)), check.lookup)
+            if value == _KEY:
+                yield from _all_set(check, key)
         elif value.startswith("$") and value not in bound and _is_free(technique, value):
             names = Variable(f"{value}|{RESOURCE}")
             yield implies(Present(f"{check.facts.hop}{key}"), Like(f"{check.facts.hop}{key}", Pattern("", (names,))))
+
+
+def _is_among(value: str, bound: Mapping[str, str]) -> bool:
+    return value == _AMONG or (value == _KEY and MORE in bound)
+
+
+def _all_set(check: Check, keys: str) -> Iterator[Term]:
+    """Each tag whose key is named is set to something.
+
+    Source: IAM User Guide, "Controlling access during AWS requests".
+    """
+    head = "aws:requesttag/"
+    for var in sorted(variables(check.authorization.allowed)):
+        name = var.removeprefix(check.facts.hop)
+        if name.startswith(head) and "untag" not in (check.facts.action or ""):
+            key = plain(name.removeprefix(head))
+            yield reduce(implies(some(keys, Like(keys, key, fold_case=True)), Present(name)), check.lookup)
 
 
 def _associated(technique: Technique, call: Call, checks: tuple[Check, ...]) -> Iterator[Term]:
@@ -221,7 +244,7 @@ def _fixed(
             arn = principal.boundary.arn if principal is not None and principal.boundary is not None else None
             out[key] = (arn,) if arn else ()
         elif value.startswith("$"):
-            if value in bound and value != _AMONG:
+            if value in bound and not _is_among(value, bound):
                 out[key] = (bound[value],) if bound[value] else ()
         else:
             out[key] = (value,) if value else ()

@@ -1,4 +1,4 @@
-"""Choices that are not in the environment: names of new principals, policies to attach, boundaries, values of tags."""
+"""Choices that are not in the environment: names of new principals, policies to attach, boundaries."""
 
 from __future__ import annotations
 
@@ -52,28 +52,8 @@ def _variables(statement: Statement) -> Iterator[str]:
     for p in patterns:
         if isinstance(p, Pattern):
             yield from (v.key for v in p.variables)
-
-
-_TAG_KEYS = ("aws:principaltag/", "aws:resourcetag/", "iam:resourcetag/")
-
-
-def tag_values(env: Environment) -> Mapping[str, tuple[str, ...]]:
-    """For each tag of principals that some policy reads (lower case): the values that make a difference.
-
-    They are those with which policies compare it, and those that principals and resources have.
-    """
-
-    def made() -> Mapping[str, tuple[str, ...]]:
-        out: dict[str, set[str]] = {}
-        for name, texts in texts_of(env, _TAG_KEYS).items():
-            out.setdefault(name.partition("/")[2], set()).update(example(t) for t in texts if "${" not in t)
-        for tags in (*(p.tags for p in env.principals.values()), *(r.tags for r in env.resources.values())):
-            for k, v in tags:
-                if k.lower() in out:
-                    out[k.lower()].add(v)
-        return {k: tuple(sorted(v or {"x"})) for k, v in out.items()}
-
-    return once(env.memo, ("tag-values", "all"), made)
+    for text in (v for c in statement.conditions for v in c.values if "${" in v):
+        yield from (v.key for v in tokenize(text).variables)
 
 
 def example(text: str) -> str:
