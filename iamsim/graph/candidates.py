@@ -116,7 +116,7 @@ def _named_by_policies(env: Environment) -> tuple[str, ...]:
 
 
 def _named(env: Environment, node: Node, head: str) -> Iterator[str]:
-    for text in (*once(env.memo, "named-principals", _named_by_policies, env), *_allowed(env, node)):
+    for text in (*once(env.memo, "named-principals", _named_by_policies, env), *allowed_patterns(env, node)):
         if text.startswith("arn:"):
             fields = text.split(":", 5)
             if len(fields) == 6 and fields[5].startswith(head.rpartition(":")[2]):
@@ -130,7 +130,7 @@ def _named(env: Environment, node: Node, head: str) -> Iterator[str]:
 
 def _paths(env: Environment, node: Node, head: str) -> tuple[str, ...]:
     """The beginnings of ARNs of users or roles that the caller may create: without a path, and with those it is bound to."""
-    begun = (t.rpartition("/")[0] + "/" for t in _allowed(env, node) if t.startswith(head))
+    begun = (t.rpartition("/")[0] + "/" for t in allowed_patterns(env, node) if t.startswith(head))
     return tuple(dict.fromkeys((head, *(p for p in begun if not set("*?$") & set(p)))))
 
 
@@ -158,7 +158,8 @@ _NAME = 64
 """The length of the name of a user or role at most. Source: IAM User Guide, "IAM and AWS STS quotas"."""
 
 
-def _allowed(env: Environment, node: Node) -> Iterator[str]:
+def allowed_patterns(env: Environment, node: Node) -> Iterator[str]:
+    """The resource patterns of the node's own policies."""
     principal = env.principals.get(node.caller.arn or "")
     groups = [env.groups[g] for g in principal.groups if g in env.groups] if principal is not None else []
     policies = [*(principal.policies if principal is not None else ()), *(p for g in groups for p in g.policies)]
@@ -178,7 +179,7 @@ def new_policies(search: Search, node: Node) -> Iterator[str]:
     env = search.env
     head = f"arn:{node.caller.partition}:iam::{node.caller.account}:policy/"
     asked = [t for ts in texts_of(env, ("iam:policyarn", "iam:permissionsboundary")).values() for t in ts]
-    allowed = [t for t in _allowed(env, node) if t == "*" or ":policy/" in t]
+    allowed = [t for t in allowed_patterns(env, node) if t == "*" or ":policy/" in t]
     seen: set[str] = set()
     for text in asked:
         for other in (head + "*", *allowed):

@@ -77,22 +77,22 @@ def _of_environment(env: Environment) -> Mapping[str, tuple[str, ...]]:
     for name, texts in texts_of(env, (ASKED,)).items():
         key = name.partition("/")[2]
         if key in out:
-            out[key].update(islice(_fitting(read[key], texts), MOST))
+            out[key].update(islice(meeting(read[key], texts, _LETTERS), MOST))
             out[key].update(islice(_numbers(env, key), MOST))
             out[key].update(islice(_needed(env, key, (*env.resources, *env.principals)), MOST))
     _join(env, out)
     return {k: tuple(sorted(v or {"x"})) for k, v in out.items()}
 
 
-def _fitting(read: Iterable[str], asked: Iterable[str]) -> Iterator[str]:
-    """Values that fit a pattern with which the tag is read and one with which it is set, if they can none of the others."""
+def meeting(read: Iterable[str], asked: Iterable[str], letters: str) -> Iterator[str]:
+    """Values that fit a pattern with which something is read and one with which it is set, if they can none of the others."""
     mine, theirs = ({"*", *(_VARIABLE.sub("*", t) for t in texts)} for texts in (read, asked))
     every = [GlobAtom(tokenize(t, variables=False)) for t in sorted((mine | theirs) - {"*"})]
     for a in sorted(mine):
         for b in sorted(theirs):
             both = [GlobAtom(tokenize(t, variables=False)) for t in dict.fromkeys((a, b))]
             for others in ([g for g in every if g not in both], []):
-                found = solve(both, others, budget=_BUDGET, allowed=_LETTERS)
+                found = solve(both, others, budget=_BUDGET, allowed=letters)
                 if isinstance(found, Found):
                     yield found.text
 

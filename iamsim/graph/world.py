@@ -98,9 +98,15 @@ class Search:
         return self.ask.env
 
 
+def subject(caller: Caller) -> str:
+    """The ARN of the user or role whose policies bind the caller."""
+    return caller.parent or caller.arn or ""
+
+
 def caller_in(base: Environment, env: Environment, caller: Caller) -> Caller:
     """The caller as it is in the changed environment `env`: with the tags and the boundary that it has there."""
-    before, after = base.principals.get(caller.arn or ""), env.principals.get(caller.arn or "")
+    arn = subject(caller)
+    before, after = base.principals.get(arn), env.principals.get(arn)
     if after is not None and after.second_factor and caller.mfa is False:
         caller = replace(caller, mfa=None)
     if before is None or after is None or before is after:
