@@ -106,7 +106,9 @@ def _taken_names(env: Environment, kind: str, account: str | None) -> frozenset[
 
 
 def _named_by_policies(env: Environment) -> tuple[str, ...]:
-    names = {t for ts in texts_of(env, ("aws:principalarn", "aws:username")).values() for t in ts}
+    names = {
+        t for ts in texts_of(env, ("aws:principalarn", "aws:username", "kms:granteeprincipal")).values() for t in ts
+    }
     for policy in every_policy(env):
         for s in policy.statements:
             for e in s.principal.entries if s.principal is not None else ():

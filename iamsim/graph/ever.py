@@ -194,7 +194,8 @@ def _keep(env: Environment, key: tuple[object, ...], found: Closure) -> None:
 
 def taken(closure: Closure, targets: tuple[Target, ...]) -> Closure:
     """The closure with what may be done to the policies of the resources asked for, and with other steps before the request."""
-    fired = [*last_steps(closure), *(f for target in targets[:MAX_TARGETS] for f in takeovers(closure, target))]
+    about = targets[:MAX_TARGETS]
+    fired = [*last_steps(closure, about), *(f for target in about for f in takeovers(closure, target))]
     if not fired:
         return closure
     out = replace(closure, nodes=dict(closure.nodes), how=dict(closure.how), cost=dict(closure.cost))

@@ -5,31 +5,36 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from iamsim.env.changes import Change, Kind
 from iamsim.graph.calls import MORE
 from iamsim.graph.candidates import texts_of
 from iamsim.graph.federated import federated, told_apart
 from iamsim.graph.firing import attempt
-from iamsim.graph.means import ENDS, ending, may_do, techniques_of
+from iamsim.graph.means import FEDERATES, LABELS, ending, may_do, techniques_of
 from iamsim.graph.moves import fire, firings
-from iamsim.graph.reach import within_reach
+from iamsim.graph.reach import fires_within_reach, within_reach
 from iamsim.graph.state import OUTSIDER, SIGNED, Closure
 from iamsim.graph.tag_values import names_told, tag_values
-from iamsim.graph.world import Node
+from iamsim.graph.takeover import governing
+from iamsim.graph.world import Node, subject
 from iamsim.ir.term import variables
 from iamsim.model.caller import Caller, CallerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from iamsim.aws.escalations import Technique
     from iamsim.graph.moves import Firing
+    from iamsim.judge.candidates import Target
 
 _FEW = 3
 """Users of an account of which somebody may do everything: they differ in little but their names."""
 
 
-def last_steps(closure: Closure) -> Iterator[Firing]:
+def last_steps(closure: Closure, targets: tuple[Target, ...]) -> Iterator[Firing]:
     """The steps before the request that no other step rests on."""
+    for target in targets:
+        yield from _labels(closure, target)
     search = closure.search
     for technique in ending(search):
         gain = Node("", Caller(kind=CallerKind.USER), technique.outcome.reach, technique.outcome.only)
@@ -40,6 +45,43 @@ def last_steps(closure: Closure) -> Iterator[Firing]:
         yield from _federated(closure)
 
 
+def _labels(closure: Closure, target: Target) -> Iterator[Firing]:
+    """The tags of the resource of the request that some node may set or remove; of one that no input shows, all are possible."""
+    search, changes = closure.search, frozenset(closure.changes)
+    for technique in techniques_of(search, (LABELS,)) if texts_of(search.env, _READ) else ():
+        name = technique.outcome.get("resource")
+        arn = governing(search, target, name.removeprefix("$owned-")) or ""
+        resource = search.env.resources.get(arn)
+        if resource is None or not resource.tags_known:
+            continue
+        have = {k.lower(): v for k, v in resource.tags}
+        values = tag_values(search)
+        for node in _callers(closure):
+            if not fires_within_reach(node, tuple(technique.variants[0].actions)):
+                continue
+            for number, key, value in _choices(values, have, names_told(search.env, node, "")):
+                bound = {name: arn, "$self": subject(node.caller), "$key": key, "$value": value}
+                change = Change(Kind.LABELS, arn, f"{key}={value}" if number == 0 else key)
+                for one in (bound, {**bound, MORE: "yes"}):
+                    fired = fire(search, node, technique, number, one, changes, (change,))
+                    if fired is not None:
+                        yield fired
+                        break
+
+
+_READ = ("aws:resourcetag/", "secretsmanager:resourcetag/", "ecr:resourcetag/")
+
+
+def _choices(
+    values: Mapping[str, tuple[str, ...]], have: Mapping[str, str], own: tuple[str, ...]
+) -> Iterator[tuple[int, str, str]]:
+    """The variant of a technique, the key, and the value: set, or removed."""
+    for key, among in values.items():
+        yield from ((0, key, v) for v in dict.fromkeys((*among, *own)) if have.get(key) != v)
+        if key in have:
+            yield 1, key, ""
+
+
 def _callers(closure: Closure) -> Iterator[Node]:
     named = (n for k, n in closure.nodes.items() if k != OUTSIDER)
     return (n for n in named if n.caller.kind in SIGNED and n.caller.task_policy is None)
@@ -47,7 +89,7 @@ def _callers(closure: Closure) -> Iterator[Node]:
 
 def _federated(closure: Closure) -> Iterator[Firing]:
     search = closure.search
-    (technique,) = techniques_of(search, ENDS)
+    (technique,) = techniques_of(search, (FEDERATES,))
     few: dict[str | None, int] = {}
     rulers = closure.rulers()
     for node in _callers(closure):

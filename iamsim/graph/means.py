@@ -41,7 +41,7 @@ def techniques_of(search: Search, types: tuple[str, ...] | None, *, leave: tuple
             for t in every
             if not t.composed_of
             and t.id != "sts-assume-role"
-            and (types == ENDS or not _ends(search, t))
+            and ((types is not None and set(types) <= set(ENDS)) or not _ends(search, t))
             and (t.outcome.type in types if types is not None else t.outcome.type not in leave)
         ]
         # what the id belongs to is kept, so that it stays its own
@@ -49,7 +49,8 @@ def techniques_of(search: Search, types: tuple[str, ...] | None, *, leave: tuple
     return found[0]
 
 
-ENDS = ("federates",)
+FEDERATES, LABELS = "federates", "tags-resource"
+ENDS = (FEDERATES, LABELS)
 """Types of outcomes that are of use for the request alone."""
 
 

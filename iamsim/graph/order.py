@@ -106,7 +106,7 @@ def _works(closure: Closure, fired: Firing, state: State) -> bool:
     return tried is not None and (outcome_of(search, tried) or (False,))[0]
 
 
-_AGAIN = (Kind.SWITCHES, Kind.TAGS, Kind.BOUNDARY)
+_AGAIN = (Kind.SWITCHES, Kind.TAGS, Kind.LABELS, Kind.BOUNDARY)
 """Kinds of changes that the same call takes back."""
 
 

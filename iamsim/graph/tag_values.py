@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from iamsim.env.types import Environment
     from iamsim.graph.world import Node, Search
 
-READ = ("aws:principaltag/", "aws:resourcetag/", "iam:resourcetag/")
+READ = ("aws:principaltag/", "aws:resourcetag/", "iam:resourcetag/", "secretsmanager:resourcetag/", "ecr:resourcetag/")
 ASKED = "aws:requesttag/"
 MOST = 40
 """Values of one tag that are tried."""

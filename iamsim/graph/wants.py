@@ -114,9 +114,13 @@ def _unarmed(closure: Closure, account: str | None) -> frozenset[str]:
     return frozenset(out)
 
 
+_GRANTEE = "kms:granteeprincipal"
+"""A key that names who is granted to, whatever that one's own policies are."""
+
+
 def creatable(closure: Closure, node: Node, technique: Technique) -> bool:
     """Whether a name for which the technique could create a principal does not have a free one yet."""
-    if bare(technique) and not open_to_all(closure.search.env):
+    if bare(technique) and not (open_to_all(closure.search.env) or texts_of(closure.search.env, (_GRANTEE,))):
         return False
     made = {c.who for c in closure.known.of_kind(Kind.CREATED) if fully(c)}
     names = new_principals(closure.search, closure.search.env, node, technique.outcome.get("who"))

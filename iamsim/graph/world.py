@@ -147,7 +147,16 @@ def _subjects(env: Environment, arn: str, joined: tuple[str, ...]) -> Iterable[s
         yield from (p.arn for p in group.policies if p.arn) if group is not None else ()
 
 
-EVERYWHERE = (Kind.LIFTED, Kind.DISABLED, Kind.MOVED, Kind.LEFT, Kind.RESOURCE, Kind.UNGUARDED, Kind.GRANTED)
+EVERYWHERE = (
+    Kind.LIFTED,
+    Kind.DISABLED,
+    Kind.MOVED,
+    Kind.LEFT,
+    Kind.RESOURCE,
+    Kind.UNGUARDED,
+    Kind.GRANTED,
+    Kind.LABELS,
+)
 """The kinds of changes that are made outside the policies of one account's users and roles."""
 
 
@@ -252,7 +261,7 @@ def _agree(chosen: tuple[Change, ...]) -> bool:
     for c in chosen:
         key: tuple[str, ...]
         match c.kind:
-            case Kind.TAGS:
+            case Kind.TAGS | Kind.LABELS:
                 key = (c.kind, c.who, c.what.partition("=")[0].lower())
             case Kind.SWITCHES | Kind.BOUNDARY | Kind.MOVED:
                 key = (c.kind, c.who)
