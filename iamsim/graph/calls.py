@@ -15,10 +15,10 @@ from iamsim.graph.sources import filled
 from iamsim.graph.world import caller_in
 from iamsim.ir.lower import RESOURCE
 from iamsim.ir.reduce import reduce
-from iamsim.ir.term import TRUE, Like, Present, Term, all_of, any_of, implies, not_, some, variables
+from iamsim.ir.term import TRUE, Like, Present, Term, all_of, any_of, iff, implies, not_, some, subterms, variables
 from iamsim.judge.candidates import shape_of
 from iamsim.judge.check import Check, check_of
-from iamsim.model.pattern import Literal, Pattern, Star, Variable, plain
+from iamsim.model.pattern import Literal, Pattern, Star, Variable, plain, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -114,7 +114,48 @@ def _demanded(
         demanded.append(reduce(when, first.lookup))
     demanded += _shared(technique, call, bound, first)
     demanded += _associated(technique, call, checks)
+    demanded += _launched(search, call, bound, checks)
+    if len(call.resources) > 1 and first.facts.resource_var:
+        demanded += _placed(checks, first.facts.resource_var)
     return all_of(demanded)
+
+
+def _placed(checks: tuple[Check, ...], var: str) -> Iterator[Term]:
+    """What one request is made on is in the region in which it is made, where policies tell regions of the resource apart.
+
+    Source: IAM User Guide, "Identify AWS resources with Amazon Resource Names (ARNs)".
+    """
+    told = (t for c in checks for t in subterms(c.authorization.allowed) if isinstance(t, Like) and t.var == var)
+    regions = {(*t.pattern.text.split(":"), "*", "*", "*", "*")[3] for t in told if not t.pattern.variables} - {"", "*"}
+    for region in sorted(regions):
+        there = Like(var, shape_of(f"arn:*:*:{region}:*:*"))
+        yield iff(there, Like(f"{checks[0].facts.hop}{_PLACE}", tokenize(region, variables=False)))
+
+
+_PLACE = "at-region"
+"""The region of a request, as far as its resources tell."""
+
+
+def _reads(checks: tuple[Check, ...], var: str) -> bool:
+    return any(var in variables(c.authorization.allowed) for c in checks)
+
+
+def _launched(search: Search, call: Call, bound: Mapping[str, str], checks: tuple[Check, ...]) -> Iterator[Term]:
+    """The instance profile with which an instance is launched, where that is read: it holds the role, or is the new one.
+
+    Source: Service Authorization Reference, "Amazon EC2", ec2:InstanceProfile.
+    """
+    value = dict(call.context).get(_PROFILE)
+    var = f"{checks[0].facts.hop}{_PROFILE}"
+    if value is None or not _reads(checks, var):
+        return
+    yield Present(var)
+    if value == "$instance-profile":
+        role = search.env.principals.get(bound.get("$target-role", ""))
+        yield any_of(Like(var, plain(arn)) for arn in (role.instance_profiles if role is not None else ()))
+
+
+_PROFILE = "ec2:instanceprofile"
 
 
 def _shared(technique: Technique, call: Call, bound: Mapping[str, str], check: Check) -> Iterator[Term]:
