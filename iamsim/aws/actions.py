@@ -83,6 +83,8 @@ _BALANCING = (
 )
 _ALSO: dict[str, tuple[str, ...]] = {
     "logs:createlogstream": ("log-group",),
+    # who asks for a federated user with tags. Source: IAM User Guide, "Pass session tags in AWS STS"
+    "sts:tagsession": ("federated-user",),
     "elasticloadbalancing:addtags": _BALANCING,
     "elasticloadbalancing:removetags": _BALANCING,
     "elasticloadbalancing:createloadbalancer": _BALANCERS,

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from iamsim.aws.actions import action_info, fits, known_key, lists_key, nearest
+from iamsim.aws.actions import action_info, expand, fits, known_key, lists_key, nearest
 from iamsim.aws.escalation_shapes import shape_mistakes, unknown_name
 from iamsim.findings import diagnostic, printable
 
@@ -238,7 +238,8 @@ def _reach(outcome: dict[str, Any], belongs: bool, at: Origin, names: Names) -> 
             yield unknown_name("technique-member", "member", "reach", (), at.child("reach"))
         case {"only": actions}:
             for i, action in enumerate(actions):
-                yield from _action(action, at.child("reach", "only", i))
+                if "*" not in action or not expand(action):
+                    yield from _action(action, at.child("reach", "only", i))
         case "only":
             message = "`only` without the actions"
             yield diagnostic("technique-missing", at.child("reach"), message, help="write `{only: [the actions]}`")

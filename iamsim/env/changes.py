@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from iamsim.env.types import Group, Organization, Resource
 
 
+WITHOUT = "-"
+"""In place of the policy of a principal that is created without one."""
+
+
 class Kind(StrEnum):
     """What a change is made to. `who` and `what` of a change are said behind each."""
 
@@ -48,10 +52,13 @@ class Kind(StrEnum):
     CREATED = (
         "created"  # user or role ARN; BOUNDARY,POLICY,GROUP,WAS: each an ARN or nothing (no policy: one of choice;
     )
-    # WAS: the user that has this name or path now). Managed policy ARN: its document is of choice
+    # POLICY may be `WITHOUT`; WAS: the user that has this name or path now). Managed policy ARN: its document is of choice
     RESOURCE = "resource"  # resource ARN: its policy is of choice
     UNGUARDED = "unguarded"  # resource ARN: its policy is deleted
-    GRANTED = "granted"  # resource ARN; actions, separated by commas, that its policy now grants
+    GRANTED = (
+        "granted"  # resource ARN; actions, separated by commas, that its policy now grants; `;ARN`: to nobody else
+    )
+    LABELS = "labels"  # resource ARN; KEY=VALUE, or KEY: removed
     LIFTED = "lifted"  # id of a root, unit or account; the SCP or RCP that no longer applies there
     DISABLED = "disabled"  # organization id; `scp` or `rcp`: the policy type is switched off
     MOVED = "moved"  # account; id of the root or unit below which it is now
@@ -111,7 +118,7 @@ def _changed(env: Environment, wanted: frozenset[Change], about: frozenset[str])
     resources = {
         c.who: _resource(env, c, changes, focus)
         for c in changes
-        if c.kind in (Kind.RESOURCE, Kind.UNGUARDED, Kind.GRANTED)
+        if c.kind in (Kind.RESOURCE, Kind.UNGUARDED, Kind.GRANTED, Kind.LABELS)
     }
     organizations = _organizations(env, frozenset(c for c in changes if c.kind in _ORGANIZATION))
     found = {k: v for k, v in resources.items() if v is not None}
@@ -174,7 +181,7 @@ def created(env: Environment, arn: str, what: str, changes: list[Change]) -> Pri
         before = _principal(env, env.principals[was], changes)[0]
         return replace(before, arn=arn, name=name, path=f"/{path}/" if path else "/")
     written = whatever(PolicyKind.IDENTITY, f"the policy written for {kind} {name}")
-    own = () if group else (managed_policy_of(env, policy) if policy else written,)
+    own = () if group or policy == WITHOUT else (managed_policy_of(env, policy) if policy else written,)
     return Principal(
         arn=arn,
         kind=kind,
@@ -204,7 +211,7 @@ def may_cost(env: Environment, change: Change) -> bool:
     match change.kind:
         case Kind.TAGS:
             return not change.what.endswith("=*")
-        case Kind.SWITCHES | Kind.LEAVES | Kind.UNGUARDED | Kind.MOVED | Kind.LEFT:
+        case Kind.SWITCHES | Kind.LEAVES | Kind.UNGUARDED | Kind.LABELS | Kind.MOVED | Kind.LEFT:
             return True
         case Kind.BOUNDARY:
             return bool(change.what)
@@ -348,7 +355,7 @@ def _resource(env: Environment, change: Change, changes: list[Change], focus: li
     found = env.resources.get(change.who)
     if found is None:
         return None
-    policy = found.policy
+    policy, tags = found.policy, found.tags
     for c in changes:
         if c.who != change.who:
             continue
@@ -357,8 +364,12 @@ def _resource(env: Environment, change: Change, changes: list[Change], focus: li
         elif c.kind is Kind.RESOURCE:
             policy = _granting(change.who, "*", None, focus)
         elif c.kind is Kind.GRANTED:
-            policy = _granting(change.who, c.what, policy, focus)
-    return replace(found, policy=policy)
+            actions, _, only = c.what.partition(";")
+            policy = _granting(change.who, actions, policy, [a for a in focus if only in ("", a)])
+        elif c.kind is Kind.LABELS:
+            key, equals, value = c.what.partition("=")
+            tags = (*((k, v) for k, v in tags if k.lower() != key), *(((key, value),) if equals else ()))
+    return replace(found, policy=policy, tags=tags)
 
 
 def _granting(

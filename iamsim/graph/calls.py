@@ -16,10 +16,10 @@ from iamsim.graph.sources import filled
 from iamsim.graph.world import caller_in
 from iamsim.ir.lower import RESOURCE
 from iamsim.ir.reduce import reduce
-from iamsim.ir.term import TRUE, Like, Present, Term, all_of, any_of, implies, not_, some, variables
+from iamsim.ir.term import TRUE, Like, Present, Term, all_of, any_of, iff, implies, not_, some, subterms, variables
 from iamsim.judge.candidates import shape_of
 from iamsim.judge.check import Check, check_of
-from iamsim.model.pattern import Pattern, Variable, plain
+from iamsim.model.pattern import Literal, Pattern, Star, Variable, plain, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 # The name that stands for one of the values of a key, whatever the others are.
 _AMONG = "$operation"
+
+# Bound where a tag is not set or removed alone: its key is one among others.
+MORE = "$more"
+_KEY = "$key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,48 @@ def _demanded(
         demanded.append(reduce(when, first.lookup))
     demanded += _shared(technique, call, bound, first)
     demanded += _associated(technique, call, checks)
+    demanded += _launched(search, call, bound, checks)
+    if len(call.resources) > 1 and first.facts.resource_var:
+        demanded += _placed(checks, first.facts.resource_var)
     return all_of(demanded)
+
+
+def _placed(checks: tuple[Check, ...], var: str) -> Iterator[Term]:
+    """What one request is made on is in the region in which it is made, where policies tell regions of the resource apart.
+
+    Source: IAM User Guide, "Identify AWS resources with Amazon Resource Names (ARNs)".
+    """
+    told = (t for c in checks for t in subterms(c.authorization.allowed) if isinstance(t, Like) and t.var == var)
+    regions = {(*t.pattern.text.split(":"), "*", "*", "*", "*")[3] for t in told if not t.pattern.variables} - {"", "*"}
+    for region in sorted(regions):
+        there = Like(var, shape_of(f"arn:*:*:{region}:*:*"))
+        yield iff(there, Like(f"{checks[0].facts.hop}{_PLACE}", tokenize(region, variables=False)))
+
+
+_PLACE = "at-region"
+"""The region of a request, as far as its resources tell."""
+
+
+def _reads(checks: tuple[Check, ...], var: str) -> bool:
+    return any(var in variables(c.authorization.allowed) for c in checks)
+
+
+def _launched(search: Search, call: Call, bound: Mapping[str, str], checks: tuple[Check, ...]) -> Iterator[Term]:
+    """The instance profile with which an instance is launched, where that is read: it holds the role, or is the new one.
+
+    Source: Service Authorization Reference, "Amazon EC2", ec2:InstanceProfile.
+    """
+    value = dict(call.context).get(_PROFILE)
+    var = f"{checks[0].facts.hop}{_PROFILE}"
+    if value is None or not _reads(checks, var):
+        return
+    yield Present(var)
+    if value == "$instance-profile":
+        role = search.env.principals.get(bound.get("$target-role", ""))
+        yield any_of(Like(var, plain(arn)) for arn in (role.instance_profiles if role is not None else ()))
+
+
+_PROFILE = "ec2:instanceprofile"
 
 
 def _shared(technique: Technique, call: Call, bound: Mapping[str, str], check: Check) -> Iterator[Term]:
@@ -119,11 +164,30 @@ def _shared(technique: Technique, call: Call, bound: Mapping[str, str], check: C
     among others.
     """
     for key, value in call.context:
-        if value == _AMONG and bound.get(value):
-            yield reduce(some(key, Like(key, plain(bound[value]))), check.lookup)
+        if bound.get(value) and _is_among(value, bound):
+            yield reduce(some(key, Like(key, plain(bound[value]), fold_case=value == _KEY)), check.lookup)
+            if value == _KEY:
+                yield from _all_set(check, key)
         elif value.startswith("$") and value not in bound and _is_free(technique, value):
             names = Variable(f"{value}|{RESOURCE}")
             yield implies(Present(f"{check.facts.hop}{key}"), Like(f"{check.facts.hop}{key}", Pattern("", (names,))))
+
+
+def _is_among(value: str, bound: Mapping[str, str]) -> bool:
+    return value == _AMONG or (value == _KEY and MORE in bound)
+
+
+def _all_set(check: Check, keys: str) -> Iterator[Term]:
+    """Each tag whose key is named is set to something.
+
+    Source: IAM User Guide, "Controlling access during AWS requests".
+    """
+    head = "aws:requesttag/"
+    for var in sorted(variables(check.authorization.allowed)):
+        name = var.removeprefix(check.facts.hop)
+        if name.startswith(head) and "untag" not in (check.facts.action or ""):
+            key = plain(name.removeprefix(head))
+            yield reduce(implies(some(keys, Like(keys, key, fold_case=True)), Present(name)), check.lookup)
 
 
 def _associated(technique: Technique, call: Call, checks: tuple[Check, ...]) -> Iterator[Term]:
@@ -139,8 +203,15 @@ def _associated(technique: Technique, call: Call, checks: tuple[Check, ...]) -> 
     passed = technique.passed_to.removesuffix(".amazonaws.com").rpartition(".")[2] if technique.passed_to else ""
     called = {c.action.partition(":")[0].lower() for v in technique.variants for c in v.calls} - {"iam", "sts"}
     services = sorted(called | {passed} - {""})
-    of_service = any_of(Like(key, shape_of(f"arn:*:{s}:*:*:*")) for s in services)
+    of_service = any_of(Like(key, _anything_of(s)) for s in services)
     yield reduce(implies(Present(key), of_service), checks[0].lookup)
+
+
+def _anything_of(service: str) -> Pattern:
+    """The pattern of ARNs of a service: of the resource itself nothing is known, and it may hold colons."""
+    field = Star(field=True)
+    parts = (Literal("arn:"), field, Literal(f":{service}:"), field, Literal(":"), field, Literal(":"), Star())
+    return Pattern("", parts)
 
 
 def _is_free(technique: Technique, name: str) -> bool:
@@ -226,7 +297,7 @@ def _fixed(
             arn = principal.boundary.arn if principal is not None and principal.boundary is not None else None
             out[key] = (arn,) if arn else ()
         elif value.startswith("$"):
-            if value in bound and value != _AMONG:
+            if value in bound and not _is_among(value, bound):
                 out[key] = (bound[value],) if bound[value] else ()
         else:
             out[key] = (value,) if value else ()

@@ -1,4 +1,4 @@
-"""Choices that are not in the environment: names of new principals, policies to attach, boundaries, values of tags."""
+"""Choices that are not in the environment: names of new principals, policies to attach, boundaries."""
 
 from __future__ import annotations
 
@@ -52,28 +52,8 @@ def _variables(statement: Statement) -> Iterator[str]:
     for p in patterns:
         if isinstance(p, Pattern):
             yield from (v.key for v in p.variables)
-
-
-_TAG_KEYS = ("aws:principaltag/", "aws:resourcetag/", "iam:resourcetag/")
-
-
-def tag_values(env: Environment) -> Mapping[str, tuple[str, ...]]:
-    """For each tag of principals that some policy reads (lower case): the values that make a difference.
-
-    They are those with which policies compare it, and those that principals and resources have.
-    """
-
-    def made() -> Mapping[str, tuple[str, ...]]:
-        out: dict[str, set[str]] = {}
-        for name, texts in texts_of(env, _TAG_KEYS).items():
-            out.setdefault(name.partition("/")[2], set()).update(example(t) for t in texts if "${" not in t)
-        for tags in (*(p.tags for p in env.principals.values()), *(r.tags for r in env.resources.values())):
-            for k, v in tags:
-                if k.lower() in out:
-                    out[k.lower()].add(v)
-        return {k: tuple(sorted(v or {"x"})) for k, v in out.items()}
-
-    return once(env.memo, ("tag-values", "all"), made)
+    for text in (v for c in statement.conditions for v in c.values if "${" in v):
+        yield from (v.key for v in tokenize(text).variables)
 
 
 def example(text: str) -> str:
@@ -126,7 +106,9 @@ def _taken_names(env: Environment, kind: str, account: str | None) -> frozenset[
 
 
 def _named_by_policies(env: Environment) -> tuple[str, ...]:
-    names = {t for ts in texts_of(env, ("aws:principalarn", "aws:username")).values() for t in ts}
+    names = {
+        t for ts in texts_of(env, ("aws:principalarn", "aws:username", "kms:granteeprincipal")).values() for t in ts
+    }
     for policy in every_policy(env):
         for s in policy.statements:
             for e in s.principal.entries if s.principal is not None else ():
@@ -136,7 +118,7 @@ def _named_by_policies(env: Environment) -> tuple[str, ...]:
 
 
 def _named(env: Environment, node: Node, head: str) -> Iterator[str]:
-    for text in (*once(env.memo, "named-principals", _named_by_policies, env), *_allowed(env, node)):
+    for text in (*once(env.memo, "named-principals", _named_by_policies, env), *allowed_patterns(env, node)):
         if text.startswith("arn:"):
             fields = text.split(":", 5)
             if len(fields) == 6 and fields[5].startswith(head.rpartition(":")[2]):
@@ -150,7 +132,7 @@ def _named(env: Environment, node: Node, head: str) -> Iterator[str]:
 
 def _paths(env: Environment, node: Node, head: str) -> tuple[str, ...]:
     """The beginnings of ARNs of users or roles that the caller may create: without a path, and with those it is bound to."""
-    begun = (t.rpartition("/")[0] + "/" for t in _allowed(env, node) if t.startswith(head))
+    begun = (t.rpartition("/")[0] + "/" for t in allowed_patterns(env, node) if t.startswith(head))
     return tuple(dict.fromkeys((head, *(p for p in begun if not set("*?$") & set(p)))))
 
 
@@ -178,7 +160,8 @@ _NAME = 64
 """The length of the name of a user or role at most. Source: IAM User Guide, "IAM and AWS STS quotas"."""
 
 
-def _allowed(env: Environment, node: Node) -> Iterator[str]:
+def allowed_patterns(env: Environment, node: Node) -> Iterator[str]:
+    """The resource patterns of the node's own policies."""
     principal = env.principals.get(node.caller.arn or "")
     groups = [env.groups[g] for g in principal.groups if g in env.groups] if principal is not None else []
     policies = [*(principal.policies if principal is not None else ()), *(p for g in groups for p in g.policies)]
@@ -198,7 +181,7 @@ def new_policies(search: Search, node: Node) -> Iterator[str]:
     env = search.env
     head = f"arn:{node.caller.partition}:iam::{node.caller.account}:policy/"
     asked = [t for ts in texts_of(env, ("iam:policyarn", "iam:permissionsboundary")).values() for t in ts]
-    allowed = [t for t in _allowed(env, node) if t == "*" or ":policy/" in t]
+    allowed = [t for t in allowed_patterns(env, node) if t == "*" or ":policy/" in t]
     seen: set[str] = set()
     for text in asked:
         for other in (head + "*", *allowed):

@@ -11,7 +11,7 @@ from iamsim.graph.dominated import not_dominated
 from iamsim.graph.means import LATE, means_of, within_means
 from iamsim.graph.moves import BESIDES, Firing, firings
 from iamsim.graph.names import permission_sets
-from iamsim.graph.outcomes import AGAIN, RECREATES
+from iamsim.graph.outcomes import AGAIN, RECREATES, bare
 from iamsim.graph.ruled import ruled, signature
 from iamsim.graph.state import SIGNED, Closure, loaded
 from iamsim.graph.wants import creatable, wants
@@ -87,7 +87,7 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
                 continue
             if (
                 technique.outcome.type == "creates-principal"
-                and not closure.every
+                and (bare(technique) or not closure.every)
                 and not creatable(closure, node, technique)
             ):
                 continue

@@ -17,10 +17,11 @@ from iamsim.graph.firing import settled
 from iamsim.graph.given import given_for, when_for
 from iamsim.graph.goals import MAX_TARGETS, Reached, asked_of, goal_along, goals, joint_goal, request_of
 from iamsim.graph.hops import hop_term, read_of
+from iamsim.graph.last import last_steps
 from iamsim.graph.order import in_some_order
 from iamsim.graph.state import START, Closure, begin
 from iamsim.graph.takeover import takeovers
-from iamsim.graph.world import Node, relevant
+from iamsim.graph.world import Node, relevant, subject
 from iamsim.ir.term import FALSE, TRUE, all_of
 from iamsim.judge.check import settle
 from iamsim.smt.types import Sat
@@ -123,7 +124,7 @@ def _shortest(closure: Closure, targets: tuple[Target, ...], refuted: list[Found
 
 def _allowed_in(closure: Closure, goal: Reached) -> Callable[[frozenset[Change]], bool]:
     """Whether the goal's request is certainly allowed in the state after some changes."""
-    arn = goal.node.caller.arn or ""
+    arn = subject(goal.node.caller)
     resource = goal.target.resource
     about = (arn, resource) if resource and ":iam:" in resource else (arn,)
 
@@ -194,8 +195,9 @@ def _keep(env: Environment, key: tuple[object, ...], found: Closure) -> None:
 
 
 def taken(closure: Closure, targets: tuple[Target, ...]) -> Closure:
-    """The closure with what may be done to the policies of the resources asked for."""
-    fired = [f for target in targets[:MAX_TARGETS] for f in takeovers(closure, target)]
+    """The closure with what may be done to the policies of the resources asked for, and with other steps before the request."""
+    about = targets[:MAX_TARGETS]
+    fired = [*last_steps(closure, about), *(f for target in about for f in takeovers(closure, target))]
     if not fired:
         return closure
     out = replace(closure, nodes=dict(closure.nodes), how=dict(closure.how), cost=dict(closure.cost))

@@ -9,7 +9,7 @@ from iamsim.env.changes import changed
 from iamsim.env.memo import once
 from iamsim.graph.calls import Place, Wanted, call_checks, check_in, told_keys
 from iamsim.graph.edges import of_session
-from iamsim.graph.newtags import tags_given
+from iamsim.graph.newtags import tags_allowed, tags_given
 from iamsim.graph.preconditions import holds
 from iamsim.graph.world import relevant, worlds
 from iamsim.ir.bounds import may, must
@@ -144,10 +144,12 @@ def attempt(
     taggers = ((node, among, requests.session), *((other, choices[n], None) for n, other in requests.others))
     for name, (first, *after) in new.items():
         given, contexts = tags_given(search, name, first.checks[0].facts.hop, after, taggers) if after else (TRUE, ())
+        passed, others = tags_allowed(search, name, first, taggers)
+        given = all_of((given, passed))
         if given is FALSE or may(given) is FALSE:
             return None
         terms.append(given)
-        background += contexts
+        background += (*contexts, *others)
     term = all_of(terms)
     if node.caller in readers and not requests.together and len(calls) > 1:
         return attempt(search, node, technique, variant, bound, changes, replace(requests, together=True))

@@ -16,7 +16,7 @@ from iamsim.graph.reach import within_reach
 from iamsim.graph.ruled import ruler_of
 from iamsim.graph.state import OUTSIDER, SIGNED, START, Closure, Fact
 from iamsim.graph.unbound import most_of, node_in
-from iamsim.graph.world import Node, caller_in, own_creation, worlds
+from iamsim.graph.world import Node, caller_in, own_creation, subject, worlds
 from iamsim.ir.reduce import reduce
 from iamsim.ir.term import FALSE, TRUE, Term, all_of, variables
 from iamsim.judge.check import Check, check_of, problem_of
@@ -140,7 +140,7 @@ def goal_of(
     closure: Closure, node: Node, target: Target, refuted: list[Found], depth: Mapping[Fact, int]
 ) -> Reached | None:
     """What the node may be allowed of the request with the changes found; None if it is refused (then it is added to `refuted`)."""
-    arn = node.caller.arn or ""
+    arn = subject(node.caller)
     about = (arn, target.resource) if target.resource and ":iam:" in target.resource else (arn,)
     changes = closure.relevant_to(node, *about, f"arn:aws:of::{target.owner}:resource")
     needs = own = own_creation(changes, about)

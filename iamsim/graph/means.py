@@ -12,6 +12,7 @@ from iamsim.graph.permitted import actions_of, permitted
 from iamsim.ir.lower import resource_term
 from iamsim.ir.term import FALSE
 from iamsim.model.caller import Caller, CallerKind
+from iamsim.model.pattern import match, tokenize
 from iamsim.model.policy import Effect
 
 if TYPE_CHECKING:
@@ -40,11 +41,30 @@ def techniques_of(search: Search, types: tuple[str, ...] | None, *, leave: tuple
             for t in every
             if not t.composed_of
             and t.id != "sts-assume-role"
+            and ((types is not None and set(types) <= set(ENDS)) or not _ends(search, t))
             and (t.outcome.type in types if types is not None else t.outcome.type not in leave)
         ]
         # what the id belongs to is kept, so that it stays its own
         found = search.env.memo[key] = (fitting, search.catalogue)
     return found[0]
+
+
+FEDERATES, LABELS = "federates", "tags-resource"
+ENDS = (FEDERATES, LABELS)
+"""Types of outcomes that are of use for the request alone."""
+
+
+def ending(search: Search) -> list[Technique]:
+    """The techniques whose gain is control for actions that no technique calls: nothing but the request rests on them."""
+    every = (*search.catalogue.techniques.values(), *search.catalogue.primitives.values())
+    return [t for t in every if t.outcome.type not in ENDS and _ends(search, t)]
+
+
+def _ends(search: Search, technique: Technique) -> bool:
+    if technique.outcome.reach != "only":
+        return technique.outcome.type in ENDS
+    called = actions_of(search.env, search.catalogue)
+    return not any(match(tokenize(a.lower(), variables=False), c) for a in technique.outcome.only for c in called)
 
 
 def may_do(search: Search, env: Environment, node: Node) -> frozenset[str]:

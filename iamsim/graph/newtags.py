@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.aws.actions import action_info, expand, fits
 from iamsim.graph.calls import Wanted, check_in
-from iamsim.ir.term import FALSE, Like, Present, Term, all_of, any_of, implies, variables
+from iamsim.ir.term import FALSE, TRUE, Like, Present, Term, all_of, any_of, implies, variables
 from iamsim.model.pattern import Pattern, Variable
 
 if TYPE_CHECKING:
@@ -61,6 +61,30 @@ def tags_given(
             ways.append(all_of((allowed, _same(var, f"{hop}aws:requesttag/{key}"))))
         terms.append(implies(Present(var), any_of(ways)))
     return all_of(terms), tuple(background)
+
+
+def tags_allowed(
+    search: Search, name: str, first: CallChecks, taggers: Sequence[Tagger]
+) -> tuple[Term, tuple[Facts, ...]]:
+    """When the call that creates the resource `name` passes only tags that the caller may give it in the same request.
+
+    Source: IAM User Guide, "Controlling access during AWS requests".
+    """
+    hop = first.checks[0].facts.hop
+    heads = (f"{hop}aws:requesttag/", f"{hop}aws:tagkeys")
+    read = sorted({v for c in first.checks for v in variables(c.authorization.allowed) if v.startswith(heads)})
+    template = search.catalogue.resource_types.get(name.removeprefix("$new-"), "")
+    actions = tagging(template) if read else ()
+    if not actions:
+        return TRUE, ()
+    asked = [
+        check_in(search, env, node, Wanted(action, first.resource, (), hop, f"@with{n}|"), session)
+        for node, among, session in taggers[:1]
+        for n, action in enumerate(actions)
+        for env in among
+    ]
+    able = any_of(c.authorization.allowed for c in asked)
+    return implies(any_of(map(Present, read)), able), tuple(c.facts for c in asked)
 
 
 def _of(var: str, facts: Facts) -> bool:

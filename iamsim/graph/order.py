@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from iamsim.env.facts import Facts
 from iamsim.graph.entering import edge_in
 from iamsim.graph.exact import ASSUMES, crew
 from iamsim.graph.firing import Requests, attempt, outcome_of
-from iamsim.graph.state import BASE, Closure
+from iamsim.graph.state import BASE, START, Closure
 from iamsim.graph.world import OUTSIDE, Node, caller_in, relevant
 from iamsim.ir.bounds import must
 from iamsim.ir.term import FALSE
@@ -19,6 +20,7 @@ from iamsim.judge.check import check_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from iamsim.env.types import Environment
     from iamsim.graph.moves import Firing
 
 MAX_ORDERS = 60
@@ -59,15 +61,26 @@ def _made(
 ) -> bool:
     state: State = frozenset(c for c in used if OUTSIDE in c.who)
     by: dict[Change, Firing] = {}
-    nodes = ["", *(g.name for f in order for g in f.gains if isinstance(g, Node))]
+    nodes = [START]
     for fired in order:
-        if not _with_undoing(closure, state, costly, by, nodes, lambda s, f=fired: _works(closure, f, s)):  # type: ignore[misc]
+        again = all(_undone(closure, state, c, by.get(c), nodes) for c in state & costly)
+        if not _with_undoing(closure, state, costly, by, nodes, partial(_works, closure, fired, again=again)):
             return False
         for gain in fired.gains:
-            if isinstance(gain, Change) and gain in used:
-                state |= {gain}
+            if isinstance(gain, Node):
+                nodes.append(gain.name)
+            elif gain in used:
+                state = frozenset(c for c in state if not _replaces(gain, c)) | {gain}
                 by[gain] = fired
     return _with_undoing(closure, state, costly, by, nodes, allowed)
+
+
+def _replaces(later: Change, earlier: Change) -> bool:
+    """Whether nothing is left of the earlier change: another boundary, version, or value of the tag."""
+    if (later.kind, later.who) != (earlier.kind, earlier.who):
+        return False
+    same = later.what.partition("=")[0] == earlier.what.partition("=")[0]
+    return later.kind in (Kind.BOUNDARY, Kind.SWITCHES, Kind.MOVED) or (later.kind in (Kind.TAGS, Kind.LABELS) and same)
 
 
 def _with_undoing(
@@ -81,11 +94,24 @@ def _with_undoing(
     if works(state):
         return True
     back = frozenset(c for c in state & costly if _undone(closure, state, c, by.get(c), nodes))
-    return any(works(state - {c}) for c in sorted(back)) or (len(back) > 1 and works(state - back))
+    if any(works(state - {c}) for c in sorted(back)) or (len(back) > 1 and works(state - back)):
+        return True
+    return any(works(s) for s in _exchanged(closure, state, nodes))
 
 
-def _works(closure: Closure, fired: Firing, state: State) -> bool:
-    """Whether the firing works in a state, or between states where what it takes can be chosen anew for each request."""
+def _exchanged(closure: Closure, state: State, nodes: list[str]) -> Iterator[State]:
+    """The states in which a boundary that was set is exchanged for another that someone may set now."""
+    for change in sorted(c for c in state if c.kind is Kind.BOUNDARY):
+        for other in sorted(
+            c for c in closure.changes if c.kind is Kind.BOUNDARY and c.who == change.who and c != change
+        ):
+            ways = (f for f in closure.how[other] if set(f.callers) <= set(nodes))
+            if any(_works(closure, f, state) for f in ways):
+                yield state - {change} | {other}
+
+
+def _works(closure: Closure, fired: Firing, state: State, *, again: bool = False) -> bool:
+    """Whether the firing works in a state, or, if the changes may be taken back and made `again`, chosen for each request."""
     search = closure.search
     node = closure.nodes[fired.node]
     arn = node.caller.arn or ""
@@ -100,13 +126,13 @@ def _works(closure: Closure, fired: Firing, state: State) -> bool:
     )
     if tried is not None and (outcome_of(search, tried) or (False,))[0]:
         return True
-    if len(variant.calls) < 2:
+    if len(variant.calls) < 2 or not again:
         return False
     tried = attempt(search, node, technique, variant, dict(fired.bound), state, crew(closure, fired))
     return tried is not None and (outcome_of(search, tried) or (False,))[0]
 
 
-_AGAIN = (Kind.SWITCHES, Kind.TAGS, Kind.BOUNDARY)
+_AGAIN = (Kind.SWITCHES, Kind.LABELS)
 """Kinds of changes that the same call takes back."""
 
 
@@ -114,15 +140,27 @@ def _undone(closure: Closure, state: State, change: Change, fired: Firing | None
     """Whether someone who is controlled may take the change back in this state."""
     if change.kind in _AGAIN:
         return fired is not None and _works(closure, fired, state)
-    call = _reverse(change)
+    call = _reverse(closure.search.env, change)
     return call is not None and any(_may(closure, closure.nodes[n], state, *call) for n in nodes if n in closure.nodes)
 
 
-def _reverse(change: Change) -> tuple[str, str, dict[str, tuple[str, ...]]] | None:
+def _reverse(env: Environment, change: Change) -> tuple[str, str, dict[str, tuple[str, ...]]] | None:
     """The action, resource and fixed keys by which a change is taken back."""
     kind = "User" if ":user/" in change.who else "Role" if ":role/" in change.who else "Group"
     managed: dict[str, tuple[str, ...]] = {"iam:policyarn": (change.what,)}
+    own = env.principals.get(change.who)
     match change.kind:
+        case Kind.BOUNDARY if own is not None and own.boundary is not None:
+            bound = (own.boundary.arn,) if own.boundary.arn else ()
+            return f"iam:Put{kind}PermissionsBoundary", change.who, {"iam:permissionsboundary": bound}
+        case Kind.BOUNDARY:
+            return f"iam:Delete{kind}PermissionsBoundary", change.who, {}
+        case Kind.TAGS:
+            key = change.what.partition("=")[0]
+            value = next((v for k, v in (own.tags if own is not None else ()) if k.lower() == key), None)
+            if value is None:
+                return f"iam:Untag{kind}", change.who, {"aws:tagkeys": (key,)}
+            return f"iam:Tag{kind}", change.who, {"aws:tagkeys": (key,), f"aws:requesttag/{key}": (value,)}
         case Kind.LEAVES:
             return "iam:AddUserToGroup", change.what, {}
         case Kind.JOINS:

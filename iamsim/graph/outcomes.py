@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from iamsim.env.changes import Change, Kind, changed, denies
+from iamsim.env.changes import WITHOUT, Change, Kind, changed, denies
 from iamsim.env.organization import below
 from iamsim.env.types import PrincipalKind
 from iamsim.graph.candidates import FRESH, administrator
@@ -37,6 +37,11 @@ def disables(variant: Variant) -> bool:
     return any(c.action == "organizations:DisablePolicyType" for c in variant.calls)
 
 
+def bare(technique: Technique) -> bool:
+    """Whether it creates a principal that has no policy of its own."""
+    return bool(technique.outcome.get("policy")) and technique.outcome.type == "creates-principal"
+
+
 def gained(
     search: Search, env: Environment, technique: Technique, variant: Variant, node: Node, bound: Mapping[str, str]
 ) -> tuple[Gain, ...]:
@@ -52,6 +57,7 @@ def gained(
             return (barehanded(search, node_of(env, of("who"), outcome.reach, outcome.only)),)
         case "creates-principal":
             policy = "" if _writes(node, bound) else bound.get("$granting-policy", "")
+            policy = WITHOUT if bare(technique) else policy
             what = ",".join((of("boundary"), policy, bound.get("$target-group", "")))
             change = Change(Kind.CREATED, of("who"), what)
             # a role is there for whoever its trust policy, of choice, lets in

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
+from iamsim.model.policy import Effect, Malformed, PolicyKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,13 +16,14 @@ if TYPE_CHECKING:
 
 
 def every_policy(env: Environment) -> Iterator[Policy]:
-    """All policies of the environment that could be read, each document once."""
+    """All policies of the environment that could be read, each document once: also those that may yet be attached."""
     seen: set[int] = set()
     many: list[Policy | MissingPolicy | None] = []
     for p in env.principals.values():
         many += [*p.policies, p.boundary, p.trust]
     for g in env.groups.values():
         many += g.policies
+    many += [*env.managed_policies.values(), *(v.policy for stored in env.versions.values() for v in stored)]
     many += [r.policy for r in env.resources.values()]
     for o in env.organizations:
         stack = [o.root]
@@ -33,3 +36,22 @@ def every_policy(env: Environment) -> Iterator[Policy]:
             continue
         seen.add(id(policy.statements))
         yield policy
+
+
+def open_to_all(env: Environment) -> bool:
+    """Whether the policy of some resource or role allows something to everyone, also to a principal that has no policies.
+
+    Source: IAM User Guide, "Policy evaluation logic", resource-based policies within one account.
+    """
+    return once(env.memo, "open-to-all", lambda: any(map(_names_everyone, every_policy(env))))
+
+
+def _names_everyone(policy: Policy) -> bool:
+    if policy.kind is PolicyKind.RCP:
+        return False
+    return any(
+        isinstance(e, Malformed) or e.value == "*"
+        for s in policy.statements
+        if s.effect is not Effect.DENY and s.principal is not None
+        for e in s.principal.entries
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from iamsim.aws.actions import action_info
+from iamsim.model.pattern import match, tokenize
 
 if TYPE_CHECKING:
     from iamsim.graph.world import Node
@@ -33,7 +34,7 @@ def within_reach(node: Node, action: str) -> bool:
     if node.full:
         return True
     if node.reach == "only":
-        return action.lower() in (a.lower() for a in node.only)
+        return any(match(tokenize(a.lower(), variables=False), action.lower()) for a in node.only)
     if action.lower().startswith("sts:"):
         return False
     info = action_info(action)

@@ -60,7 +60,7 @@ def source_term(
     parts: list[Term] = [_like(var, shape)]
     held = condition.get("source_arn")
     if held:
-        kind = held.removeprefix("$held-").removeprefix("$any-")
+        kind = held.partition("-")[2]
         template = search.catalogue.resource_types.get(kind)
         parts += [] if template is None else [_like(var, filled(template, partition, account))]
         parts.append(Like(var, _itself(bound.get(held, held))))

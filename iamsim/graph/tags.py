@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind
 from iamsim.env.types import PrincipalKind
-from iamsim.graph.candidates import tag_values
+from iamsim.graph.calls import MORE
+from iamsim.graph.candidates import texts_of
 from iamsim.graph.firing import attempt, outcome_of
 from iamsim.graph.means import may_do, techniques_of, within_means
 from iamsim.graph.moves import Firing
 from iamsim.graph.names import of_account
 from iamsim.graph.settled import unsettled
 from iamsim.graph.state import everyone_of
+from iamsim.graph.tag_values import ASKED, names_told, tag_values
 from iamsim.graph.wants import tagged, worthwhile
 from iamsim.graph.world import own_creation, worlds
 from iamsim.ir.term import variables
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from iamsim.aws.escalations import Technique, Variant
+    from iamsim.env.types import Environment
     from iamsim.graph.state import Closure
     from iamsim.graph.world import Node
 
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
 def tag_firings(closure: Closure) -> Iterator[Firing]:
     """The tags of keys that some policy reads, on any user or role of the account, with each value that matters."""
     env = closure.search.env
-    values = tag_values(env)
+    values = tag_values(closure.search)
     if not values:
         return
     worth: dict[str | None, frozenset[str]] = {}
@@ -92,26 +96,42 @@ def _of_target(closure: Closure, node: Node, technique: Technique, number: int, 
     removes = any("Untag" in c.action for c in variant.calls)
     have = {k.lower(): v for k, v in search.env.principals[target].tags}
     name = technique.outcome.get("who")
-    for key, values in tag_values(search.env).items():
+    own = names_told(search.env, node, target)
+    for key, values in tag_values(search).items():
         anything = None if removes else _any_value(closure, node, technique, number, target, key)
         if anything is not None:
             yield anything
             continue
-        for value in ("",) if removes else values:
+        for value in ("",) if removes else dict.fromkeys((*values, *own)):
             what = key if removes else f"{key}={value}"
             change = Change(Kind.TAGS, target, what)
             if change in closure.how or (removes and key not in have) or (not removes and have.get(key) == value):
                 continue
             bound = {name: target, "$self": node.caller.arn or "", "$key": key, "$value": value}
-            tried = attempt(search, node, technique, variant, bound, frozenset(closure.changes))
-            found = None if tried is None else outcome_of(search, tried)
-            if found is None or tried is None:
-                continue
-            yield Firing(
-                technique.id, number, node.name, tuple(sorted(bound.items())), (change,), found[0],
-                _fewest(closure, node, technique, number, bound),
-                session=tried.reads_session, assumed=tried.assumed, reasons=found[1],
-            )  # fmt: skip
+            tries = (_tried(closure, node, technique, number, b, change) for b in _alone(search.env, bound))
+            yield from islice((t for t in tries if t is not None), 1)
+
+
+def _alone(env: Environment, bound: dict[str, str]) -> Iterator[dict[str, str]]:
+    """The tag is set alone, or, where policies ask what else is set, with others."""
+    yield bound
+    if texts_of(env, (ASKED, "aws:tagkeys")):
+        yield {**bound, MORE: "yes"}
+
+
+def _tried(
+    closure: Closure, node: Node, technique: Technique, number: int, bound: dict[str, str], change: Change
+) -> Firing | None:
+    search = closure.search
+    tried = attempt(search, node, technique, technique.variants[number], bound, frozenset(closure.changes))
+    found = None if tried is None else outcome_of(search, tried)
+    if found is None or tried is None:
+        return None
+    return Firing(
+        technique.id, number, node.name, tuple(sorted(bound.items())), (change,), found[0],
+        _fewest(closure, node, technique, number, bound),
+        session=tried.reads_session, assumed=tried.assumed, reasons=found[1],
+    )  # fmt: skip
 
 
 def _fewest(
@@ -141,7 +161,7 @@ def _any_value(closure: Closure, node: Node, technique: Technique, number: int, 
     tried = attempt(search, node, technique, technique.variants[number], bound, frozenset(closure.changes))
     if tried is None or tried.reads_session:
         return None
-    if any("aws:requesttag/" in v for v in variables(tried.term)):
+    if any(v.endswith(ASKED + key) for v in variables(tried.term)):
         return None
     found = outcome_of(search, tried)
     if found is None or not found[0]:

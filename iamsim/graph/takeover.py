@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind
 from iamsim.env.resource_policy import policy_holder
+from iamsim.graph.candidates import texts_of
 from iamsim.graph.firing import attempt, outcome_of
 from iamsim.graph.means import TAKEOVERS, techniques_of
-from iamsim.graph.moves import Firing
+from iamsim.graph.moves import Firing, fire
 from iamsim.graph.reach import fires_within_reach
 from iamsim.graph.sources import filled
 from iamsim.graph.state import OUTSIDER
@@ -18,8 +19,9 @@ from iamsim.model.pattern import match, tokenize
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from iamsim.aws.escalations import Technique
     from iamsim.graph.state import Closure
-    from iamsim.graph.world import Search
+    from iamsim.graph.world import Node, Search
     from iamsim.judge.candidates import Target
 
 _SIGNED = (CallerKind.USER, CallerKind.ROLE_SESSION, CallerKind.ROOT)
@@ -45,6 +47,7 @@ def takeovers(closure: Closure, target: Target) -> Iterator[Firing]:
                 tried = attempt(search, node, technique, variant, bound, closure.changes)
                 found = None if tried is None else outcome_of(search, tried)
                 if found is None or tried is None:
+                    yield from _for_others(closure, node, technique, number, bound, change)
                     continue
                 fired = Firing(
                     technique.id, number, node.name, tuple(sorted(bound.items())), (change,), found[0], closure.changes,
@@ -55,6 +58,27 @@ def takeovers(closure: Closure, target: Target) -> Iterator[Firing]:
                     break
             if fired is not None and fired.sure:
                 break
+
+
+def _for_others(
+    closure: Closure, node: Node, technique: Technique, number: int, bound: dict[str, str], change: Change
+) -> Iterator[Firing]:
+    """The grants to other controlled callers, where a policy asks who is granted to."""
+    search, variant = closure.search, technique.variants[number]
+    keys = tuple(k.lower() for c in variant.calls for k, v in c.context if v == "$self")
+    if not keys or change.kind is not Kind.GRANTED or not texts_of(search.env, keys):
+        return
+    own = bound["$self"]
+    others = {n.caller.arn or "" for k, n in closure.nodes.items() if k != OUTSIDER and n.caller.kind in _SIGNED}
+    for arn in sorted(others - {own, ""})[:_OTHERS]:
+        gain = Change(Kind.GRANTED, change.who, f"{change.what};{arn}")
+        fired = fire(search, node, technique, number, {**bound, "$self": arn}, frozenset(closure.changes), (gain,))
+        if fired is not None:
+            yield fired
+
+
+_OTHERS = 40
+"""Callers to whom a grant is tried."""
 
 
 def _with_fewest(closure: Closure, fired: Firing, name: str) -> Firing:

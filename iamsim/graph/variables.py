@@ -114,8 +114,7 @@ def _found(env: Environment, identity: bool) -> tuple[tuple[str, ...], tuple[tup
 
 
 def _statements(env: Environment, *, identity: bool) -> Iterator[Statement]:
-    listed = env.managed_policies.values() if identity else ()
-    for policy in (*every_policy(env), *listed):
+    for policy in every_policy(env):
         if isinstance(policy, MissingPolicy) or (policy.kind is PolicyKind.IDENTITY) is not identity:
             continue
         yield from (s for s in policy.statements if s.effect is not Effect.DENY)

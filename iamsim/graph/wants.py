@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from iamsim.env.changes import Kind, changed
+from iamsim.env.changes import WITHOUT, Kind, changed
 from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.graph.apart import ENTERING, tags_matter, told_at_the_door
@@ -14,7 +14,9 @@ from iamsim.graph.dominated import asked_by
 from iamsim.graph.entering import edge_in
 from iamsim.graph.moves import fully
 from iamsim.graph.names import of_account
+from iamsim.graph.outcomes import bare
 from iamsim.graph.outside import role_at
+from iamsim.graph.policies import open_to_all
 from iamsim.graph.ruled import not_held, ruled, ruler_of
 from iamsim.graph.state import Closure, account_of, everyone_of
 from iamsim.graph.unbound import most_of, node_in
@@ -63,7 +65,7 @@ def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
         principal = env.principals.get(arn)
         if principal is None:
             first = next(c for c in known.by_who[arn] if c.kind is Kind.CREATED)
-            policies.update(p for p in first.what.split(",")[:2] if p)
+            policies.update(p for p in first.what.split(",")[:2] if p not in ("", WITHOUT))
             if ":user/" in arn:
                 users.add(arn)
                 groups.update(g for g in first.what.split(",")[2:] if g in env.groups)
@@ -113,8 +115,14 @@ def _unarmed(closure: Closure, account: str | None) -> frozenset[str]:
     return frozenset(out)
 
 
+_GRANTEE = "kms:granteeprincipal"
+"""A key that names who is granted to, whatever that one's own policies are."""
+
+
 def creatable(closure: Closure, node: Node, technique: Technique) -> bool:
     """Whether a name for which the technique could create a principal does not have a free one yet."""
+    if bare(technique) and not (open_to_all(closure.search.env) or texts_of(closure.search.env, (_GRANTEE,))):
+        return False
     made = {c.who for c in closure.known.of_kind(Kind.CREATED) if fully(c)}
     names = new_principals(closure.search, closure.search.env, node, technique.outcome.get("who"))
     if closure.free(node.caller.arn or "") or ruled(closure, node):

@@ -98,9 +98,15 @@ class Search:
         return self.ask.env
 
 
+def subject(caller: Caller) -> str:
+    """The ARN of the user or role whose policies bind the caller."""
+    return caller.parent or caller.arn or ""
+
+
 def caller_in(base: Environment, env: Environment, caller: Caller) -> Caller:
     """The caller as it is in the changed environment `env`: with the tags and the boundary that it has there."""
-    before, after = base.principals.get(caller.arn or ""), env.principals.get(caller.arn or "")
+    arn = subject(caller)
+    before, after = base.principals.get(arn), env.principals.get(arn)
     if after is not None and after.second_factor and caller.mfa is False:
         caller = replace(caller, mfa=None)
     if before is None or after is None or before is after:
@@ -141,7 +147,16 @@ def _subjects(env: Environment, arn: str, joined: tuple[str, ...]) -> Iterable[s
         yield from (p.arn for p in group.policies if p.arn) if group is not None else ()
 
 
-EVERYWHERE = (Kind.LIFTED, Kind.DISABLED, Kind.MOVED, Kind.LEFT, Kind.RESOURCE, Kind.UNGUARDED, Kind.GRANTED)
+EVERYWHERE = (
+    Kind.LIFTED,
+    Kind.DISABLED,
+    Kind.MOVED,
+    Kind.LEFT,
+    Kind.RESOURCE,
+    Kind.UNGUARDED,
+    Kind.GRANTED,
+    Kind.LABELS,
+)
 """The kinds of changes that are made outside the policies of one account's users and roles."""
 
 
@@ -246,7 +261,7 @@ def _agree(chosen: tuple[Change, ...]) -> bool:
     for c in chosen:
         key: tuple[str, ...]
         match c.kind:
-            case Kind.TAGS:
+            case Kind.TAGS | Kind.LABELS:
                 key = (c.kind, c.who, c.what.partition("=")[0].lower())
             case Kind.SWITCHES | Kind.BOUNDARY | Kind.MOVED:
                 key = (c.kind, c.who)

@@ -70,13 +70,19 @@ def _session(check: Check) -> list[Policy | MissingPolicy] | None:
     unseen = check.facts.caller.kind is CallerKind.ROLE_SESSION and not check.facts.on_path
     if unseen and check.facts.missing == "strict":
         return [MissingPolicy("session policies", _nowhere())]
+    if check.facts.caller.kind is CallerKind.FEDERATED_USER and check.facts.on_path:
+        return []
     if check.facts.caller.assumed_root:
         return [task_policy(check.facts) or MissingPolicy(check.facts.caller.task_policy or "task policy", _nowhere())]
     return None
 
 
 def _task_allow(check: Check) -> list[Any]:
-    """AWS's task policies only deny, so the allow of an AssumeRoot session is stated here."""
+    """AWS's task policies only deny, so the allow of an AssumeRoot session is stated here; likewise what who asks for a
+    federated user passes.
+    """
+    if check.facts.caller.kind is CallerKind.FEDERATED_USER and check.facts.on_path:
+        return [{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}]
     if not check.facts.caller.assumed_root or task_policy(check.facts) is None:
         return []
     return [{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}]
