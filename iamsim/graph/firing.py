@@ -178,8 +178,8 @@ _OTHERS = 50
 def sweeping(
     search: Search, node: Node, technique: Technique, calls: Sequence[Call], env: Environment, kin: object = None
 ) -> bool | None:
-    """True iff every one of the calls is allowed whatever its resource of the right type is, and in every context; False if some call is
-    allowed on none; else None. `kin` stands for all nodes that are `alike`, for whom it is the same.
+    """True iff every one of the calls is allowed whatever its resource of the right type is, and in every context; False if
+    some call is allowed on none; else None. `kin` stands for all nodes that are `alike`, for whom it is the same.
     """
     out: bool | None = True
     for call in calls:

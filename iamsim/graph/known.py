@@ -29,7 +29,8 @@ class Known:
     """What the facts of `how` and `nodes` say, by subject, account and kind; `update` adds what was found since.
 
     `seen` counts for each account what was found about it, so that whatever hangs on it alone is worked out again only then.
-    `controlled` are the ARNs of all callers. `acting` are the subjects of changes that bear on what somebody may do; a trust policy bears on who may be its role.
+    `controlled` are the ARNs of all callers. `acting` are the subjects of changes that bear on what somebody may do; a trust
+    policy bears on who may be its role.
     """
 
     how: dict[Fact, tuple[Firing, ...]]
