@@ -89,7 +89,9 @@ def _callers(closure: Closure) -> Iterator[Node]:
 
 def _federated(closure: Closure) -> Iterator[Firing]:
     search = closure.search
-    (technique,) = techniques_of(search, (FEDERATES,))
+    technique = next(iter(techniques_of(search, (FEDERATES,))), None)
+    if technique is None:
+        return  # the catalogue of a question may be a part of the whole
     few: dict[str | None, int] = {}
     rulers = closure.rulers()
     for node in _callers(closure):
