@@ -56,8 +56,12 @@ ENDS = (FEDERATES, LABELS)
 
 def ending(search: Search) -> list[Technique]:
     """The techniques whose gain is control for actions that no technique calls: nothing but the request rests on them."""
+    return once(search.env.memo, (id(search.catalogue), "ending"), _ending, search)[0]
+
+
+def _ending(search: Search) -> tuple[list[Technique], object]:
     every = (*search.catalogue.techniques.values(), *search.catalogue.primitives.values())
-    return [t for t in every if t.outcome.type not in ENDS and _ends(search, t)]
+    return [t for t in every if t.outcome.type not in ENDS and _ends(search, t)], search.catalogue
 
 
 def _ends(search: Search, technique: Technique) -> bool:
