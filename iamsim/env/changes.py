@@ -50,14 +50,12 @@ class Kind(StrEnum):
     TAGS = "tags"  # user or role ARN; KEY=VALUE, KEY: removed, or KEY=*: any value, or as it was
     FACTOR = "factor"  # user ARN: a second factor is registered that goes with the credentials taken
     CREATED = (
-        "created"  # user or role ARN; BOUNDARY,POLICY,GROUP,WAS: each an ARN or nothing (no policy: one of choice;
+        "created"  # user or role ARN; BOUNDARY,POLICY,GROUP,WAS: each an ARN or nothing (no policy: one of choice, or
     )
-    # POLICY may be `WITHOUT`; WAS: the user that has this name or path now). Managed policy ARN: its document is of choice
+    # `WITHOUT`; WAS: the user that has this name or path now). Managed policy ARN: its document is of choice
     RESOURCE = "resource"  # resource ARN: its policy is of choice
     UNGUARDED = "unguarded"  # resource ARN: its policy is deleted
-    GRANTED = (
-        "granted"  # resource ARN; actions, separated by commas, that its policy now grants; `;ARN`: to nobody else
-    )
+    GRANTED = "granted"  # resource ARN; actions, with commas, that its policy now grants; `;ARN`: to nobody else
     LABELS = "labels"  # resource ARN; KEY=VALUE, or KEY: removed
     LIFTED = "lifted"  # id of a root, unit or account; the SCP or RCP that no longer applies there
     DISABLED = "disabled"  # organization id; `scp` or `rcp`: the policy type is switched off

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from iamsim.aws.actions import data_date
 from iamsim.env.cache import compiled, hash_of
 from iamsim.env.cache_file import BrokenCacheError, packed, read_own, unpacked
+from iamsim.env.collector import undisturbed
 from iamsim.env.facts import entities
 from iamsim.errors import InputError, WorkerError
 
@@ -107,22 +107,17 @@ def taken(place: Handed) -> Environment | None:
     if place.made != _made():
         theirs, ours = (f"iamsim {version} with data of {date}" for version, date in (place.made, _made()))
         raise WorkerError(f"a worker has {ours}, not {theirs}", "install the same on all workers")
-    collecting = gc.isenabled()
-    gc.disable()
     try:
-        data = zlib.decompress(place.content) if place.content else read_own(Path(place.path))
-        if data is None:
-            return None
-        content = unpacked(data)
-        return environment(content, _broken) if content.head.get("key") == place.key else None
+        with undisturbed(lasting=True):
+            data = zlib.decompress(place.content) if place.content else read_own(Path(place.path))
+            if data is None:
+                return None
+            content = unpacked(data)
+            return environment(content, _broken) if content.head.get("key") == place.key else None
     except (OSError, BrokenCacheError) as error:
         if place.content:
             raise WorkerError(f"a worker cannot read the snapshot: {error}", "ask again") from error
         return None
-    finally:
-        gc.freeze()
-        if collecting:
-            gc.enable()
 
 
 def _broken() -> NoReturn:

@@ -56,12 +56,12 @@ def favoured_by_resources(env: Environment, actions: frozenset[str]) -> tuple[Pa
     return once(env.memo, ("favoured", actions), lambda: _told(_of_resources(env, actions)))
 
 
-def told_at_the_door(env: Environment, actions: frozenset[str], arn: str, role: Principal) -> tuple[bool, ...] | None:
-    """What of a user or role that nothing of its own binds decides whether it may use the actions (lower case) on the role, its
-    account, its kind, its second factor and its tags aside; None: that may be anything.
+def told_at_the_door(env: Environment, arn: str, role: Principal) -> tuple[bool, ...] | None:
+    """What of a user or role decides whether it may assume the role, its own policies, its account, its kind and its second
+    factor aside; None: that may be anything.
     """
-    by_ceilings = spared_by_ceilings(env, actions)
-    if by_ceilings is None or role.trust is None or env.endpoints:
+    by_ceilings = spared_by_ceilings(env, ENTERING)
+    if by_ceilings is None or role.trust is None or tags_matter(env, arn, role):
         return None
     by_trust = once(env.memo, (id(role.trust), "door"), _of_trust, role.trust, _CREDENTIALS)[0]
     return None if by_trust is None else tuple(match(p, arn) for p in (*by_ceilings, *by_trust))
@@ -71,33 +71,25 @@ _CREDENTIALS = ("aws:multifactorauthage", "aws:multifactorauthpresent", "aws:pri
 """Keys that do not tell callers of an account and a kind apart who have, or lack, a second factor."""
 
 
-def tags_matter(env: Environment, actions: frozenset[str], arn: str, role: Principal) -> bool:
-    """False only if nothing that decides whether the user or role may use the actions (lower case) on the role reads its tags."""
+def tags_matter(env: Environment, arn: str, role: Principal) -> bool:
+    """False only if nothing that decides whether the user or role may assume the role reads its tags."""
     principal = env.principals.get(arn)
-    if (
-        principal is None
-        or env.endpoints
-        or once(env.memo, ("spared", actions, "tags"), _ceilings_read_tags, env, actions)
-    ):
+    if principal is None or env.endpoints or once(env.memo, ("spared", ENTERING, "tags"), _ceilings_read_tags, env):
         return True
     groups = [env.groups.get(g) for g in principal.groups]
-    own = [
-        *principal.policies,
-        principal.boundary,
-        *(p for g in groups if g is not None for p in g.policies),
-        role.trust,
-    ]
-    return None in groups or any(p is not None and _reads_tags(env, p, actions) for p in own)
+    joined = (p for g in groups if g is not None for p in g.policies)
+    own = (*principal.policies, *joined, principal.boundary, role.trust)
+    return None in groups or any(p is not None and _reads_tags(env, p) for p in own)
 
 
-def _ceilings_read_tags(env: Environment, actions: frozenset[str]) -> bool:
-    return any(s is None or _has_tags(s) for s in _ceilings(env, actions))
+def _ceilings_read_tags(env: Environment) -> bool:
+    return any(s is None or _has_tags(s) for s in _ceilings(env, ENTERING))
 
 
-def _reads_tags(env: Environment, policy: Policy | MissingPolicy, actions: frozenset[str]) -> bool:
+def _reads_tags(env: Environment, policy: Policy | MissingPolicy) -> bool:
     # the policy whose id is in the key is kept, so that it stays its own
-    made = (id(policy), "reads-tags", actions)
-    return once(env.memo, made, lambda: (any(s is None or _has_tags(s) for s in _about(policy, actions)), policy))[0]
+    made = (id(policy), "reads-tags")
+    return once(env.memo, made, lambda: (any(s is None or _has_tags(s) for s in _about(policy, ENTERING)), policy))[0]
 
 
 def _has_tags(statement: Statement) -> bool:

@@ -13,7 +13,7 @@ from iamsim.graph.changing import SUBJECT, WANTED
 from iamsim.graph.dominated import not_dominated
 from iamsim.graph.firing import ONE, Requests, attempt, numbered, outcome_of, sweeping
 from iamsim.graph.gains import asked_about
-from iamsim.graph.means import TAKEOVERS, means_of, plausible, speaks_of, techniques_of
+from iamsim.graph.means import TAKEOVERS, means_of, plausible, techniques_of
 from iamsim.graph.moves import BESIDES, Firing, fewest_of
 from iamsim.graph.names import names_in, values
 from iamsim.graph.newtags import tagging
@@ -147,7 +147,7 @@ def _tagging(search: Search, variant: Variant) -> frozenset[str]:
 
 
 def _may_tag(search: Search, env: Environment, node: Node, actions: frozenset[str]) -> bool:
-    spoken = (a for a in sorted(actions) if speaks_of(env, node, a.lower()))
+    spoken = (a for a in sorted(actions) if plausible(env, node, a.lower(), None))
     checks = (check_in(search, env, node, Wanted(a, "$any", ())) for a in spoken)
     return any(may(c.authorization.allowed) is not FALSE for c in checks)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from iamsim.env.applicable import NO_DOCUMENTS
 from iamsim.env.memo import once
 from iamsim.graph.alike import held_of
-from iamsim.graph.apart import ENTERING, tags_matter, told_at_the_door
+from iamsim.graph.apart import ENTERING, told_at_the_door
 from iamsim.graph.given import given_for, when_for
 from iamsim.graph.hops import HopCheck, hop_check, hop_term, main_term, read_of
 from iamsim.graph.outside import role_at
@@ -106,7 +106,7 @@ def _kin(env: Environment, caller: Caller) -> object | None:
 def _shared_edge(ask: Ask, session: Session, role: Principal, number: int, action: str, kin: object) -> Edge | None:
     """`_edge_of`, worked out once for callers whom nothing tells apart that decides about the role."""
     env, arn = ask.env, session.caller.arn or ""
-    told = None if kin is None or tags_matter(env, ENTERING, arn, role) else told_at_the_door(env, ENTERING, arn, role)
+    told = None if kin is None else told_at_the_door(env, arn, role)
     if told is None:
         return _edge_of(ask, session, role, number, action)
     key = ("edge", kin, told, role.arn, number, session.made, session.ever, ask.missing, ask.ever)

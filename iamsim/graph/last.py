@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind
-from iamsim.graph.calls import MORE
 from iamsim.graph.candidates import texts_of
 from iamsim.graph.federated import federated, told_apart
 from iamsim.graph.firing import attempt
@@ -15,6 +14,7 @@ from iamsim.graph.moves import fire, firings
 from iamsim.graph.reach import fires_within_reach, within_reach
 from iamsim.graph.state import OUTSIDER, SIGNED, Closure
 from iamsim.graph.tag_values import names_told, tag_values
+from iamsim.graph.tags import alone
 from iamsim.graph.takeover import governing
 from iamsim.graph.world import Node, subject
 from iamsim.ir.term import variables
@@ -62,7 +62,7 @@ def _labels(closure: Closure, target: Target) -> Iterator[Firing]:
             for number, key, value in _choices(values, have, names_told(search.env, node, "")):
                 bound = {name: arn, "$self": subject(node.caller), "$key": key, "$value": value}
                 change = Change(Kind.LABELS, arn, f"{key}={value}" if number == 0 else key)
-                for one in (bound, {**bound, MORE: "yes"}):
+                for one in alone(search.env, bound):
                     fired = fire(search, node, technique, number, one, changes, (change,))
                     if fired is not None:
                         yield fired
@@ -130,7 +130,7 @@ def _of(closure: Closure, node: Node, technique: Technique, other: Node) -> Iter
             gain = replace(
                 other, name=f"{other.name}#{key}={value}", caller=replace(other.caller, tags=tags, stated_tags=True)
             )
-            for one in (tagged, {**tagged, MORE: "yes"}):
+            for one in alone(search.env, tagged):
                 fired = fire(search, node, technique, 1, one, changes, (gain,))
                 if fired is not None:
                     yield fired

@@ -121,17 +121,8 @@ def _within_means(
     return [t for t in every if any(v.calls and means.issuperset(v.actions) for v in t.variants)], search.catalogue
 
 
-def plausible(env: Environment, node: Node, action: str, resource: str) -> bool:
-    """False only if no identity policy of the node can allow `action` on the resource (an ARN)."""
-    return _may_be_allowed(env, node, action, resource)
-
-
-def speaks_of(env: Environment, node: Node, action: str) -> bool:
-    """False only if no identity policy of the node can allow `action` on anything."""
-    return _may_be_allowed(env, node, action, None)
-
-
-def _may_be_allowed(env: Environment, node: Node, action: str, resource: str | None) -> bool:
+def plausible(env: Environment, node: Node, action: str, resource: str | None) -> bool:
+    """False only if no identity policy of the node can allow `action` on the resource (an ARN; None: on anything)."""
     caller = node.caller
     if caller.kind is CallerKind.ROOT:
         return True

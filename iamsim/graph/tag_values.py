@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from iamsim.env.memo import once
 from iamsim.graph.candidates import example, texts_of
 from iamsim.graph.policies import every_policy
+from iamsim.graph.variables import solver
 from iamsim.model.pattern import Pattern, tokenize
 from iamsim.theory.globs import Found, GlobAtom, solve
 
@@ -113,7 +114,7 @@ def _numbers(env: Environment, key: str) -> Iterator[str]:
 def _needed(env: Environment, key: str, arns: tuple[str, ...]) -> Iterator[str]:
     """Values for which a resource pattern with the tag of the principal in it fits one of `arns`."""
     for text in once(env.memo, ("tag-in-pattern", key), _patterns, env, key):
-        pattern = _solver(text, key)
+        pattern = solver(text, "aws:principaltag/" + key, "[^*?]{1,256}")
         yield from (m["value"] for m in map(pattern.fullmatch, arns) if m is not None)
 
 
@@ -125,24 +126,6 @@ def _patterns(env: Environment, key: str) -> tuple[str, ...]:
             patterns = s.resource.patterns if s.resource is not None else ()
             found.update(p.text for p in patterns if isinstance(p, Pattern) and any(v.key == name for v in p.variables))
     return tuple(sorted(found))
-
-
-def _solver(text: str, key: str) -> re.Pattern[str]:
-    """The expression that finds in an ARN the value of the tag with which the pattern fits it."""
-    out, at, known = "", 0, False
-    for variable in _VARIABLE.finditer(text):
-        out += _plain(text[at : variable.start()])
-        at = variable.end()
-        if variable[1].strip().lower() == "aws:principaltag/" + key:
-            out += "(?P=value)" if known else "(?P<value>[^*?]{1,256})"
-            known = True
-        else:
-            out += re.escape(variable[1]) if variable[1] in "*?$" else ".+"
-    return re.compile(out + _plain(text[at:]), re.DOTALL)
-
-
-def _plain(text: str) -> str:
-    return "".join({"*": ".*", "?": "."}.get(c) or re.escape(c) for c in text)
 
 
 def _join(env: Environment, values: dict[str, set[str]]) -> None:

@@ -108,11 +108,11 @@ def _of_target(closure: Closure, node: Node, technique: Technique, number: int, 
             if change in closure.how or (removes and key not in have) or (not removes and have.get(key) == value):
                 continue
             bound = {name: target, "$self": node.caller.arn or "", "$key": key, "$value": value}
-            tries = (_tried(closure, node, technique, number, b, change) for b in _alone(search.env, bound))
+            tries = (_tried(closure, node, technique, number, b, change) for b in alone(search.env, bound))
             yield from islice((t for t in tries if t is not None), 1)
 
 
-def _alone(env: Environment, bound: dict[str, str]) -> Iterator[dict[str, str]]:
+def alone(env: Environment, bound: dict[str, str]) -> Iterator[dict[str, str]]:
     """The tag is set alone, or, where policies ask what else is set, with others."""
     yield bound
     if texts_of(env, (ASKED, "aws:tagkeys")):

@@ -69,23 +69,23 @@ def _solved(
     found: set[str] = set()
     tries = [*((p, arns) for p in patterns), *((text, values.get(key, ())) for key, text in conditions)]
     for text, among in tries:
-        pattern = _solver(text)
+        pattern = solver(text, "aws:username", _NAME)
         for value in among:
             fits = pattern.fullmatch(value)
-            if fits is not None and fits["name"] not in found:
-                found.add(fits["name"])
-                yield fits["name"]
+            if fits is not None and fits["value"] not in found:
+                found.add(fits["value"])
+                yield fits["value"]
 
 
 @lru_cache(maxsize=4096)
-def _solver(text: str) -> re.Pattern[str]:
-    """The expression that finds in a value the name with which the pattern fits it."""
+def solver(text: str, key: str, value: str) -> re.Pattern[str]:
+    """The expression that finds in a text the `value` (an expression) of the variable `key` with which the pattern fits it."""
     out, at, known = "", 0, False
     for variable in _VARIABLE.finditer(text):
         out += _plain(text[at : variable.start()])
         at = variable.end()
-        if variable[1].partition(",")[0].strip().lower() == "aws:username":
-            out += "(?P=name)" if known else f"(?P<name>{_NAME})"
+        if variable[1].partition(",")[0].strip().lower() == key:
+            out += "(?P=value)" if known else f"(?P<value>{value})"
             known = True
         else:
             out += re.escape(variable[1]) if variable[1] in "*?$" else ".+"

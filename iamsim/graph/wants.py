@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from iamsim.env.changes import WITHOUT, Kind, changed
 from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy, PrincipalKind
-from iamsim.graph.apart import ENTERING, tags_matter, told_at_the_door
+from iamsim.graph.apart import tags_matter, told_at_the_door
 from iamsim.graph.candidates import FRESH, new_principals, texts_of
 from iamsim.graph.dominated import asked_by
 from iamsim.graph.entering import edge_in
@@ -171,7 +171,7 @@ def _tagged_by(closure: Closure, arn: str, first: bool) -> frozenset[str]:
 def _enters_tagged(closure: Closure, arn: str, role: str) -> bool:
     """Whether the principal might assume the role if nothing of its own bound it, depending on its tags."""
     env = closure.search.env
-    return tags_matter(env, ENTERING, arn, role_at(env, role)) and _could_enter(closure, arn, role) == "tagged"
+    return tags_matter(env, arn, role_at(env, role)) and _could_enter(closure, arn, role) == "tagged"
 
 
 def _says(env: Environment, role: str, arn: str) -> bool:
@@ -240,9 +240,7 @@ def _could_enter(closure: Closure, arn: str, role: str) -> str:
     search = closure.search
     ask, target = search.ask, role_at(search.env, role)
     plain = not ask.given and ask.when is TRUE
-    told = (
-        None if tags_matter(search.env, ENTERING, arn, target) else told_at_the_door(search.env, ENTERING, arn, target)
-    )
+    told = told_at_the_door(search.env, arn, target)
     caller = node_in(search.env, arn).caller
     alike = arn if told is None else (caller.account, caller.kind, caller.mfa, told)
     key = ("could-enter", alike, role, ask.missing, ask.ever)

@@ -134,7 +134,7 @@ def _alive(pid):
 @pytest.fixture(scope="module")
 def cluster():
     """A cluster of two worker processes on this machine, with a nanny for each."""
-    pytest.importorskip("distributed")
+    pytest.importorskip("distributed", reason="needs the extra iamsim[dask]")
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = environ()["PYTHONPATH"]
     from distributed import LocalCluster
@@ -184,7 +184,7 @@ def test_a_cluster_that_loses_a_worker_midway_gives_the_same(cluster, tmp_path):
 
 @pytest.mark.filterwarnings("default")
 def test_no_scheduler_is_said():
-    pytest.importorskip("distributed")
+    pytest.importorskip("distributed", reason="needs the extra iamsim[dask]")
     status, out, err = run("who-can", *BUCKET, "-s", ACME, "-q", "--scheduler", "tcp://127.0.0.1:9")
     assert (status, out) == (70, b"")
     assert err.startswith(b"error: no scheduler answers at `tcp://127.0.0.1:9`; help: start one")

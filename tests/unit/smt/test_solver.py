@@ -129,7 +129,7 @@ def test_unsatisfiable(engine, name):
 @pytest.mark.parametrize("engine", ["z3-strings", "cvc5"])
 def test_string_solvers(engine):
     if engine == "cvc5":
-        pytest.importorskip("cvc5")
+        pytest.importorskip("cvc5", reason="a second solver, of iamsim[dev], to compare with")
     for name in ("any value", "template known", "linked", "two families"):
         assert isinstance(solve(SATISFIABLE[name], hints, engine=engine), Sat), name
     for name in ("template equality", "linked", "every value", "session length"):

@@ -1,0 +1,112 @@
+"""Laws of closures: what is shared, or passed over, is what would have been found anyway.
+
+The environments are those of the pages on escalation, and a part of the organization acme. Where only some are looked at,
+IAMSIM_SEED says which.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from functools import cache
+
+import pytest
+from pages import CORPUS, escalation_pages, read_page
+
+from iamsim import load
+from iamsim.env.build import environment_of
+from iamsim.graph import closure, edges, settled, wants
+from iamsim.graph.ever import closed
+from iamsim.graph.sessions import Session
+from iamsim.graph.state import begin
+from iamsim.graph.unbound import node_in
+from iamsim.graph.world import Search
+from iamsim.query.prepare import Options, prepare
+from iamsim.query.techniques import catalogue_of
+
+FIRST = int(os.environ.get("IAMSIM_SEED", "0"))
+EACH = 12
+"""Of how many environments and principals one is looked at where it takes long."""
+
+FOLDERS = ("chains", "regressions")
+PAGES = [p for folder in FOLDERS for p in escalation_pages(folder)]
+ACME = CORPUS / "organizations" / "acme" / "snapshot"
+
+
+@cache
+def scenarios(path):
+    return [(s.title, s.files) for s in read_page(path).scenarios]
+
+
+def search_from(env, arn):
+    about = prepare(env, arn, "sts:GetCallerIdentity", "*", Options())
+    caller, action, _ = about.runs[0]
+    return Search(about.ask, action, caller, catalogue_of(None)[0])
+
+
+def hops_differ(env, arns):
+    """The principals whose role hops are others when nothing is shared, and how many were looked at."""
+    looked, out = 0, []
+    for arn in arns:
+        search, node = search_from(env, arn), node_in(env, arn)
+        session = Session(node.caller, ever=True, made=node.made)
+        ask = replace(search.ask, ever=True)
+        found = [edges._edges(ask, session, 2, search.action, alone) for alone in (True, False)]
+        looked += len(found[1])
+        if found[0] != found[1]:
+            out.append(arn)
+    return looked, out
+
+
+def test_hops_that_callers_share_are_those_of_each():
+    looked = 0
+    for path in PAGES:
+        for title, files in scenarios(path):
+            env = environment_of(files)
+            some, wrong = hops_differ(env, sorted(env.principals))
+            looked += some
+            assert not wrong, (path.stem, title)
+    env = load(ACME)
+    some, wrong = hops_differ(env, sorted(env.principals))
+    assert not wrong
+    assert looked + some > 200
+
+
+def test_who_might_enter_is_told_for_all_who_are_alike():
+    looked = 0
+    for path in PAGES:
+        for title, files in scenarios(path):
+            env, alone = environment_of(files), environment_of(files)
+            for arn in sorted(env.principals):
+                for role in (a for a in sorted(env.principals) if ":role/" in a):
+                    told = wants._could_enter(begin(search_from(env, arn)), arn, role)
+                    alone.memo.clear()
+                    looked += 1
+                    own = wants._could_enter(begin(search_from(alone, arn)), arn, role)
+                    assert told == own, (path.stem, title, arn, role)
+    assert looked > 1000
+
+
+def facts(env, arns, *, sure):
+    return {arn: frozenset(closed(search_from(env, arn), sure=sure).how) for arn in arns}
+
+
+@pytest.mark.parametrize("sure", [True, False])
+def test_what_is_passed_over_gives_nothing(monkeypatch, sure):
+    every = [(path.stem, title, files) for path in PAGES for title, files in scenarios(path)]
+    made = every[FIRST % EACH :: EACH]
+    quick = []
+    for _, _, files in made:
+        env = environment_of(files)
+        quick.append(facts(env, sorted(env.principals)[:3], sure=sure))
+    acme = load(ACME)
+    few = sorted(acme.principals)[FIRST % EACH :: EACH] if sure else []
+    quick_there = facts(acme, few, sure=sure)
+    for module in (settled, closure):
+        monkeypatch.setattr(module, "is_barren", lambda *_: False)
+    for module in (edges, wants):
+        monkeypatch.setattr(module, "told_at_the_door", lambda *_: None)
+    monkeypatch.setattr(wants, "tags_matter", lambda *_: True)
+    for (page, title, files), before in zip(made, quick, strict=True):
+        assert facts(environment_of(files), before, sure=sure) == before, (page, title)
+    assert facts(load(ACME), few, sure=sure) == quick_there
