@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Policies = "Iterable[Policy | MissingPolicy]"
 _ALIKE = (CallerKind.USER, CallerKind.ROLE_SESSION)
-_OWN_NAMES = frozenset(
+OWN_NAMES = frozenset(
     {"$self", "$self-group", "$any-user", "$any-role", "$helper-role", "$attached-policy", "$denying-policy", "$boundary-policy"}
 )  # fmt: skip
 """Names whose values hang on who uses a technique, the one whom it gives aside."""
@@ -70,7 +70,7 @@ def told_alike(
 
 def shared(techniques: list[Technique]) -> tuple[list[Technique], list[Technique]]:
     """The techniques whose uses nodes that are alike share, and those of which each has its own."""
-    own = [t for t in techniques if any(_OWN_NAMES.intersection(names_in(t, v)) for v in t.variants)]
+    own = [t for t in techniques if any(OWN_NAMES.intersection(names_in(t, v)) for v in t.variants)]
     return [t for t in techniques if t not in own], own
 
 

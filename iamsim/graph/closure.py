@@ -142,7 +142,7 @@ def _absorb(closure: Closure, node: Node) -> None:
     search, account = closure.search, node.caller.account
     if ("absorbed", account) in closure.done or search.ask.given or search.ask.when is not TRUE:
         return
-    every = administrators(search.env, account)
+    every = tuple(administrators(search.env, account))
     if (
         node.name == START
         and search.start.arn in every

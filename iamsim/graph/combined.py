@@ -7,21 +7,21 @@ from itertools import islice, product
 from typing import TYPE_CHECKING
 
 from iamsim.env.memo import once
-from iamsim.graph.alike import told_alike
+from iamsim.graph.alike import OWN_NAMES, told_alike
 from iamsim.graph.calls import Wanted, check_in
 from iamsim.graph.changing import SUBJECT, WANTED
 from iamsim.graph.dominated import not_dominated
 from iamsim.graph.firing import ONE, Requests, attempt, numbered, outcome_of, sweeping
 from iamsim.graph.gains import asked_about
-from iamsim.graph.means import TAKEOVERS, means_of, plausible, techniques_of
+from iamsim.graph.means import TAKEOVERS, may_do, means_of, plausible, techniques_of
 from iamsim.graph.moves import BESIDES, Firing, fewest_of
-from iamsim.graph.names import names_in, values
+from iamsim.graph.names import each_binding, names_in, values
 from iamsim.graph.newtags import tagging
 from iamsim.graph.outcomes import AGAIN, RECREATES, gained, named_node
 from iamsim.graph.policies import every_policy
 from iamsim.graph.reach import fires_within_reach
 from iamsim.graph.ruled import not_held, ruler_of, signature
-from iamsim.graph.settled import unsettled
+from iamsim.graph.settled import is_untouched, unsettled
 from iamsim.graph.state import SIGNED, Closure, Fact, loaded
 from iamsim.graph.wants import creatable, wants
 from iamsim.graph.world import Node, own_creation, relevant, worlds
@@ -43,6 +43,15 @@ MAX_CREWS = 200
 Crew = tuple[Node, ...]
 """The node that makes each request of a variant."""
 
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A node that may make a request, and what stands for all that are alike for it."""
+
+    node: Node
+    kin: object
+
+
 Worlds = dict[str, tuple["Environment", ...]]
 
 
@@ -61,8 +70,11 @@ def combined(closure: Closure) -> Iterator[Firing]:
 def _of_account(closure: Closure, account: str | None, nodes: list[Node]) -> Iterable[Firing]:
     search = closure.search
     ruler = None if closure.every else ruler_of(closure, account)
-    nodes = sorted(nodes, key=lambda n: n.name != ruler)
     shareable = once(search.env.memo, (id(search.catalogue), "shareable"), _shareable, search)[0]
+    nodes = _with_means(closure, shareable, nodes)
+    if len(nodes) < 2:
+        return ()
+    nodes = sorted(nodes, key=lambda n: n.name != ruler)
     every = shareable.techniques
     # whoever may do everything makes the requests of all others whom no policy spares what it refuses the ruler
     free = {n.name: _unruled(search, every, n, ruled=ruler not in (None, n.name)) for n in nodes}
@@ -118,10 +130,15 @@ def _of_nodes(
 
 @dataclass(frozen=True, slots=True)
 class _Shareable:
-    """The techniques with a variant of several requests, and these variants: by number, their requests and what each calls."""
+    """The techniques with a variant of several requests, and these variants: by number, their requests and what each calls.
+
+    `actions` are all that they call, `tags` those with which what they create may have to be tagged.
+    """
 
     techniques: list[Technique]
     variants: tuple[tuple[Technique, int, list[tuple[Call, ...]], tuple[frozenset[str], ...]], ...]
+    actions: frozenset[str]
+    tags: frozenset[str]
 
 
 def _shareable(search: Search) -> tuple[_Shareable, object]:
@@ -129,7 +146,27 @@ def _shareable(search: Search) -> tuple[_Shareable, object]:
     every = techniques_of(search, None, leave=("sets-tags", *TAKEOVERS))
     found = [(t, n, _requests(v)) for t in every for n, v in enumerate(t.variants)]
     variants = tuple((t, n, r, tuple(map(_actions, r))) for t, n, r in found if len(r) > 1)
-    return _Shareable(list(dict.fromkeys(t for t, *_ in variants)), variants), search.catalogue
+    called = frozenset[str]().union(*(a for *_, actions in variants for a in actions))
+    tags = frozenset(a.lower() for t, n, *_ in variants for a in _tagging(search, t.variants[n]))
+    return _Shareable(list(dict.fromkeys(t for t, *_ in variants)), variants, called, tags), search.catalogue
+
+
+def _with_means(closure: Closure, shareable: _Shareable, nodes: list[Node]) -> list[Node]:
+    """Those of the nodes that may make some request, or tag for one."""
+    search = closure.search
+    key = ("without-means", search.ask.missing, id(search.catalogue))
+    without = once(search.env.memo, key, lambda: (set[str](), search.catalogue))[0]
+    out = []
+    for node in nodes:
+        if node.made and is_untouched(closure, node):
+            if node.name in without:
+                continue
+            tags = any(plausible(search.env, node, a, None) for a in shareable.tags)
+            if not tags and may_do(search, search.env, node).isdisjoint(shareable.actions):
+                without.add(node.name)
+                continue
+        out.append(node)
+    return out
 
 
 def _unruled(search: Search, every: list[Technique], node: Node, *, ruled: bool) -> frozenset[str]:
@@ -174,10 +211,10 @@ def _able(
     calls: tuple[Call, ...],
     nodes: list[Node],
     among: Worlds,
-) -> list[Node]:
+) -> list[_Member]:
     """The nodes that may make one request; of those that are alike one, and of those that may make it in any case one alone."""
     search = closure.search
-    out: dict[object, Node] = {}
+    out: dict[object, _Member] = {}
     actions = _actions(calls)
     for node in nodes:
         if not fires_within_reach(node, tuple(c.action for c in calls)):
@@ -185,10 +222,12 @@ def _able(
         here = among[node.name]
         alike = told_alike(search, node, signature(closure, node), here, actions)
         swept = _sweeps(closure, technique, calls, node, here, alike)
-        if swept is True:
-            return [node]
-        if swept is None:
-            out.setdefault(node.name if alike is None else alike, node)
+        if swept is not False:
+            kin = (node.caller, node.reach, node.only, node.made) if alike is None else alike
+            member = _Member(node, kin)
+            if swept:
+                return [member]
+            out.setdefault(kin, member)
     return list(out.values())
 
 
@@ -209,20 +248,28 @@ def _of_variant(
     closure: Closure,
     technique: Technique,
     number: int,
-    able: list[list[Node]],
+    able: list[list[_Member]],
     among: Worlds,
     taggers: Sequence[Node] = (),
 ) -> Iterator[Firing]:
     """The uses of a variant by the crews that can be made up, or by those with one more of whom only a tag is needed."""
-    crews: Iterator[Crew] = (c for c in product(*able) if len({n.name for n in c}) > 1)
+    search, variant = closure.search, technique.variants[number]
+    crews = (c for c in product(*able) if len({m.node.name for m in c}) > 1)
     if taggers:
-        crews = (c for c in product(*able, taggers) if c[-1] not in c[:-1])
-    for tried, crew in enumerate(islice(crews, MAX_CREWS + 1)):
+        beside = [_Member(n, None) for n in taggers]
+        crews = (c for c in product(*able, beside) if c[-1].node not in [m.node for m in c[:-1]])
+    told = not taggers and not _tagging(search, variant) and OWN_NAMES.isdisjoint(names_in(technique, variant))
+    for tried, members in enumerate(islice(crews, MAX_CREWS + 1)):
         if tried == MAX_CREWS:
             closure.unsettled.add(f"budget:more than {MAX_CREWS} ways to share out the calls of {technique.id}")
             return
+        crew = tuple(m.node for m in members)
+        about = tuple(asked_about(closure, n) for n in crew)
+        kin = None
+        if told and None not in about:
+            kin = once(search.env.memo, ("crew", technique.id, number, about, *(m.kin for m in members)), object)
         for bound in _bindings(closure, technique, number, crew, among):
-            fired = _fire(closure, technique, number, crew, bound, among)
+            fired = _fire(closure, technique, number, crew, bound, among, kin)
             if fired is not None:
                 yield fired
 
@@ -236,37 +283,42 @@ def _bindings(
     by = {id(c): node for calls, node in zip(_requests(variant), crew, strict=False) for c in calls}
     becomes = technique.outcome.get("who") if technique.outcome.type == "becomes" else None
 
-    def bind(at: int, bound: dict[str, str]) -> Iterator[dict[str, str]]:
-        if at == len(names):
-            yield dict(bound)
-            return
-        name = names[at]
+    def choices(name: str, bound: dict[str, str]) -> Iterator[str]:
         every = (
             v for n in dict.fromkeys(crew) for e in among[n.name] for v in values(search, e, n, variant, name, bound)
         )
+        callers = [(c, by[id(c)]) for c in variant.calls if name in c.resources]
         for value in dict.fromkeys(every):
             if name == becomes and _becomes_nobody_new(closure, technique, value):
                 continue
-            callers = [(c, by[id(c)]) for c in variant.calls if name in c.resources]
             if all(
                 ":" not in value or any(plausible(e, n, c.action.lower(), value) for e in among[n.name])
                 for c, n in callers
             ):
-                yield from bind(at + 1, {**bound, name: value})
+                yield value
 
-    yield from bind(0, {})
+    yield from each_binding(names, choices)
 
 
 def _fire(
-    closure: Closure, technique: Technique, number: int, crew: Crew, bound: dict[str, str], among: Worlds
+    closure: Closure,
+    technique: Technique,
+    number: int,
+    crew: Crew,
+    bound: dict[str, str],
+    among: Worlds,
+    kin: object = None,
 ) -> Firing | None:
+    """The use of a variant by a crew in one binding; `kin` stands for all crews that are alike for it."""
     search, variant = closure.search, technique.variants[number]
     gains = gained(search, among[crew[0].name][0], technique, variant, crew[0], bound)
     if not gains or not _lacking(closure, technique, gains):
         return None
     about = (*(n.caller.arn or "" for n in crew), *sorted(v for v in bound.values() if ":" in v))
     needs = closure.relevant(*about)
-
+    vain = _in_vain(search, crew, bound) if kin is not None and not needs else set()
+    if (kin, *sorted(bound.items())) in vain:
+        return None
     requests = len(_requests(variant))
 
     def shared(main: Node) -> Requests:
@@ -280,6 +332,7 @@ def _fire(
     tried = attempt(search, main, technique, variant, bound, needs, shared(main))
     found = None if tried is None else outcome_of(search, tried)
     if tried is None or found is None:
+        vain.add((kin, *sorted(bound.items())))
         return None
     readers = [n for n in dict.fromkeys(crew) if n.made and n.caller in tried.readers]
     main = readers[0] if readers else main
@@ -294,6 +347,13 @@ def _fire(
     return Firing(
         technique.id, number, main.name, names, gains, sure, needs, bool(readers), tried.assumed, reasons, others
     )  # fmt: skip
+
+
+def _in_vain(search: Search, crew: Crew, bound: dict[str, str]) -> set[object]:
+    """What crews were found to try in vain as everything was loaded, unless it is about one of them."""
+    if any(n.caller.arn in bound.values() for n in crew):
+        return set()
+    return once(search.env.memo, "tried-in-vain", set)
 
 
 def _others(crew: Crew, requests: int, main: Node) -> tuple[tuple[int, Node], ...]:

@@ -11,9 +11,11 @@ from iamsim.graph.alike import held_of
 from iamsim.graph.apart import ENTERING, told_at_the_door
 from iamsim.graph.given import given_for, when_for
 from iamsim.graph.hops import HopCheck, hop_check, hop_term, main_term, read_of
-from iamsim.graph.outside import role_at
+from iamsim.graph.outside import is_known, role_at
 from iamsim.graph.sessions import Session, possible
+from iamsim.graph.state import START, later
 from iamsim.graph.trusts import roles_for
+from iamsim.graph.world import caller_in
 from iamsim.ir.bindings import ABSENT
 from iamsim.ir.bounds import may
 from iamsim.ir.term import FALSE, TRUE, Term, variables
@@ -22,6 +24,7 @@ from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
     from iamsim.env.types import Environment, Principal
+    from iamsim.graph.world import Node, Search
     from iamsim.judge.judge import Ask
     from iamsim.model.caller import Caller
 
@@ -56,6 +59,24 @@ def brings(ask: Ask, start: Caller) -> bool:
     federated = start.kind in (CallerKind.WEB_IDENTITY, CallerKind.SAML, CallerKind.SERVICE)
     fixed = bool(start.transitive) or start.source_identity is not None
     return federated or fixed or "aws:sourceidentity" in ask.given or "sts:sourceidentity" in ask.given
+
+
+def asking(search: Search, node: Node, env: Environment) -> Ask | None:
+    """What the node's requests in `env` are asked with; None if it does not exist there."""
+    if node.made and not is_known(env, node.caller.arn or ""):
+        return None
+    ask = search.ask if node.name == START else later(search.ask, search.action, search)
+    return replace(ask, env=env)
+
+
+def edges_of(search: Search, node: Node, env: Environment) -> dict[str, Edge]:
+    """The hops that the node may make in `env`, by role."""
+    ask = asking(search, node, env)
+    if ask is None:
+        return {}
+    if node.made:
+        return edges_from(ask, search.start, node.caller.arn or "", search.action)
+    return edges_from(ask, caller_in(search.env, env, node.caller), "", search.action)
 
 
 def edges_from(ask: Ask, start: Caller, node: str, action: str) -> dict[str, Edge]:

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, changed
 from iamsim.graph.dominated import roles_beside
-from iamsim.graph.edges import of_session
+from iamsim.graph.edges import asking, edge_to, edges_of, of_session
+from iamsim.graph.hops import hop_technique
 from iamsim.graph.moves import Firing
+from iamsim.graph.outside import role_at
 from iamsim.graph.ruled import ruled
 from iamsim.graph.sessions import possible
 from iamsim.graph.settled import asked_for_by_none
-from iamsim.graph.state import Closure
-from iamsim.graph.world import Node, own_creation, relevant, worlds
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-from typing import TYPE_CHECKING
-
-from iamsim.graph.edges import edge_to, edges_from
-from iamsim.graph.hops import hop_technique
-from iamsim.graph.outside import is_known, role_at
-from iamsim.graph.state import NO_HOPS, START, later
-from iamsim.graph.world import caller_in
+from iamsim.graph.state import NO_HOPS, Closure
+from iamsim.graph.world import Node, caller_in, own_creation, relevant, worlds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from iamsim.env.types import Environment
     from iamsim.graph.edges import Edge
-    from iamsim.judge.judge import Ask
 
 
 def hops(closure: Closure, node: Node, mine: frozenset[Change]) -> Iterator[Firing]:
@@ -52,7 +41,7 @@ def hops(closure: Closure, node: Node, mine: frozenset[Change]) -> Iterator[Firi
                 continue
             seen[role] = sure
             needs = own_creation(own, (arn,))
-            if own > needs and role not in _edges(closure, node, changed(search.env, needs, (arn,))):
+            if own > needs and role not in edges_of(search, node, changed(search.env, needs, (arn,))):
                 needs = fewest_to_enter(closure, node, role, own, sure)
             target = role_at(env, role)
             gain = Node(role, possible(env, target))
@@ -74,7 +63,7 @@ def hops(closure: Closure, node: Node, mine: frozenset[Change]) -> Iterator[Firi
 def _worth_entering(closure: Closure, node: Node, env: Environment) -> dict[str, Edge]:
     """The hops of the node; of one whose account is held anyway, those to roles that are not."""
     if closure.every or not ruled(closure, node):
-        return _edges(closure, node, env)
+        return edges_of(closure.search, node, env)
     caller = node.caller if node.made else caller_in(closure.search.env, env, node.caller)
     found = {}
     # into others whoever may do everything in the node's account enters, or nobody of that
@@ -87,29 +76,10 @@ def _worth_entering(closure: Closure, node: Node, env: Environment) -> dict[str,
     return found
 
 
-def _asking(closure: Closure, node: Node, env: Environment) -> Ask | None:
-    """What the node's requests in `env` are asked with; None if it does not exist there."""
-    search = closure.search
-    if node.made and not is_known(env, node.caller.arn or ""):
-        return None
-    ask = search.ask if node.name == START else later(search.ask, search.action, search)
-    return replace(ask, env=env)
-
-
-def _edges(closure: Closure, node: Node, env: Environment) -> dict[str, Edge]:
-    search = closure.search
-    ask = _asking(closure, node, env)
-    if ask is None:
-        return {}
-    if node.made:
-        return edges_from(ask, search.start, node.caller.arn or "", search.action)
-    return edges_from(ask, caller_in(search.env, env, node.caller), "", search.action)
-
-
 def edge_in(closure: Closure, node: Node, env: Environment, role: str) -> Edge | None:
     """The hop of the node to one role of `env`."""
     search = closure.search
-    ask = _asking(closure, node, env)
+    ask = asking(search, node, env)
     if ask is None:
         return None
     caller = search.start if node.made else caller_in(search.env, env, node.caller)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, changed
-from iamsim.env.collector import undisturbed
+from iamsim.env.collector import retained, undisturbed
+from iamsim.env.memo import once
 from iamsim.graph.accept import accept
 from iamsim.graph.candidates import is_picky
 from iamsim.graph.closure import grow
@@ -182,16 +183,32 @@ _KEPT = 250_000
 tens of thousands each.
 """
 
+_MANY = 5_000
+"""After how many facts the collector is told of them, which would else walk over all of them again and again."""
+
 
 def _keep(env: Environment, key: tuple[object, ...], found: Closure) -> None:
-    order: dict[tuple[object, ...], int] = env.memo.setdefault("closures", {})
-    order[key] = len(found.how)
+    kept: _Kept = once(env.memo, "closures", _Kept)
+    kept.sizes[key] = len(found.how)
     env.memo[key] = found
-    whole = sum(order.values())
-    while whole > _KEPT and len(order) > 1:
-        oldest = next(iter(order))
-        whole -= order.pop(oldest)
+    kept.whole += len(found.how)
+    kept.since += len(found.how)
+    if kept.since > _MANY:
+        kept.since = 0
+        retained()
+    while kept.whole > _KEPT and len(kept.sizes) > 1:
+        oldest = next(iter(kept.sizes))
+        kept.whole -= kept.sizes.pop(oldest)
         del env.memo[oldest]
+
+
+@dataclass(slots=True)
+class _Kept:
+    """The closures that are kept, by the facts of each: `whole` in all, `since` the collector was last told of them."""
+
+    sizes: dict[tuple[object, ...], int] = field(default_factory=dict)
+    whole: int = 0
+    since: int = 0
 
 
 def taken(closure: Closure, targets: tuple[Target, ...]) -> Closure:

@@ -123,13 +123,13 @@ class Known:
 
     def stamp(self, env: Environment, arn: str) -> int:
         """A number that grows with every change to what the principal `arn` may do; 0 as long as there is none."""
-        if subjects_of(env, arn).isdisjoint(self.acting):
+        if not self.acting or subjects_of(env, arn).isdisjoint(self.acting):
             return 0
         return sum(len(self.by_who.get(who, ())) for who in self.subjects(env, arn))
 
     def own(self, env: Environment, arn: str) -> frozenset[Change]:
         """The changes to what the principal `arn` may do, those to whole organizations and to resources aside."""
-        if subjects_of(env, arn).isdisjoint(self.acting):
+        if not self.acting or subjects_of(env, arn).isdisjoint(self.acting):
             return frozenset()
         every = (c for who in self.subjects(env, arn) for c in self.by_who.get(who, ()))
         return frozenset(c for c in every if c.kind is not Kind.TRUST)

@@ -9,7 +9,7 @@ from iamsim.env.changes import Change, Kind, changed
 from iamsim.graph.candidates import ADMINISTRATOR, is_picky
 from iamsim.graph.firing import attempt, may_call, outcome_of, sweeping
 from iamsim.graph.means import means_of, plausible
-from iamsim.graph.names import names_in, values
+from iamsim.graph.names import each_binding, names_in, values
 from iamsim.graph.outcomes import Gain, disables, gained, named_node
 from iamsim.graph.preconditions import holds
 from iamsim.graph.reach import fires_within_reach
@@ -297,33 +297,31 @@ def _bindings(
     subjects = {} if wanted is None else {v: wanted[k] for k, vs in technique.outcome.fields if k in wanted for v in vs}
     becomes = technique.outcome.get("who") if technique.outcome.type == "becomes" else None
 
-    def bind(at: int, bound: dict[str, str]) -> Iterator[dict[str, str]]:
+    def choices(name: str, bound: dict[str, str]) -> Iterator[str]:
         if created in bound and (Kind.CREATED, bound[created]) in have:
             return
-        if at == len(names):
-            yield dict(bound)
-            return
-        name = names[at]
-        seen: set[str] = set()
         opened = (Kind.CREATED, Kind.TRUST) if name == "$target-role" else (Kind.CREATED,)
         kind = ":policy/" if name in _NEW_POLICIES else f":{name.rpartition('-')[2]}/"
         fresh = (c.who for c in changes if c.kind in opened and kind in c.who)
         every = (v for env in among for v in values(search, env, node, variant, name, bound))
+        mine, seen = [c for c in variant.calls if name in c.resources], set[str]()
         for value in (*every, *(fresh if name in _FRESH or (name == "$target-role" and name in subjects) else ())):
             if value in seen or (name in subjects and value not in subjects[name]):
                 continue
             seen.add(value)
             if name == becomes and (named_node(value, technique.outcome.reach),) in have:
                 continue
-            mine = [c for c in variant.calls if name in c.resources]
-            if sweeps or all(_plausible(among, node, c.action, value) for c in mine):
-                if name.startswith("$new-") and not all(
-                    any(may_call(search, env, node, technique, c, name, value) for env in among) for c in mine
-                ):
-                    continue
-                yield from bind(at + 1, {**bound, name: value})
+            if not sweeps and not all(_plausible(among, node, c.action, value) for c in mine):
+                continue
+            if name.startswith("$new-") and not all(
+                any(may_call(search, env, node, technique, c, name, value) for env in among) for c in mine
+            ):
+                continue
+            yield value
 
-    yield from bind(0, {})
+    for bound in each_binding(names, choices):
+        if created not in bound or (Kind.CREATED, bound[created]) not in have:
+            yield bound
 
 
 _NEW_POLICIES = ("$granting-policy", "$chosen-boundary")

@@ -14,7 +14,7 @@ from iamsim.graph.preconditions import providers_of
 from iamsim.model.policy import Effect, Malformed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from iamsim.aws.escalations import Technique, Variant
     from iamsim.env.types import Environment, Group, OrgNode, Principal
@@ -51,6 +51,18 @@ def names_in(technique: Technique, variant: Variant) -> tuple[str, ...]:
         found.update(v for _, values in condition.fields for v in values)
     found.update(v for _, values in technique.outcome.fields for v in values)
     return tuple(sorted((n for n in found if _rank(n) is not None), key=lambda n: (_rank(n) or 0, n)))
+
+
+def each_binding(
+    names: tuple[str, ...], choices: Callable[[str, dict[str, str]], Iterable[str]], bound: dict[str, str] | None = None
+) -> Iterator[dict[str, str]]:
+    """Every way to bind `names` in turn, each to what `choices` gives for it once those before it are bound."""
+    bound = bound or {}
+    if not names:
+        yield bound
+        return
+    for value in choices(names[0], bound):
+        yield from each_binding(names[1:], choices, {**bound, names[0]: value})
 
 
 def _rank(name: str) -> int | None:

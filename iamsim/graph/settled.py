@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from iamsim.env.changes import Kind
 from iamsim.env.memo import once
 from iamsim.graph.dominated import asked_by, not_dominated
+from iamsim.graph.edges import brings, edges_of
 from iamsim.graph.known import last
 from iamsim.graph.means import LATE, NODES, may_do, within_means
 from iamsim.graph.outside import outside_roles
@@ -94,14 +95,33 @@ def _by_account(changes: Iterable[Change]) -> tuple[bool, Mapping[str, set[str]]
 def busy(closure: Closure, names: list[str]) -> Iterator[str]:
     """Those of `names` that may give what whoever rules their account does not."""
     idle: dict[str, bool] = closure.done.setdefault("idle", {})  # type: ignore[assignment]
+    ends = dead_ends(closure)
     for name in names:
         node = closure.nodes[name]
-        if name in idle and _untouched(closure, node):
+        if (name in ends or name in idle) and is_untouched(closure, node):
             continue
-        if _is_idle(closure, node):
+        if _is_dead_end(closure, node):
+            ends.add(name)
+        elif _is_idle(closure, node):
             idle[name] = True
         elif not (is_barren(closure, node) and closure.done.get(("given", "hops", name)) == signature(closure, node)):
             yield name
+
+
+def dead_ends(closure: Closure) -> set[str]:
+    """The names of roles whose sessions can do nothing that leads on as long as no change is about them, as far as was found."""
+    ask = closure.search.ask
+    if closure.every or closure.bound:
+        return set()
+    key = ("dead-ends", ask.missing, ask.ever or brings(ask, closure.search.start), id(closure.search.catalogue))
+    return once(closure.search.env.memo, key, lambda: (set[str](), closure.search.catalogue))[0]
+
+
+def _is_dead_end(closure: Closure, node: Node) -> bool:
+    """Whether sessions of the role can use no technique and enter no role, whatever else is controlled."""
+    if not node.made or not node.full or node.caller.kind is not CallerKind.ROLE_SESSION or closure.bound:
+        return False
+    return is_barren(closure, node) and not edges_of(closure.search, node, closure.search.env)
 
 
 def is_barren(closure: Closure, node: Node) -> bool:
@@ -109,7 +129,7 @@ def is_barren(closure: Closure, node: Node) -> bool:
     search, arn = closure.search, node.caller.arn or ""
     if closure.every or node.caller.kind not in _OF_ACCOUNTS or arn not in search.env.principals:
         return False
-    if not _untouched(closure, node):
+    if not is_untouched(closure, node):
         return False
     key = ("barren", arn, node.caller.kind, search.ask.missing, id(search.catalogue))
     return once(search.env.memo, key, _uses_nothing, search, node)[0]
@@ -120,7 +140,7 @@ def _uses_nothing(search: Search, node: Node) -> tuple[bool, object]:
     return not (within_means(search, NODES, means) or within_means(search, None, means, leave=LATE)), search.catalogue
 
 
-def _untouched(closure: Closure, node: Node) -> bool:
+def is_untouched(closure: Closure, node: Node) -> bool:
     """Whether no change is about what the node may do, or about where accounts stand."""
     known = closure.known
     return Kind.MOVED not in known.by_kind and not known.stamp(closure.search.env, node.caller.arn or "")
@@ -131,7 +151,7 @@ def _is_idle(closure: Closure, node: Node) -> bool:
     search, arn = closure.search, node.caller.arn or ""
     if closure.every or closure.extra or node.caller.kind not in _OF_ACCOUNTS or arn not in search.env.principals:
         return False
-    if not ruled(closure, node) or not _untouched(closure, node) or not asked_for_by_none(closure, node):
+    if not ruled(closure, node) or not is_untouched(closure, node) or not asked_for_by_none(closure, node):
         return False
     key = ("idle", arn, node.caller.kind, search.ask.missing, id(search.catalogue))
     return once(search.env.memo, key, _has_no_means, search, node)[0]

@@ -12,7 +12,7 @@ from iamsim.env.types import PrincipalKind
 from iamsim.graph.given import given_for, when_for
 from iamsim.graph.known import Known
 from iamsim.graph.names import of_account
-from iamsim.graph.unbound import unbound
+from iamsim.graph.unbound import administrators, unbound
 from iamsim.graph.world import OUTSIDE as OUTSIDE_ACCOUNT
 from iamsim.graph.world import Node, Search, of_node
 from iamsim.ir.term import TRUE, all_of
@@ -107,6 +107,8 @@ class Closure:
         """True iff nothing but SCPs, RCPs and resource policies keeps the user or role from doing whatever it likes."""
         env = self.search.env
         stamp, key = self.known.stamp(env, arn), ("free", arn)
+        if not stamp:
+            return arn in env.principals and arn in administrators(env, account_of(arn))
         known = self.done.get(key)
         if known is None or known[0] != stamp:  # type: ignore[index]
             known = self.done[key] = (stamp, unbound(env, arn, self.known.own(env, arn)))

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from iamsim.model.policy import Match, Policy
 
 
-def administrators(env: Environment, account: str | None) -> tuple[str, ...]:
-    """The users and roles of an account that nothing of their own binds as they are."""
+def administrators(env: Environment, account: str | None) -> Mapping[str, None]:
+    """The users and roles of an account that nothing of their own binds as they are, users first, in order of ARN."""
 
-    def made() -> tuple[str, ...]:
+    def made() -> Mapping[str, None]:
         every = [a for k in PrincipalKind for a in sorted(of_account(env, k, account))]
-        return tuple(a for a in every if unbound(env, a, frozenset()))
+        return dict.fromkeys(a for a in every if unbound(env, a, frozenset()))
 
     return once(env.memo, ("administrators", account), made)
 
