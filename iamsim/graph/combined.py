@@ -154,16 +154,15 @@ def _shareable(search: Search) -> tuple[_Shareable, object]:
 def _with_means(closure: Closure, shareable: _Shareable, nodes: list[Node]) -> list[Node]:
     """Those of the nodes that may make some request, or tag for one."""
     search = closure.search
-    key = ("without-means", search.ask.missing, id(search.catalogue))
-    without = once(search.env.memo, key, lambda: (set[str](), search.catalogue))[0]
+    key = ("with-means", search.ask.missing, id(search.catalogue))
+    known = once(search.env.memo, key, lambda: (dict[str, bool](), search.catalogue))[0]
     out = []
     for node in nodes:
         if node.made and is_untouched(closure, node):
-            if node.name in without:
-                continue
-            tags = any(plausible(search.env, node, a, None) for a in shareable.tags)
-            if not tags and may_do(search, search.env, node).isdisjoint(shareable.actions):
-                without.add(node.name)
+            if node.name not in known:
+                able = not may_do(search, search.env, node).isdisjoint(shareable.actions)
+                known[node.name] = able or any(plausible(search.env, node, a, None) for a in shareable.tags)
+            if not known[node.name]:
                 continue
         out.append(node)
     return out

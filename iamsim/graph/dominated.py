@@ -14,7 +14,9 @@ from iamsim.env.applicable import NO_DOCUMENTS
 from iamsim.env.memo import Memo, once
 from iamsim.env.overlay import Overlay
 from iamsim.env.resource_policy import policy_holder
+from iamsim.env.types import PrincipalKind
 from iamsim.graph.apart import ENTERING, favoured_by_resources, favoured_by_trust, spared_by_ceilings
+from iamsim.graph.names import of_account
 from iamsim.graph.outside import outside_roles, role_at
 from iamsim.graph.trusts import entered, naming_account, naming_anyone, naming_itself, roles_for
 from iamsim.graph.unbound import node_in
@@ -22,6 +24,8 @@ from iamsim.ir.term import TRUE
 from iamsim.model.pattern import match
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from iamsim.aws.escalations import Technique
     from iamsim.env.types import Environment, Principal
     from iamsim.graph.world import Search
@@ -99,6 +103,20 @@ def asked_by(env: Environment, arn: str) -> tuple[str, ...]:
     whoever else may do everything in its account.
     """
     return once(env.memo, ("asked-by", arn), _asked_by, env, arn)
+
+
+def asked_for(env: Environment, account: str | None) -> Mapping[str, frozenset[str]]:
+    """The loaded roles that ask for users or roles of an account, as `asked_by` has it, each with all for whom it asks."""
+    return once(env.memo, ("asked-for", account), _asked_for, env, account)
+
+
+def _asked_for(env: Environment, account: str | None) -> Mapping[str, frozenset[str]]:
+    out: dict[str, set[str]] = {}
+    for kind in PrincipalKind:
+        for arn in of_account(env, kind, account):
+            for role in asked_by(env, arn):
+                out.setdefault(role, set()).add(arn)
+    return {role: frozenset(arns) for role, arns in out.items()}
 
 
 def _asked_by(env: Environment, arn: str) -> tuple[str, ...]:

@@ -100,10 +100,10 @@ def busy(closure: Closure, names: list[str]) -> Iterator[str]:
         node = closure.nodes[name]
         if (name in ends or name in idle) and is_untouched(closure, node):
             continue
-        if _is_dead_end(closure, node):
-            ends.add(name)
-        elif _is_idle(closure, node):
+        if _is_idle(closure, node):
             idle[name] = True
+        elif _is_dead_end(closure, node):
+            ends.add(name)
         elif not (is_barren(closure, node) and closure.done.get(("given", "hops", name)) == signature(closure, node)):
             yield name
 

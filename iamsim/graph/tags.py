@@ -14,9 +14,8 @@ from iamsim.graph.means import may_do, techniques_of, within_means
 from iamsim.graph.moves import Firing
 from iamsim.graph.names import of_account
 from iamsim.graph.settled import unsettled
-from iamsim.graph.state import everyone_of
 from iamsim.graph.tag_values import ASKED, names_told, tag_values
-from iamsim.graph.wants import tagged, worthwhile
+from iamsim.graph.wants import worth_tagging
 from iamsim.graph.world import own_creation, worlds
 from iamsim.ir.term import variables
 from iamsim.model.caller import CallerKind
@@ -56,10 +55,7 @@ def tag_firings(closure: Closure) -> Iterator[Firing]:
                 closure.done[key] = True
                 account = node.caller.account
                 if account not in worth:
-                    every = everyone_of(env, account)
-                    worth[account] = frozenset(
-                        a for a in every if worthwhile(closure, a) or a in closure.extra or tagged(closure, a)
-                    )
+                    worth[account] = worth_tagging(closure, account)
                 for target in _targets(closure, node, technique, variant, worth[account]):
                     yield from _of_target(closure, node, technique, number, target)
 

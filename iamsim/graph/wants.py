@@ -10,7 +10,7 @@ from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.graph.apart import tags_matter, told_at_the_door
 from iamsim.graph.candidates import FRESH, new_principals, texts_of
-from iamsim.graph.dominated import asked_by
+from iamsim.graph.dominated import asked_by, asked_for
 from iamsim.graph.entering import edge_in
 from iamsim.graph.moves import fully
 from iamsim.graph.names import of_account
@@ -49,16 +49,17 @@ def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
     written = {c.who for c in known.of_kind(Kind.WRITES)}
     lifted = {c.who for c in known.of_kind(Kind.BOUNDARY) if not c.what}
     tested = bool(texts_of(env, ("iam:permissionsboundary",)))
-    controlled = sorted(a for a in closure.held(account) if a in env.principals)
+    within = closure.ruled_from_within(account) and not closure.every
+    some = _some(closure, account) if closure.late else closure.extra
+    controlled = sorted(a for a in closure.held(account) if a in env.principals and (not within or a in some))
     made = (c.who for c in known.of_kind(Kind.CREATED) if account_of(c.who) == account)
     created = {w for w in made if ":policy/" not in w}
     who: set[str] = set()
     groups: set[str] = set()
     policies: set[str] = set()
     users: set[str] = set()
-    within = closure.ruled_from_within(account)
     for arn in (*controlled, *sorted(created)):
-        plain = within and not closure.every and arn not in closure.extra
+        plain = within and arn not in closure.extra
         if (plain and not (closure.late and _special(closure, arn))) or closure.free(arn):
             continue
         who.add(arn)
@@ -103,13 +104,14 @@ def _unarmed(closure: Closure, account: str | None) -> frozenset[str]:
     if not texts_of(env, ("aws:multifactorauth",)):
         return frozenset()
     armed = {c.who for c in known.of_kind(Kind.FACTOR)}
-    within = closure.ruled_from_within(account)
+    within = closure.ruled_from_within(account) and not closure.every
+    some = _some(closure, account) if within else frozenset()
     out = set()
     for node in map(closure.nodes.__getitem__, known.of_account.get(account, ())):
         arn = node.caller.arn or ""
-        if node.caller.kind is not CallerKind.USER or node.caller.mfa is not False:
+        if (within and arn not in some) or node.caller.kind is not CallerKind.USER or node.caller.mfa is not False:
             continue
-        plain = within and not closure.every and arn not in closure.extra
+        plain = within and arn not in closure.extra
         if arn not in armed and not (plain and not _special(closure, arn)):
             out.add(arn)
     return frozenset(out)
@@ -131,6 +133,23 @@ def creatable(closure: Closure, node: Node, technique: Technique) -> bool:
     return any(n not in made for n in names)
 
 
+def _some(closure: Closure, account: str | None) -> frozenset[str]:
+    """The users and roles of an account for whom some role asks that is not held yet, or the question itself."""
+    controlled = closure.known.controlled
+    asking = asked_for(closure.search.env, account)
+    return closure.extra.union(*(arns for role, arns in asking.items() if role not in controlled))
+
+
+def worth_tagging(closure: Closure, account: str | None) -> frozenset[str]:
+    """The users and roles of an account whose tags may matter."""
+    every, told = everyone_of(closure.search.env, account), _taggable_in(closure, account)
+    if closure.ruled_from_within(account) and not closure.every:
+        every &= not_held(closure, account) | _some(closure, account) | told
+    return frozenset(
+        a for a in every if a in closure.extra or worthwhile(closure, a) or (a in told and tagged(closure, a))
+    )
+
+
 def worthwhile(closure: Closure, arn: str) -> bool:
     """Whether changes to a principal may matter: it is not held yet, or nobody of its account has the means it would give."""
     account = account_of(arn)
@@ -150,7 +169,7 @@ def tagged(closure: Closure, arn: str) -> bool:
     ask, kept = search.ask, search.env.memo
     plain = not ask.given and ask.when is TRUE
     key = ("tagged-by", arn, first, ask.missing, ask.ever)
-    asking = once(kept if plain else {}, key, _tagged_by, closure, arn, first)
+    asking = once(kept if plain else {}, key, lambda: _tagged_by(closure, arn, first=first))
     return not asking <= closure.known.controlled
 
 
@@ -160,7 +179,23 @@ def taggable(closure: Closure) -> frozenset[str]:
     return _names_said(closure.search.env) | {n.caller.arn or "" for n in rulers if n is not None}
 
 
-def _tagged_by(closure: Closure, arn: str, first: bool) -> frozenset[str]:
+def _taggable_in(closure: Closure, account: str | None) -> frozenset[str]:
+    """The users and roles of an account of whom `tagged` may hold."""
+    env, ask = closure.search.env, closure.search.ask
+    ruler = closure.nodes.get(ruler_of(closure, account) or "?")
+    first = frozenset({ruler.caller.arn or ""}) if ruler is not None else frozenset[str]()
+    if ask.given or ask.when is not TRUE:
+        return everyone_of(env, account)
+    key = ("taggable", account, ask.missing, ask.ever)
+    return first | once(env.memo, key, _asked_tagged, closure, account)
+
+
+def _asked_tagged(closure: Closure, account: str | None) -> frozenset[str]:
+    said = everyone_of(closure.search.env, account) & _names_said(closure.search.env)
+    return frozenset(a for a in said if _tagged_by(closure, a, first=False))
+
+
+def _tagged_by(closure: Closure, arn: str, *, first: bool) -> frozenset[str]:
     """The roles that ask for the principal with a tag; unless it is the first, those that say its name."""
     env = closure.search.env
     every = asked_by(env, arn) if first or arn in _names_said(env) else ()
@@ -262,9 +297,10 @@ def _roles(closure: Closure, account: str | None) -> frozenset[str]:
     known = closure.known
     have = {c.who for c in known.of_kind(Kind.TRUST, Kind.CREATED)}
     mine = map(closure.nodes.__getitem__, known.of_account.get(account, ()))
-    held = {n.caller.arn for n in mine if n.made and n.full}
+    held = {n.caller.arn or "" for n in mine if n.made and n.full}
     out = {r for r in of_account(env, PrincipalKind.ROLE, account) if r not in held}
     # the trust policy of a role that is held may come to let its sessions bring tags
-    out |= {r for r in held if r and closure.late and r in env.principals and tagged(closure, r)}
+    if closure.late:
+        out |= {r for r in held & _taggable_in(closure, account) if r in env.principals and tagged(closure, r)}
     out |= {e for e in closure.extra if e in env.principals and env.principals[e].kind is PrincipalKind.ROLE}
     return frozenset(out - have)
