@@ -264,7 +264,12 @@ def task_policy(facts: Facts) -> Policy | None:
     Source: AWS STS API Reference, "AssumeRoot".
     """
     arn = facts.caller.task_policy
-    return None if arn is None else once(facts.env.memo, ("task", arn), _packaged, arn)
+    return None if arn is None else task_policy_at(facts.env, arn)
+
+
+def task_policy_at(env: Environment, arn: str) -> Policy | None:
+    """The AWS managed policy `arn` for AssumeRoot sessions, or None if it is not in the bundled data."""
+    return once(env.memo, ("task", arn), _packaged, arn)
 
 
 def _packaged(arn: str) -> Policy | None:

@@ -73,12 +73,19 @@ _CREDENTIALS = ("aws:multifactorauthage", "aws:multifactorauthpresent", "aws:pri
 
 def tags_matter(env: Environment, arn: str, role: Principal) -> bool:
     """False only if nothing that decides whether the user or role may assume the role reads its tags."""
+    if once(env.memo, ("own-tags", arn), _own_tags_matter, env, arn):
+        return True
+    return role.trust is not None and _reads_tags(env, role.trust)
+
+
+def _own_tags_matter(env: Environment, arn: str) -> bool:
+    """Whether SCPs, RCPs or the principal's own policies may read its tags where it assumes a role."""
     principal = env.principals.get(arn)
     if principal is None or env.endpoints or once(env.memo, ("spared", ENTERING, "tags"), _ceilings_read_tags, env):
         return True
     groups = [env.groups.get(g) for g in principal.groups]
     joined = (p for g in groups if g is not None for p in g.policies)
-    own = (*principal.policies, *joined, principal.boundary, role.trust)
+    own = (*principal.policies, *joined, principal.boundary)
     return None in groups or any(p is not None and _reads_tags(env, p) for p in own)
 
 

@@ -13,7 +13,7 @@ from iamsim.graph.changing import SUBJECT, WANTED
 from iamsim.graph.dominated import not_dominated
 from iamsim.graph.firing import ONE, Requests, attempt, numbered, outcome_of, sweeping
 from iamsim.graph.gains import asked_about
-from iamsim.graph.means import TAKEOVERS, may_do, means_of, plausible, techniques_of
+from iamsim.graph.means import TAKEOVERS, may_do, may_do_of, means_of, plausible, techniques_of
 from iamsim.graph.moves import BESIDES, Firing, fewest_of
 from iamsim.graph.names import each_binding, names_in, values
 from iamsim.graph.newtags import tagging
@@ -161,7 +161,7 @@ def _with_means(closure: Closure, shareable: _Shareable, nodes: list[Node]) -> l
         if node.made and is_untouched(closure, node):
             if node.name not in known:
                 able = not may_do(search, search.env, node).isdisjoint(shareable.actions)
-                known[node.name] = able or any(plausible(search.env, node, a, None) for a in shareable.tags)
+                known[node.name] = able or bool(may_do_of(search, search.env, node, shareable.tags))
             if not known[node.name]:
                 continue
         out.append(node)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from iamsim.env.applicable import task_policy_at
 from iamsim.env.hits import slice_policy
 from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
-from iamsim.graph.permitted import actions_of, permitted
+from iamsim.graph.permitted import actions_of, not_refused, permitted
 from iamsim.ir.lower import resource_term
 from iamsim.ir.term import FALSE
 from iamsim.model.caller import Caller, CallerKind
@@ -72,10 +73,16 @@ def _ends(search: Search, technique: Technique) -> bool:
 
 
 def may_do(search: Search, env: Environment, node: Node) -> frozenset[str]:
-    """The actions of the catalogue, in lower case, that identity policies of the node may allow."""
-    caller, every = node.caller, actions_of(search.env, search.catalogue)
+    """The actions of the catalogue, in lower case, that identity policies of the node, or its task policy, may allow."""
+    return may_do_of(search, env, node, actions_of(search.env, search.catalogue))
+
+
+def may_do_of(search: Search, env: Environment, node: Node, every: frozenset[str]) -> frozenset[str]:
+    """Those of some actions (lower case; a set that is kept) that identity policies of the node, or its task policy, may allow."""
+    caller = node.caller
     if caller.kind is CallerKind.ROOT:
-        return every
+        task = caller.task_policy
+        return every if task is None else once(env.memo, ("may-do", task, id(every)), _of_task, env, task, every)[0]
     name = caller.parent or caller.arn or ""
     key = ("may-do", name, id(every), caller.kind, search.ask.missing)
     return once(env.memo, key, _may_do, search, env, caller, every)[0]
@@ -85,6 +92,11 @@ def _may_do(
     search: Search, env: Environment, caller: Caller, every: frozenset[str]
 ) -> tuple[frozenset[str], frozenset[str]]:
     return _allowed(search, env, caller, every), every  # kept, so that its id stays its own
+
+
+def _of_task(env: Environment, task: str, every: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
+    policy = task_policy_at(env, task)
+    return (every if policy is None or policy.malformed is not None else not_refused(policy, every)), every
 
 
 def _allowed(search: Search, env: Environment, caller: Caller, every: frozenset[str]) -> frozenset[str]:

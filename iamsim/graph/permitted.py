@@ -49,6 +49,23 @@ def permitted(env: Environment, policies: Iterable[Policy | MissingPolicy], acti
     return frozenset(out)
 
 
+def not_refused(policy: Policy, actions: Actions) -> Actions:
+    """The actions of `actions` that no Deny of the policy refuses on everything and in every context."""
+    out = actions
+    for s in policy.statements:
+        if s.effect is Effect.DENY and s.malformed is None and not s.conditions and _everywhere(s):
+            out -= _of(s, actions)
+    return out
+
+
+def _everywhere(statement: Statement) -> bool:
+    """Whether a statement is about all resources, and nothing of its actions is unreadable."""
+    if statement.action is None or any(isinstance(p, Malformed) for p in statement.action.patterns):
+        return False
+    on = statement.resource
+    return on is not None and not on.negated and any(getattr(p, "text", "") == "*" for p in on.patterns)
+
+
 def _granted(statements: tuple[Statement, ...], actions: Actions) -> tuple[Actions, tuple[Statement, ...], Actions]:
     """What the Allows may grant, with all whose ids are in the key."""
     speaks = (_of(s, actions) for s in statements if s.effect is not Effect.DENY)
