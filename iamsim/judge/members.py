@@ -8,16 +8,17 @@ term for both, so that the check of one is the check of the other.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from iamsim.aws.limits import BINDS, Grant, Limit, Scope
 from iamsim.aws.services import TRUST_ACTIONS
-from iamsim.env.facts import entities
+from iamsim.env.facts import entities, principal_at
 from iamsim.env.hits import principal_classes, slice_policy
-from iamsim.env.index import index_of, speaking
+from iamsim.env.index import document_key, index_of, speaking
 from iamsim.env.memo import once
 from iamsim.env.resource_policy import holder_of
 from iamsim.env.types import MissingPolicy
+from iamsim.ir.decide import counts
 from iamsim.ir.lower import resource_term
 from iamsim.ir.term import (
     FALSE,
@@ -28,7 +29,7 @@ from iamsim.ir.term import (
     strip,
     variables,
 )
-from iamsim.judge.callers import caller_of
+from iamsim.judge.callers import caller_of, read_callers
 from iamsim.judge.check import check_of
 from iamsim.judge.judge import decided, facts_of, operation_of
 from iamsim.judge.likeness import classes, facts_in, key_of, reads_in
@@ -88,34 +89,118 @@ class Scene:
     solved: dict[object, tuple[Mapping[str, tuple[str, ...]] | None, tuple[str, ...]]] = field(default_factory=dict)
 
 
-def scene_of(ask: Ask, action: str, target: Target) -> Scene:
-    """The scene of an action (in lower case) and a target."""
+def scene_of(ask: Ask, action: str, target: Target, shared: dict[object, Any]) -> Scene:
+    """The scene of an action (in lower case) and a target. `shared` is what the scenes of a question share."""
     env = ask.env
     index = index_of(env)
     speaks = speaking(index, action, target.resource)
-    holding = {i for d, allows in speaks.items() if allows for i in index.holders[d]}
     some = caller_of(env, index.principals[0]) if index.principals else Caller(kind=CallerKind.ANONYMOUS)
     facts = facts_of(ask, some, action, target)
     policy = governing(facts)
-    scene = Scene(ask, index, action, target, speaks, frozenset(holding), frozenset(), facts, policy, session=False)
-    entries = tuple(entries_of(ask, policy, facts))
-    scene.named = frozenset(named_by(index, env, entries))
-    scene.accounts = frozenset(a for e in entries for a in [account_in(e)] if a)
-    documents = [(d, p) for d in speaks for p in [index.documents[d]] if not isinstance(p, MissingPolicy)]
-    reads = [(d, reads_in(scene, p)) for d, p in documents]
+    none: frozenset[int] = frozenset()
+    scene = Scene(ask, index, action, target, speaks, none, none, facts, policy, session=False)
+    _name(scene, shared)
     read = variables(all_of((ask.when, target.domain)))
-    scene.session = any(r.session for _, r in reads) or any(of_session(v) for v in read)
+    scene.holding = once(shared, ("holding", *_allowing(scene)), _holding, scene)
+    scene.rough, session = once(shared, ("rough", action, *speaks), _rough, scene)
+    scene.session = session or any(of_session(v) for v in read)
     scene.fine_when = any(is_fine(v) for v in read)
-    scene.rough = frozenset(d for d, r in reads if r.fine or r.session)
     return scene
 
 
-def groups(scene: Scene, among: Sequence[int]) -> Iterator[tuple[Found, tuple[int, ...]]]:
-    """The outcomes that are no NO, each with the principals (by number) of `among` that share it.
-
-    `among` are principals for which the target means the same.
+def _name(scene: Scene, shared: dict[object, Any]) -> None:
+    """Whom the policies of the resource name; worked out once for trust policies that are one document, and for roles or
+    users of whose policies the action does not ask.
     """
-    for shared, portable in _keyed(scene, among):
+    policy, facts = scene.governing, scene.sample
+
+    def made() -> tuple[frozenset[int], frozenset[str], dict[object, tuple[bool, bool]]]:
+        entries = tuple(entries_of(scene.ask, policy, facts))
+        named = frozenset(named_by(scene.index, scene.ask.env, entries))
+        return named, frozenset(a for e in entries for a in [account_in(e)] if a), {}
+
+    at = principal_at(facts.env, facts.resource or "") if holder_of(facts) is None else None
+    if at is None or (policy is None and _is_trust(scene)):
+        scene.named, scene.accounts, scene.reached = made()
+    else:
+        key = ("named", scene.action, at.kind, None if policy is None else document_key(policy))
+        scene.named, scene.accounts, scene.reached = once(shared, key, made)
+
+
+def _allowing(scene: Scene) -> tuple[int, ...]:
+    """The documents that may allow the action on the resource; of things in a bucket those of the others cannot."""
+    holder, speaks = scene.target.holder, scene.speaks
+    if holder is not None and scene.target.resource is None:
+        speaks = speaking(scene.index, scene.action, f"{holder.arn}/", inside=True)
+    return tuple(d for d, allows in speaks.items() if allows)
+
+
+def _holding(scene: Scene) -> frozenset[int]:
+    return frozenset(i for d in _allowing(scene) for i in scene.index.holders[d])
+
+
+def _rough(scene: Scene) -> tuple[frozenset[int], bool]:
+    """The documents that read more than is shared in an account, and whether one reads how a session came about."""
+    documents = ((d, scene.index.documents[d]) for d in scene.speaks)
+    reads = [(d, reads_in(scene, p)) for d, p in documents if not isinstance(p, MissingPolicy)]
+    return frozenset(d for d, r in reads if r.fine or r.session), any(r.session for _, r in reads)
+
+
+def concerned(scene: Scene) -> frozenset[str] | None:
+    """The accounts whose users and roles the scene can be about; None for all.
+
+    Others are alike for it, so one of each kind tells whether a grant reaches them.
+    """
+    if scene.target.resource == "*":
+        return None
+    near = _near(scene)
+    for standing in _kinds_anywhere(scene.ask.env):
+        stranger = next(((kind, i) for kind, i in standing if kind[1] not in near), None)
+        if stranger is not None and any(_reach(scene, stranger[0], (stranger[1],))):
+            return None
+    return near
+
+
+def concerned_roots(scene: Scene) -> frozenset[str] | None:
+    """As `concerned`, of root users."""
+    if scene.target.resource == "*":
+        return None
+    near = _near(scene)
+    stranger = next((a for a in sorted(scene.ask.env.accounts) if a not in near), None)
+    if stranger is None:
+        return near
+    found = scene.reached.get("root")
+    if found is None:
+        (caller,) = read_callers(scene.ask.env, f"arn:aws:iam::{stranger}:root")
+        found = scene.reached["root"] = _reach_of(scene, facts_of(scene.ask, caller, scene.action, scene.target))
+    return None if any(found) else near
+
+
+def _near(scene: Scene) -> frozenset[str]:
+    owner = scene.target.owner
+    named = {scene.index.principals[i].account for i in scene.named}
+    return scene.accounts | named | ({owner} if owner is not None else set())
+
+
+def _kinds_anywhere(env: Environment) -> Sequence[Sequence[tuple[Kind, int]]]:
+    """For each kind, whatever its account, the first one of each account."""
+
+    def made() -> list[list[tuple[Kind, int]]]:
+        out: dict[object, list[tuple[Kind, int]]] = {}
+        for among in members_of(env).values():
+            for kind, members in by_kind(env, among).items():
+                out.setdefault((kind[0], kind[2:]), []).append((kind, members[0]))
+        return list(out.values())
+
+    return once(env.memo, "kinds-anywhere", made)
+
+
+def groups(scene: Scene, kinds: Mapping[Kind, Sequence[int]]) -> Iterator[tuple[Found, tuple[int, ...]]]:
+    """The outcomes that are no NO, each with the principals (by number) of `kinds` that share it.
+
+    These are principals, by kind, for which the target means the same.
+    """
+    for shared, portable in _keyed(scene, kinds):
         found = scene.outcomes.get(portable) if portable is not None else None
         if found is None:
             found = outcome(scene, caller_of(scene.ask.env, scene.index.principals[shared[0]]))
@@ -125,10 +210,10 @@ def groups(scene: Scene, among: Sequence[int]) -> Iterator[tuple[Found, tuple[in
             yield found, tuple(shared)
 
 
-def _keyed(scene: Scene, among: Sequence[int]) -> Iterable[tuple[list[int], object | None]]:
-    """The principals of `among` that a grant can reach, by what their outcomes depend on, with what that is in any account."""
+def _keyed(scene: Scene, kinds: Mapping[Kind, Sequence[int]]) -> Iterable[tuple[list[int], object | None]]:
+    """The principals of `kinds` that a grant can reach, by what their outcomes depend on, with what that is in any account."""
     keyed: dict[object, tuple[list[int], object | None]] = {}
-    for kind, members in _by_kind(scene.ask.env, among).items():
+    for kind, members in kinds.items():
         anyone, holders = _reach(scene, kind, members)
         holding = scene.holding if holders else _NOBODY
         reached = members if anyone else [i for i in members if i in holding or i in scene.named]
@@ -166,8 +251,8 @@ def _members(env: Environment) -> Mapping[str | None, tuple[int, ...]]:
     return {a: tuple(accounts[a]) for a in sorted(accounts, key=str)}
 
 
-def _by_kind(env: Environment, among: Sequence[int]) -> Mapping[Kind, Sequence[int]]:
-    """`among` by kind; of a whole account that is worked out once."""
+def by_kind(env: Environment, among: Sequence[int]) -> Mapping[Kind, Sequence[int]]:
+    """Principals of one account by kind; of a whole account that is worked out once."""
     account = index_of(env).principals[among[0]].account if among else None
     if among is members_of(env).get(account):
         whole: Mapping[Kind, Sequence[int]] = once(env.memo, ("kinds", account), _kinds, env, among)
@@ -221,7 +306,9 @@ def _reach_of(scene: Scene, facts: Facts) -> tuple[bool, bool]:
     for scope in (layers.scope,) if layers.scope is not None else (Scope.SAME, Scope.CROSS):
         for grant in Grant:
             limits = BINDS.get((scope, grant))
-            if limits is None or (grant is not Grant.IDENTITY and not (unknown or grant in granted)):
+            if limits is None or not counts(layers, scope, grant):
+                continue
+            if grant is not Grant.IDENTITY and not (unknown or grant in granted):
                 continue
             if grant is Grant.IDENTITY or Limit.IDENTITY in limits:
                 holders = True
