@@ -30,7 +30,7 @@ from iamsim.ir.term import (
     variables,
 )
 from iamsim.judge.callers import caller_of, read_callers
-from iamsim.judge.check import check_of
+from iamsim.judge.check import check_of, reasons_of
 from iamsim.judge.judge import decided, facts_of, operation_of
 from iamsim.judge.likeness import classes, facts_in, key_of, reads_in
 from iamsim.judge.named import account_in, entries_of, governing, named_by
@@ -61,13 +61,18 @@ Rows = tuple[tuple[Label, "Term"], ...]
 
 @dataclass(slots=True)
 class Scene:
-    """One action on one meaning of the resource, and what was worked out about it so far."""
+    """One action on one meaning of the resource, and what was worked out about it so far.
+
+    `speaks` are the documents that speak of the action, `bearing` those that may match on what the target means: of things in
+    a bucket, statements about those of another one stay in the condition of an answer, but decide nothing.
+    """
 
     ask: Ask
     index: Index
     action: str
     target: Target
     speaks: Mapping[int, bool]
+    bearing: Mapping[int, bool]
     holding: frozenset[int]
     named: frozenset[int]
     sample: Facts
@@ -85,6 +90,7 @@ class Scene:
     reached: dict[object, tuple[bool, bool]] = field(default_factory=dict)
     above: dict[object, object] = field(default_factory=dict)
     bound: dict[object, object] = field(default_factory=dict)
+    elsewhere: dict[Term, bool] = field(default_factory=dict)
     outcomes: dict[object, Found] = field(default_factory=dict)
     solved: dict[object, tuple[Mapping[str, tuple[str, ...]] | None, tuple[str, ...]]] = field(default_factory=dict)
 
@@ -93,15 +99,17 @@ def scene_of(ask: Ask, action: str, target: Target, shared: dict[object, Any]) -
     """The scene of an action (in lower case) and a target. `shared` is what the scenes of a question share."""
     env = ask.env
     index = index_of(env)
-    speaks = speaking(index, action, target.resource)
+    speaks = bearing = speaking(index, action, target.resource)
+    if target.resource is None and target.holder is not None:
+        bearing = speaking(index, action, f"{target.holder.arn}/", inside=True)
     some = caller_of(env, index.principals[0]) if index.principals else Caller(kind=CallerKind.ANONYMOUS)
     facts = facts_of(ask, some, action, target)
     policy = governing(facts)
     none: frozenset[int] = frozenset()
-    scene = Scene(ask, index, action, target, speaks, none, none, facts, policy, session=False)
+    scene = Scene(ask, index, action, target, speaks, bearing, none, none, facts, policy, session=False)
     _name(scene, shared)
     read = variables(all_of((ask.when, target.domain)))
-    scene.holding = once(shared, ("holding", *_allowing(scene)), _holding, scene)
+    scene.holding = once(shared, ("holding", *scene.bearing.items()), _holding, scene)
     scene.rough, session = once(shared, ("rough", action, *speaks), _rough, scene)
     scene.session = session or any(of_session(v) for v in read)
     scene.fine_when = any(is_fine(v) for v in read)
@@ -127,16 +135,8 @@ def _name(scene: Scene, shared: dict[object, Any]) -> None:
         scene.named, scene.accounts, scene.reached = once(shared, key, made)
 
 
-def _allowing(scene: Scene) -> tuple[int, ...]:
-    """The documents that may allow the action on the resource; of things in a bucket those of the others cannot."""
-    holder, speaks = scene.target.holder, scene.speaks
-    if holder is not None and scene.target.resource is None:
-        speaks = speaking(scene.index, scene.action, f"{holder.arn}/", inside=True)
-    return tuple(d for d, allows in speaks.items() if allows)
-
-
 def _holding(scene: Scene) -> frozenset[int]:
-    return frozenset(i for d in _allowing(scene) for i in scene.index.holders[d])
+    return frozenset(i for d, allows in scene.bearing.items() if allows for i in scene.index.holders[d])
 
 
 def _rough(scene: Scene) -> tuple[frozenset[int], bool]:
@@ -200,34 +200,44 @@ def groups(scene: Scene, kinds: Mapping[Kind, Sequence[int]]) -> Iterator[tuple[
 
     These are principals, by kind, for which the target means the same.
     """
-    for shared, portable in _keyed(scene, kinds):
+    for kind, shared, portable in _keyed(scene, kinds, scene.bearing):
         found = scene.outcomes.get(portable) if portable is not None else None
         if found is None:
             found = outcome(scene, caller_of(scene.ask.env, scene.index.principals[shared[0]]))
             if portable is not None:
                 scene.outcomes[portable] = found
-        if found.yes or found.unknown:
+        if not (found.yes or found.unknown):
+            continue
+        if scene.bearing is scene.speaks:
             yield found, tuple(shared)
+            continue
+        for _, alike, _ in _keyed(scene, {kind: shared}, scene.speaks):
+            yield _as(scene, caller_of(scene.ask.env, scene.index.principals[alike[0]]), found), tuple(alike)
 
 
-def _keyed(scene: Scene, kinds: Mapping[Kind, Sequence[int]]) -> Iterable[tuple[list[int], object | None]]:
-    """The principals of `kinds` that a grant can reach, by what their outcomes depend on, with what that is in any account."""
-    keyed: dict[object, tuple[list[int], object | None]] = {}
+def _keyed(
+    scene: Scene, kinds: Mapping[Kind, Sequence[int]], speaks: Mapping[int, bool]
+) -> Iterable[tuple[Kind, list[int], object | None]]:
+    """The principals of `kinds` that a grant can reach, by what their outcomes depend on, with what that is in any account.
+
+    Of their own policies the documents `speaks` are looked at.
+    """
+    keyed: dict[object, tuple[Kind, list[int], object | None]] = {}
     for kind, members in kinds.items():
         anyone, holders = _reach(scene, kind, members)
         holding = scene.holding if holders else _NOBODY
         reached = members if anyone else [i for i in members if i in holding or i in scene.named]
-        for alike in classes(scene, kind, reached):
-            found = key_of(scene, kind, alike[0], granted=anyone or alike[0] in scene.named)
+        for alike in classes(scene, kind, reached, speaks):
+            found = key_of(scene, kind, alike[0], speaks, granted=anyone or alike[0] in scene.named)
             if found is not None:
-                keyed.setdefault(found[0], ([], found[1]))[0].extend(alike)
+                keyed.setdefault(found[0], (kind, [], found[1]))[1].extend(alike)
     return keyed.values()
 
 
 def outcome(scene: Scene, caller: Caller) -> Found:
     """The outcome for a caller; formulas that are the same for others were solved once."""
-    ask, facts = scene.ask, facts_of(scene.ask, caller, scene.action, scene.target)
-    asked = operation_of(ask, facts, scene.target.domain)
+    ask = scene.ask
+    asked = _asked(scene, caller)
     term = strip(asked.term)
     if isinstance(term, Const) and term.value is False:
         return asked
@@ -237,6 +247,18 @@ def outcome(scene: Scene, caller: Caller) -> Found:
         found = decided(ask, asked)
         solved = scene.solved[key] = (found.assignment, found.reasons)
     return replace(asked, assignment=solved[0], reasons=solved[1])
+
+
+def _as(scene: Scene, caller: Caller, found: Found) -> Found:
+    """The outcome for a caller that has besides only policies of which no statement matches where `found` can be allowed."""
+    if any(r.startswith("budget:") for r in found.reasons):
+        return outcome(scene, caller)
+    asked = _asked(scene, caller)
+    return replace(asked, assignment=found.assignment, reasons=reasons_of(asked.term) if found.unknown else ())
+
+
+def _asked(scene: Scene, caller: Caller) -> Found:
+    return operation_of(scene.ask, facts_of(scene.ask, caller, scene.action, scene.target), scene.target.domain)
 
 
 def members_of(env: Environment) -> Mapping[str | None, tuple[int, ...]]:
