@@ -11,7 +11,7 @@ from iamsim.ir.lower import RESOURCE
 from iamsim.ir.reduce import reduce
 from iamsim.ir.term import TRUE, Term, all_of, variables
 from iamsim.judge.answer import Core, Decision, Witness
-from iamsim.judge.check import Check, check_of, problem_of, reasons_of, settle
+from iamsim.judge.check import Check, Models, check_of, problem_of, reasons_of, settle
 from iamsim.judge.core import core_of, decision_of
 from iamsim.judge.witness import witness_of
 from iamsim.smt.types import Limits, Sat
@@ -123,10 +123,10 @@ def decide_check(ask: Ask, facts: Facts, domain: Term = TRUE) -> Found:
     return decided(ask, operation_of(ask, facts, domain))
 
 
-def decided(ask: Ask, asked: Found) -> Found:
-    """The outcome of an operation that `operation_of` made."""
+def decided(ask: Ask, asked: Found, models: Models | None = None) -> Found:
+    """The outcome of an operation that `operation_of` made; of `models` see `settle`."""
     term = asked.term
-    settled = settle(term, background_of(asked), ask.limits, ask.engine)
+    settled = settle(term, background_of(asked), ask.limits, ask.engine, models=models)
     if isinstance(settled.sure, Sat):
         return replace(asked, assignment=settled.sure.assignment)
     if not settled.possible:

@@ -72,7 +72,8 @@ def _boundary(scene: Scene, i: int) -> object:
 def key_of(
     scene: Scene, kind: Kind, i: int, speaks: Mapping[int, bool], *, granted: bool
 ) -> tuple[object, object | None] | None:
-    """What the outcome for a principal depends on, if of its documents `speaks` matter; None if no grant reaches it or a Deny always stops it.
+    """What the outcome for a principal depends on; None if no grant reaches it or a Deny always stops it. Of its documents
+    `speaks` are looked at.
 
     The second is the same for principals of any account whose formulas are the same, in the same order; None where that is
     not known.

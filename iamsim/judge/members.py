@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from iamsim.aws.limits import BINDS, Grant, Limit, Scope
 from iamsim.aws.services import TRUST_ACTIONS
+from iamsim.env.applicable import layers_of
 from iamsim.env.facts import entities, principal_at
 from iamsim.env.hits import principal_classes, slice_policy
 from iamsim.env.index import document_key, index_of, speaking
@@ -30,7 +31,7 @@ from iamsim.ir.term import (
     variables,
 )
 from iamsim.judge.callers import caller_of, read_callers
-from iamsim.judge.check import check_of, reasons_of
+from iamsim.judge.check import Models, reasons_of, settle
 from iamsim.judge.judge import decided, facts_of, operation_of
 from iamsim.judge.likeness import classes, facts_in, key_of, reads_in
 from iamsim.judge.named import account_in, entries_of, governing, named_by
@@ -90,6 +91,7 @@ class Scene:
     reached: dict[object, tuple[bool, bool]] = field(default_factory=dict)
     above: dict[object, object] = field(default_factory=dict)
     bound: dict[object, object] = field(default_factory=dict)
+    models: Models | None = None
     elsewhere: dict[Term, bool] = field(default_factory=dict)
     outcomes: dict[object, Found] = field(default_factory=dict)
     solved: dict[object, tuple[Mapping[str, tuple[str, ...]] | None, tuple[str, ...]]] = field(default_factory=dict)
@@ -108,6 +110,8 @@ def scene_of(ask: Ask, action: str, target: Target, shared: dict[object, Any]) -
     none: frozenset[int] = frozenset()
     scene = Scene(ask, index, action, target, speaks, bearing, none, none, facts, policy, session=False)
     _name(scene, shared)
+    if ask.engine == "auto":
+        scene.models = once(shared, "models", Models)
     read = variables(all_of((ask.when, target.domain)))
     scene.holding = once(shared, ("holding", *scene.bearing.items()), _holding, scene)
     scene.rough, session = once(shared, ("rough", action, *speaks), _rough, scene)
@@ -153,6 +157,8 @@ def concerned(scene: Scene) -> frozenset[str] | None:
     """
     if scene.target.resource == "*":
         return None
+    if _means_nothing(scene):
+        return frozenset()
     near = _near(scene)
     for standing in _kinds_anywhere(scene.ask.env):
         stranger = next(((kind, i) for kind, i in standing if kind[1] not in near), None)
@@ -165,6 +171,8 @@ def concerned_roots(scene: Scene) -> frozenset[str] | None:
     """As `concerned`, of root users."""
     if scene.target.resource == "*":
         return None
+    if _means_nothing(scene):
+        return frozenset()
     near = _near(scene)
     stranger = next((a for a in sorted(scene.ask.env.accounts) if a not in near), None)
     if stranger is None:
@@ -174,6 +182,14 @@ def concerned_roots(scene: Scene) -> frozenset[str] | None:
         (caller,) = read_callers(scene.ask.env, f"arn:aws:iam::{stranger}:root")
         found = scene.reached["root"] = _reach_of(scene, facts_of(scene.ask, caller, scene.action, scene.target))
     return None if any(found) else near
+
+
+def _means_nothing(scene: Scene) -> bool:
+    """Whether no resource is one that the target means: all that fit the question are loaded."""
+    target = scene.target
+    if target.resource is not None or target.holder is not None:
+        return False
+    return not settle(target.domain, (scene.sample,), scene.ask.limits).possible
 
 
 def _near(scene: Scene) -> frozenset[str]:
@@ -244,7 +260,7 @@ def outcome(scene: Scene, caller: Caller) -> Found:
     key = (term, caller.kind, bool(caller.open_services))
     solved = scene.solved.get(key)
     if solved is None:
-        found = decided(ask, asked)
+        found = decided(ask, asked, scene.models)
         solved = scene.solved[key] = (found.assignment, found.reasons)
     return replace(asked, assignment=solved[0], reasons=solved[1])
 
@@ -313,13 +329,12 @@ def _reach(scene: Scene, kind: Kind, members: Sequence[int]) -> tuple[bool, bool
 
 
 def _reach_of(scene: Scene, facts: Facts) -> tuple[bool, bool]:
-    check = check_of(facts, scene.ask.documents)
-    layers = check.layers
+    layers, _ = layers_of(facts, scene.ask.documents)
     if layers.refused is not None:
         return False, False
     if layers.free is not None or layers.doubtful:
         return True, True
-    granted = _granted(scene, check.facts)
+    granted = _granted(scene, facts)
     resource = layers.resource
     unknown = resource is not None and resource.side.unknown is not FALSE
     if layers.unread is not None:

@@ -259,7 +259,7 @@ def _beside(meant: _Meanings) -> Iterator[Who]:
     one = (
         meant.options.via == "direct" and meant.ask.engine != "replay" and [s.target.resource for s in scenes] == ["*"]
     )
-    for name, kind in others(meant.ask, scenes, meant.options.resource_account):
+    for name, kind in others(meant.ask, scenes):
         row = _root(meant, name) if one and kind == "root" else _further(meant, name, kind)
         if row is not None:
             yield row
