@@ -60,7 +60,7 @@ def alike(env: Environment, shape: Shape) -> object:
 
 
 def _told(term: Term, resource: str) -> object | None:
-    """What a term about the name of an object comes to: the same for another name iff both match alike; None if that is not plain."""
+    """What a term about the name of an object comes to: for names that match alike it is the same; None if it is not plain."""
     match term:
         case And(args) | Or(args):
             found = [_told(t, resource) for t in args]
