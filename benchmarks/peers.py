@@ -1,6 +1,6 @@
 """Other tools beside iamsim, on the same files and the same concrete questions: `python -m benchmarks.peers --orgs DIR …`.
 
-Each peer is named by an argument and skipped without it; none is imported, and nothing depends on one:
+Each peer is named by an argument; without it the table says how it is installed. None is imported, and nothing depends on one:
 
   --iamspy PROGRAM       the command line of IAMSpy, or of its fork on PyPI, `zeuscloud-iamspy` with `pydantic<2`
   --iam-simulate FOLDER  a folder in which npm has installed `@cloud-copilot/iam-simulate`
@@ -21,9 +21,12 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.peer_files import read_files, resource_policy, simulation
+from benchmarks.questions import other_keys
 from benchmarks.rows import snapshot
 
 if TYPE_CHECKING:
@@ -31,6 +34,14 @@ if TYPE_CHECKING:
 
 Question = dict[str, Any]
 Verdicts = dict[str, str]
+Contexts = dict[str, dict[str, str]]
+
+HOW = {
+    "iam_simulate": "`npm install @cloud-copilot/iam-simulate` in a folder, then --iam-simulate FOLDER",
+    "iamspy": "`pip install zeuscloud-iamspy 'pydantic<2'`, then --iamspy PROGRAM",
+    "pmapper": "`pip install principalmapper` for Python 3.9 or older, store a graph of the account, then --pmapper PROGRAM",
+}
+"""How each peer is installed and named."""
 
 TIMEOUT = 120.0
 WARM_PASSES = 5
@@ -49,23 +60,28 @@ for (const [id, simulation] of Object.entries(asked.simulations)) {
   verdicts[id] = given.overallResult ?? 'error: ' + given.errors?.message
 }
 const start = performance.now()
-for (let pass = 0; pass < asked.passes; pass++)
-  for (const simulation of Object.values(asked.simulations)) await library.runSimulation(simulation, {})
+for (const contexts of asked.passes)
+  for (const [id, simulation] of Object.entries(asked.simulations)) {
+    const request = { ...simulation.request, contextVariables: contexts[id] }
+    await library.runSimulation({ ...simulation, request }, {})
+  }
 console.log(JSON.stringify({ verdicts, seconds: (performance.now() - start) / 1000 }))
 """
 OWN_DRIVER = """
 import json, sys, time
 from iamsim import can, load
+from iamsim.smt.types import Limits
 asked = json.load(sys.stdin)
 env = load(*asked["snapshot"])
-def ask(q):
-    return can(env, q["principal"], q["action"], q["resource"], context=q["context"],
-               resource_account=q["resource_account"], strict=True, via="direct").verdict
-verdicts = {q["id"]: str(ask(q)) for q in asked["queries"]}
+anew = {"limits": Limits()} if asked["anew"] else {}
+def ask(q, context):
+    return can(env, q["principal"], q["action"], q["resource"], context=context,
+               resource_account=q["resource_account"], strict=True, via="direct", **anew).verdict
+verdicts = {q["id"]: str(ask(q, q["context"])) for q in asked["queries"]}
 start = time.perf_counter()
-for _ in range(asked["passes"]):
+for contexts in asked["passes"]:
     for q in asked["queries"]:
-        ask(q)
+        ask(q, contexts[q["id"]])
 print(json.dumps({"verdicts": verdicts, "seconds": time.perf_counter() - start}))
 """
 
@@ -134,107 +150,29 @@ def own_batch(orgs: Path, size: str, queries: Sequence[Question], *, tree: bool 
     return seconds, {q["id"]: a.get("verdict", "error") for q, a in zip(queries, answers, strict=False)}
 
 
-def own_warm(orgs: Path, size: str, queries: Sequence[Question]) -> tuple[float, Verdicts]:
-    """Questions a second of the library in a process of its own, after one pass that is not counted."""
-    asked = {"snapshot": [str(p) for p in snapshot(orgs, size)], "queries": queries, "passes": WARM_PASSES}
+def own_warm(
+    orgs: Path, size: str, queries: Sequence[Question], passes: Sequence[Contexts], *, anew: bool
+) -> tuple[float, Verdicts]:
+    """Questions a second of the library in a process of its own, after one pass that is not counted.
+
+    With `anew` each one is decided by itself; else what a question like it looked at is recalled, as `can` does.
+    """
+    asked = {"snapshot": [str(p) for p in snapshot(orgs, size)], "queries": queries, "passes": passes, "anew": anew}
     _, done = timed([sys.executable, "-c", OWN_DRIVER], input=json.dumps(asked))
     given = json.loads(done.stdout)
-    return WARM_PASSES * len(queries) / given["seconds"], given["verdicts"]
+    return len(passes) * len(queries) / given["seconds"], given["verdicts"]
+
+
+def other_contexts(queries: Sequence[Question]) -> list[Contexts]:
+    """For each counted pass the keys of each question by its id, as they were never given before."""
+    r = Random(7)
+    return [{q["id"]: q["context"] for q in other_keys(list(queries), r)} for _ in range(WARM_PASSES)]
 
 
 # --- iam-simulate: a library that is handed the policies of each request --------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
-    """The generated organization by ARN: principals, groups, managed policies, resource policies, nodes over an account."""
-
-    principals: dict[str, Any]
-    groups: dict[tuple[str, str], Any]
-    managed: dict[str, Any]
-    resources: dict[str, Any]
-    above: dict[str, tuple[Any, ...]]
-    management: str
-
-
-def read_files(orgs: Path, size: str) -> Files:
-    """The same files that iamsim reads, as plain JSON."""
-    principals, groups, managed = {}, {}, {}
-    for path in sorted((orgs / size / "gaad").glob("*.json")):
-        document = json.loads(path.read_bytes())
-        for item in (*document["UserDetailList"], *document["RoleDetailList"]):
-            principals[item["Arn"]] = item
-        for item in document["GroupDetailList"]:
-            groups[path.stem, item["GroupName"]] = item
-        for item in document["Policies"]:
-            (managed[item["Arn"]],) = (v["Document"] for v in item["PolicyVersionList"] if v["IsDefaultVersion"])
-    resources = {r["Resource"]: r["Policy"] for r in json.loads((orgs / size / "resources.json").read_bytes())}
-    root = json.loads((orgs / size / "organization.json").read_bytes())
-    return Files(principals, groups, managed, resources, dict(lineages(root, ())), root["ManagementAccountId"])
-
-
-def lineages(node: Any, above: tuple[Any, ...]) -> list[tuple[str, tuple[Any, ...]]]:
-    """Each node's id with the nodes from the root down to it."""
-    line = (*above, node)
-    return [(node["Id"], line), *(pair for child in node.get("Children", ()) for pair in lineages(child, line))]
-
-
-def identity_policies(files: Files, arn: str) -> list[dict[str, Any]]:
-    """Inline and managed policies of a principal and of its groups."""
-    holder = files.principals[arn]
-    account = arn.split(":")[4]
-    holders = [holder, *(files.groups[account, name] for name in holder.get("GroupList", ()))]
-    found = []
-    for one in holders:
-        inline = next((one[k] for k in ("UserPolicyList", "RolePolicyList", "GroupPolicyList") if k in one), ())
-        found += [{"name": p["PolicyName"], "policy": p["PolicyDocument"]} for p in inline]
-        managed = one.get("AttachedManagedPolicies", ())
-        found += [{"name": p["PolicyArn"], "policy": files.managed[p["PolicyArn"]]} for p in managed]
-    return [{**policy, "name": f"{number} {policy['name']}"} for number, policy in enumerate(found)]
-
-
-def controls(files: Files, account: str, kind: str) -> list[dict[str, Any]]:
-    """The policies of this type at each level above an account; none for the management account."""
-    if account == files.management:
-        return []
-    return [
-        {
-            "orgIdentifier": node["Id"],
-            "policies": [
-                {"name": p["Name"], "policy": p["Content"]}
-                for p in node["Policies"]
-                if p["Type"] == kind and p["Name"] != "RCPFullAWSAccess"
-            ],
-        }
-        for node in files.above[account]
-    ]
-
-
-def resource_policy(files: Files, arn: str) -> Any:
-    """The policy of the resource, of the bucket of an object, or the trust policy of a role; None without one."""
-    if arn in files.principals:
-        return files.principals[arn].get("AssumeRolePolicyDocument")
-    return files.resources.get(arn.split("/", maxsplit=1)[0] if arn.startswith("arn:aws:s3:::") else arn)
-
-
-def simulation(files: Files, query: Question) -> dict[str, Any]:
-    """The question in the form that the README of iam-simulate shows."""
-    policy = resource_policy(files, query["resource"])
-    return {
-        "identityPolicies": identity_policies(files, query["principal"]),
-        "serviceControlPolicies": controls(files, query["principal"].split(":")[4], "SERVICE_CONTROL_POLICY"),
-        "resourceControlPolicies": controls(files, query["resource_account"], "RESOURCE_CONTROL_POLICY"),
-        **({} if policy is None else {"resourcePolicy": policy}),
-        "request": {
-            "action": query["action"],
-            "principal": query["principal"],
-            "resource": {"accountId": query["resource_account"], "resource": query["resource"]},
-            "contextVariables": {**query["context"], **query["derived"]},
-        },
-    }
-
-
-def node_run(folder: Path, simulations: Mapping[str, Any], passes: int) -> tuple[float, float, Verdicts]:
+def node_run(folder: Path, simulations: Mapping[str, Any], passes: Sequence[Contexts]) -> tuple[float, float, Verdicts]:
     """Wall time of the process, seconds of the counted passes, and the verdicts."""
     asked = json.dumps({"simulations": simulations, "passes": passes})
     wall, done = timed(["node", "--input-type=module", "-e", NODE_DRIVER], input=asked, cwd=folder)
@@ -245,24 +183,33 @@ def node_run(folder: Path, simulations: Mapping[str, Any], passes: int) -> tuple
 
 
 def iam_simulate(orgs: Path, size: str, folder: Path, queries: list[Question], rounds: int) -> list[Line]:
-    """A batch in a new process, and warm; questions of principals with a permissions boundary are left out."""
+    """A batch in a new process, and warm with other keys in each pass; questions of principals with a boundary are left out.
+
+    Warm iamsim is measured twice: as it is, and with each question decided by itself, as the peer decides it.
+    """
     files = read_files(orgs, size)
     askable = [q for q in queries if "PermissionsBoundary" not in files.principals[q["principal"]]]
     simulations = {q["id"]: simulation(files, q) for q in askable}
+    passes = other_contexts(askable)
+    whole = [{i: {**simulations[i]["request"]["contextVariables"], **c} for i, c in p.items()} for p in passes]
     walls: list[tuple[float, float]] = []
     rates: list[tuple[float, float]] = []
+    anew: list[tuple[float, float]] = []
     verdicts, own = Verdicts(), Verdicts()
     for _ in range(rounds):
-        wall, _, verdicts = node_run(folder, simulations, 0)
+        wall, _, verdicts = node_run(folder, simulations, [])
         mine, own = own_batch(orgs, size, askable)
         walls.append((wall, mine))
-        _, seconds, _ = node_run(folder, simulations, WARM_PASSES)
-        rates.append((WARM_PASSES * len(askable) / seconds, own_warm(orgs, size, askable)[0]))
+        _, seconds, _ = node_run(folder, simulations, whole)
+        rate = WARM_PASSES * len(askable) / seconds
+        rates.append((rate, own_warm(orgs, size, askable, passes, anew=False)[0]))
+        anew.append((rate, own_warm(orgs, size, askable, passes, anew=True)[0]))
     remark = "; ".join(x for x in (f"{len(queries) - len(askable)} left out", wrongs(askable, verdicts)) if x)
     counts = {"asked": len(askable), "agree": agreeing(askable, verdicts), "own_agree": agreeing(askable, own)}
     return [
         _line("iam-simulate, batch with start", size, "s", walls, counts, remark),
-        _line("iam-simulate, warm library", size, "1/s", rates, counts, remark),
+        _line("iam-simulate, warm, keys never given before", size, "1/s", rates, counts, remark),
+        _line("iam-simulate, warm, iamsim decides each anew", size, "1/s", anew, counts, remark),
     ]
 
 
@@ -318,6 +265,11 @@ def iamspy(orgs: Path, size: str, program: str, queries: list[Question], rounds:
 def pmapper(orgs: Path, size: str, program: str, queries: list[Question], rounds: int) -> list[Line]:
     """One process a question over the stored graph, with the resource policy as text and without SCPs."""
     files = read_files(orgs, size)
+    account = queries[0]["principal"].split(":")[4]
+    _, stored = timed([program, "--account", account, "graph", "display"])
+    if stored.returncode:  # it makes its graph from a live account alone
+        _, made = timed([program, "graph", "create"])
+        raise RuntimeError(f"no graph of {account} ({_last(stored)}), and `graph create`: {_last(made)}")
 
     def ask(query: Question) -> tuple[float, str]:
         kind, name = query["principal"].split(":")[5].split("/")[0], query["principal"].split("/")[-1]
@@ -356,14 +308,15 @@ def _with(line: Line, remark: str) -> Line:
     return Line(**{name: getattr(line, name) for name in Line.__slots__ if name != "remark"}, remark=remark)
 
 
-def table(lines: Sequence[Line]) -> str:
-    """The lines as a Markdown table; the ratio is how many times faster iamsim was."""
+def table(lines: Sequence[Line], missing: Sequence[tuple[str, str, str]] = ()) -> str:
+    """The lines as a Markdown table; the ratio is how many times faster iamsim was. `missing`: peer, size and why."""
     head = "| peer | org | unit | peer | iamsim | ratio | peer agrees | iamsim agrees | remark |"
     rows = [head, "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | --- |"]
     for x in lines:
         ratio = x.own / x.peer if x.unit == "1/s" else x.peer / x.own
         cells = (x.what, x.size, x.unit, f"{x.peer:,.4g}", f"{x.own:,.4g}", f"{ratio:.2f}")
         rows.append("| " + " | ".join((*cells, f"{x.agree}/{x.asked}", f"{x.own_agree}/{x.asked}", x.remark)) + " |")
+    rows += [f"| {peer} | {size} |" + " |" * 6 + f" {why} |" for peer, size, why in missing]
     return "\n".join(rows)
 
 
@@ -379,6 +332,7 @@ def main() -> int:
     parser.add_argument("--pmapper", metavar="PROGRAM")
     options = parser.parse_args()
     lines: list[Line] = []
+    missing: list[tuple[str, str, str]] = []
     for size in options.sizes:
         every, some = concrete(options.orgs, size, None), concrete(options.orgs, size, options.limit)
         for measure, where, asked in (
@@ -387,12 +341,13 @@ def main() -> int:
             (pmapper, options.pmapper, some),
         ):
             if where is None:
+                missing.append((measure.__name__, size, f"not installed: {HOW[measure.__name__]}"))
                 continue
             try:
                 lines += measure(options.orgs, size, where, asked, options.rounds)
             except (OSError, RuntimeError, ValueError, subprocess.TimeoutExpired) as error:
-                print(f"{measure.__name__}, {size}: {error}", file=sys.stderr)
-    print(table(lines))
+                missing.append((measure.__name__, size, f"stopped: {error}"))
+    print(table(lines, missing))
     return 0 if lines else 1
 
 

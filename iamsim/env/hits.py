@@ -144,14 +144,14 @@ def ceiling(
     facts: Facts, lookup: Lookup, label: Label, policies: tuple[Policy, ...], *, deny_only: bool = False
 ) -> Side:
     """`side` for policies that many callers share: made once for each action and each value of what they read."""
-    if facts.resource is None or facts.action is None:
+    if facts.action is None:
         return side(facts, lookup, label, policies, deny_only=deny_only)
 
     def nothing() -> tuple[tuple[tuple[str, ...], bool], dict[object, Side], tuple[Policy, ...]]:
         return _reads(facts, policies), {}, policies
 
     (names, resource), made, _ = once(facts.env.memo, ("ceiling", id(policies), facts.action, deny_only), nothing)
-    values = (facts.resource if resource else None, *map(lookup, names))
+    values = ((facts.resource, facts.resource_name) if resource else None, *map(lookup, names))
     known: Side | None = made.get(values)
     if known is None:
         if len(made) >= _SIDES:

@@ -65,10 +65,10 @@ def index_of(env: Environment) -> Index:
     return once(env.memo, "index", _build, env)
 
 
-def speaking(index: Index, action: str, resource: str | None) -> dict[int, bool]:
+def speaking(index: Index, action: str, resource: str | None, *, inside: bool = False) -> dict[int, bool]:
     """The documents with a statement that may match `action` (lower case) on `resource`, with whether one may allow.
 
-    A superset of those that do. `resource` is an ARN, `*`, or None for any.
+    A superset of those that do. `resource` is an ARN, `*`, or None for any; with `inside` it is what ARNs begin with.
     """
     out = dict.fromkeys(index.broken, True)
     head = None if resource in (None, "*") else fold(str(resource))
@@ -76,7 +76,8 @@ def speaking(index: Index, action: str, resource: str | None) -> dict[int, bool]
         spoken = index.spoken[number]
         if out.get(spoken.document):
             continue
-        if head is not None and spoken.heads is not None and not head.startswith(spoken.heads):
+        apart = head is not None and spoken.heads is not None and not head.startswith(spoken.heads)
+        if apart and not (inside and any(h.startswith(str(head)) for h in spoken.heads or ())):
             continue
         out[spoken.document] = spoken.allows
     return out

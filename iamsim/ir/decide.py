@@ -162,7 +162,7 @@ def _scoped(layers: Layers, scope: Scope) -> tuple[tuple[Label, Term], ...]:
     out: list[tuple[Label, Term]] = []
     for grant in Grant:
         limits = BINDS.get((scope, grant))
-        if limits is None or not _counts(layers, scope, grant):
+        if limits is None or not counts(layers, scope, grant):
             continue
         term = _grant_term(layers, grant)
         if term is FALSE:
@@ -172,7 +172,8 @@ def _scoped(layers: Layers, scope: Scope) -> tuple[tuple[Label, Term], ...]:
     return tuple(out)
 
 
-def _counts(layers: Layers, scope: Scope, grant: Grant) -> bool:
+def counts(layers: Layers, scope: Scope, grant: Grant) -> bool:
+    """Whether a grant of this class can be one in the scope, whatever it says."""
     if grant is Grant.IDENTITY:
         return not layers.needs_resource_grant
     if not layers.resource_policy_possible:

@@ -354,6 +354,8 @@ def has_opaque(term: Term) -> bool:
 
 def strip(term: Term) -> Term:
     """`term` without its names, simplified again."""
+    if not _has_names(term):
+        return term
     if isinstance(term, Named):
         return strip(term.arg)
     if isinstance(term, And):
@@ -367,6 +369,17 @@ def strip(term: Term) -> Term:
     if isinstance(term, Some):
         return some(term.var, strip(term.arg))
     return term
+
+
+def _has_names(term: Term) -> bool:
+    if isinstance(term, And | Or | Not | Each | Some):
+        return _names_within(term)
+    return isinstance(term, Named)
+
+
+@lru_cache(maxsize=1 << 14)
+def _names_within(term: And | Or | Not | Each | Some) -> bool:
+    return any(_has_names(t) for t in children(term))
 
 
 @lru_cache(maxsize=1 << 14)

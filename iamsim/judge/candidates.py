@@ -67,17 +67,31 @@ def targets(
         )
     if "*" not in text and "?" not in text:
         return (Target(resource, owner or owner_of(env, resource, account)),)
-    return _symbolic(env, action, text, account, owner, closed=closed)
+    beside = None if account in env.accounts else account
+    kept: dict[object, tuple[Target, ...]] = once(env.memo, "symbolic", dict)
+    if len(kept) >= _KEPT:
+        kept.clear()
+    return once(kept, (action, text, beside, owner, closed), _symbolic, env, action, text, beside, owner, closed)
+
+
+_KEPT = 64
+"""Of how many symbolic resources the meanings are kept."""
 
 
 def _symbolic(
-    env: Environment, action: str, text: str, account: str | None, owner: str | None, *, closed: bool
+    env: Environment,
+    action: str,
+    text: str,
+    beside: str | None,
+    owner: str | None,
+    closed: bool,
 ) -> tuple[Target, ...]:
+    """The meanings of a text with wildcards; `beside` is the caller's account if it is not loaded."""
     asked = Pattern("*", (Star(),)) if text == "*" else arn_pattern(tokenize(text, variables=False))[0]
     shapes = [shape_of(p) for p in resource_arn_patterns(action)]
     domain = all_of((Like(RESOURCE, asked), any_of(Like(RESOURCE, s) for s in shapes) if shapes else TRUE))
     loaded = _loaded(env, action, text, owner, domain)
-    rest = [] if closed else _rest(env, action, text, account, owner, domain)
+    rest = [] if closed else _rest(env, action, text, beside, owner, domain)
     return (*loaded, *rest)
 
 
@@ -143,14 +157,14 @@ def _loaded(env: Environment, action: str, text: str, owner: str | None, domain:
 
 
 def _rest(
-    env: Environment, action: str, text: str, account: str | None, owner: str | None, domain: Term
+    env: Environment, action: str, text: str, beside: str | None, owner: str | None, domain: Term
 ) -> list[Target]:
     """All resources that no input names, by account; those of accounts that are not loaded have an unknown owner."""
     named = [normal_arn(a) for a in env.resources]
     others = not_(any_of(t for a in named for t in _itself_and_inside(a)))
     field = text.split(":", 5)[4] if text != "*" else "*"
     trust = action.lower().startswith(TRUST_ACTIONS)
-    accounts = sorted({*env.accounts, *([account] if account else [])})
+    accounts = sorted({*env.accounts, *([beside] if beside else [])})
     regular = any(":s3:::" not in p for p in resource_arn_patterns(action))
     out: list[Target] = []
     if owner is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.applicable import NO_DOCUMENTS, layers_of
@@ -10,6 +10,7 @@ from iamsim.env.context import lookup_of
 from iamsim.env.memo import once
 from iamsim.ir.bounds import may, must, reasons
 from iamsim.ir.decide import decide
+from iamsim.ir.evaluate import evaluate
 from iamsim.ir.reduce import reduce
 from iamsim.ir.term import FALSE, TRUE, Const, Like, Term, all_of, iff, implies, not_, subterms, variables
 from iamsim.judge.axioms import axioms, constants, hint_of
@@ -18,7 +19,7 @@ from iamsim.model.pattern import AnyChar, Literal, Star, join
 from iamsim.smt.types import Limits, Sat, Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from iamsim.env.applicable import Documents
     from iamsim.env.facts import Facts
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 _KEPT = 4096
 """How many formulas are kept with what a solver found."""
+
+_MODELS = 8
+"""How many assignments are tried."""
 
 _HEAD = (Star(field=True), Literal(":")) * 3
 _TAIL = (Literal(":"), Star(field=True), Literal(":"), Star())
@@ -44,6 +48,28 @@ class Check:
     authorization: Authorization
     assumptions: tuple[str, ...]
     lookup: Lookup
+
+
+@dataclass(slots=True)
+class Models:
+    """Assignments of formulas that are alike, each with the account that its formula was about, the last used one first."""
+
+    found: list[tuple[str, Mapping[str, tuple[str, ...]]]] = field(default_factory=list)
+
+    def of(self, term: Term, account: str) -> Mapping[str, tuple[str, ...]] | None:
+        """One that makes a formula about `account` true, if it speaks of that account instead of its own."""
+        for n, (other, model) in enumerate(self.found):
+            moved = {k: tuple(v.replace(other, account) for v in values) for k, values in model.items()}
+            if evaluate(term, moved) is True:
+                self.found.insert(0, self.found.pop(n))
+                return moved
+        return None
+
+    def add(self, account: str, model: Mapping[str, tuple[str, ...]]) -> None:
+        """Keeps an assignment, and forgets the one that was not used for longest."""
+        if account:
+            self.found.insert(0, (account, model))
+            del self.found[_MODELS:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +101,23 @@ def problem_of(check: Check, when: Term = TRUE) -> Term:
 
 
 def settle(
-    term: Term, background: tuple[Facts, ...], limits: Limits, engine: str = "auto", extra: Term = TRUE
+    term: Term,
+    background: tuple[Facts, ...],
+    limits: Limits,
+    engine: str = "auto",
+    extra: Term = TRUE,
+    *,
+    models: Models | None = None,
 ) -> Settled:
-    """Whether `term` can hold, certainly or possibly, under the constraints of the contexts of `background`."""
+    """Whether `term` can hold, certainly or possibly, under the constraints of the contexts of `background`.
+
+    `models` are tried before a solver, so that the assignment depends on what was asked before.
+    """
     if isinstance(term, Const):
         return Settled(Sat({}, "fold") if term.value else None, term.value, term)
     certain = must(term)
     if certain is not FALSE:
-        outcome = _solve(certain, background, limits, engine, extra)
+        outcome = _solve(certain, background, limits, engine, extra, models)
         if isinstance(outcome, Sat):
             return Settled(outcome, True, term)
         stuck = outcome.reason if isinstance(outcome, Unknown) else None
@@ -93,7 +128,7 @@ def settle(
         return Settled(None, False, term)
     if possible is FALSE:
         return Settled(None, False, term)
-    outcome = _solve(possible, background, limits, engine, extra)
+    outcome = _solve(possible, background, limits, engine, extra, models)
     if isinstance(outcome, Unknown):
         stuck = stuck or outcome.reason
     return Settled(None, isinstance(outcome, Sat | Unknown), term, stuck)
@@ -137,7 +172,9 @@ def _colon(part: Part) -> bool:
     return isinstance(part, Literal) and ":" in part.text
 
 
-def _solve(term: Term, background: tuple[Facts, ...], limits: Limits, engine: str, extra: Term) -> Outcome:
+def _solve(
+    term: Term, background: tuple[Facts, ...], limits: Limits, engine: str, extra: Term, models: Models | None
+) -> Outcome:
     from iamsim.smt.solve import solve
 
     whole = closed(term, background, extra)
@@ -146,12 +183,17 @@ def _solve(term: Term, background: tuple[Facts, ...], limits: Limits, engine: st
     kept: dict[object, Outcome] = once(background[0].env.memo, "solved", dict)
     key = (whole, limits, engine)
     known = kept.get(key)
+    account = background[0].caller.account or ""
+    if known is None and models is not None and (model := models.of(whole, account)) is not None:
+        return Sat(model, "known")
     if known is None:
         known = solve(whole, hint_of, limits, engine=engine)
         if len(kept) >= _KEPT:
             kept.clear()
         if not isinstance(known, Unknown):  # which may be for want of time
             kept[key] = known
+        if models is not None and isinstance(known, Sat):
+            models.add(account, known.assignment)
     return known
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.applicable import NO_DOCUMENTS
 from iamsim.env.facts import Facts
+from iamsim.ir.lower import RESOURCE
 from iamsim.ir.reduce import reduce
-from iamsim.ir.term import TRUE, Term, all_of
+from iamsim.ir.term import TRUE, Term, all_of, variables
 from iamsim.judge.answer import Core, Decision, Witness
-from iamsim.judge.check import Check, check_of, problem_of, reasons_of, settle
+from iamsim.judge.check import Check, Models, check_of, problem_of, reasons_of, settle
 from iamsim.judge.core import core_of, decision_of
 from iamsim.judge.witness import witness_of
 from iamsim.smt.types import Limits, Sat
@@ -97,9 +98,10 @@ def operation_of(ask: Ask, facts: Facts, domain: Term = TRUE) -> Found:
     Source: Service Authorization Reference, "Actions, resources, and condition keys", required resource types.
     """
     check = check_of(facts, ask.documents)
-    when = ask.when if domain is TRUE else all_of((ask.when, domain))
-    if when is not TRUE:
-        when = reduce(when, check.lookup)
+    when = ask.when if ask.when is TRUE else reduce(ask.when, check.lookup)
+    if domain is not TRUE:
+        free = facts.resource is None and facts.resource_name == RESOURCE and variables(domain) == {RESOURCE}
+        when = all_of((when, domain if free else reduce(domain, check.lookup)))
     more = tuple(check_of(_further(facts, e, n), ask.documents) for n, e in enumerate(ask.also, start=2))
     term = problem_of(check) if when is TRUE else all_of((problem_of(check), when))
     return Found(check, when, None, (), all_of((term, *(problem_of(c) for c in more))) if more else term, more)
@@ -121,10 +123,10 @@ def decide_check(ask: Ask, facts: Facts, domain: Term = TRUE) -> Found:
     return decided(ask, operation_of(ask, facts, domain))
 
 
-def decided(ask: Ask, asked: Found) -> Found:
-    """The outcome of an operation that `operation_of` made."""
+def decided(ask: Ask, asked: Found, models: Models | None = None) -> Found:
+    """The outcome of an operation that `operation_of` made; of `models` see `settle`."""
     term = asked.term
-    settled = settle(term, background_of(asked), ask.limits, ask.engine)
+    settled = settle(term, background_of(asked), ask.limits, ask.engine, models=models)
     if isinstance(settled.sure, Sat):
         return replace(asked, assignment=settled.sure.assignment)
     if not settled.possible:

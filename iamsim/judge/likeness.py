@@ -11,15 +11,17 @@ from iamsim.env.hits import side
 from iamsim.env.index import document_key
 from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
+from iamsim.ir.lower import RESOURCE
 from iamsim.ir.reduce import reduce
-from iamsim.ir.term import FALSE, TRUE, Label, LabelKind, Opaque, all_of, strip, variables
+from iamsim.ir.term import FALSE, TRUE, And, Label, LabelKind, Like, Opaque, Or, all_of, strip, variables
 from iamsim.judge.callers import caller_of
 from iamsim.judge.judge import facts_of
 from iamsim.judge.named import endpoint_policies
 from iamsim.judge.reads import is_fine, reads_of, values_of
+from iamsim.model.pattern import Literal, Pattern, fold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from iamsim.env.facts import Facts
     from iamsim.ir.decide import Side
@@ -34,14 +36,14 @@ _ROUGH = object()
 _LABEL = Label(LabelKind.LAYER, "document")
 
 
-def classes(scene: Scene, kind: Kind, members: Sequence[int]) -> Iterable[list[int]]:
+def classes(scene: Scene, kind: Kind, members: Sequence[int], speaks: Mapping[int, bool]) -> Iterable[list[int]]:
     """`members` of a kind, parted so that `key_of` is the same for all of a part, by what is cheaper to tell.
 
-    That is the documents of a principal that speak of the action, its boundary, and what shared policies read of it.
+    That is the documents of a principal among `speaks`, its boundary, and what shared policies read of it.
     """
     if not members:
         return ()
-    index, speaks, named, rough = scene.index, scene.speaks, scene.named, scene.rough
+    index, named, rough = scene.index, scene.named, scene.rough
     shared, session = _shared(scene, index.principals[members[0]].account, members[0])
     each = scene.fine_when
     tables = [_table(scene, policy) for policy in shared]
@@ -67,8 +69,11 @@ def _boundary(scene: Scene, i: int) -> object:
     return _ROUGH if reads.fine or reads.session else document_key(boundary)
 
 
-def key_of(scene: Scene, kind: Kind, i: int, *, granted: bool) -> tuple[object, object | None] | None:
-    """What the outcome for a principal depends on; None if no grant reaches it or a Deny always stops it.
+def key_of(
+    scene: Scene, kind: Kind, i: int, speaks: Mapping[int, bool], *, granted: bool
+) -> tuple[object, object | None] | None:
+    """What the outcome for a principal depends on; None if no grant reaches it or a Deny always stops it. Of its documents
+    `speaks` are looked at.
 
     The second is the same for principals of any account whose formulas are the same, in the same order; None where that is
     not known.
@@ -78,11 +83,13 @@ def key_of(scene: Scene, kind: Kind, i: int, *, granted: bool) -> tuple[object, 
     deny: dict[Term, None] = {}
     lost: dict[Term, None] = {}
     for d in scene.index.held[i]:
-        if d in scene.speaks:
+        if d in speaks:
             allows, denies, unknown = scene.plain.get(d) or _of_document(scene, kind, i, d)
             allow |= dict.fromkeys(allows)
             deny |= dict.fromkeys(denies)
             lost[unknown] = None
+    if speaks is not scene.speaks:
+        allow, deny = _bearing_terms(scene, allow), _bearing_terms(scene, deny)
     lost.pop(FALSE, None)
     if not granted and (TRUE in deny or not (allow or lost)):
         return None
@@ -109,6 +116,30 @@ def key_of(scene: Scene, kind: Kind, i: int, *, granted: bool) -> tuple[object, 
     if above is None:
         return key, None
     return key, (kind[0], kind[2:], tuple(allow), tuple(deny), tuple(lost), bound, rows, ways, above)
+
+
+def _bearing_terms(scene: Scene, terms: Iterable[Term]) -> dict[Term, None]:
+    """Those of the terms of statements that can hold for something in the bucket that the target means."""
+    holder, known = scene.target.holder, scene.elsewhere
+    inside = fold(f"{holder.arn}/") if holder is not None else ""
+    for t in terms:
+        if t not in known:
+            known[t] = _is_elsewhere(t, inside)
+    return {t: None for t in terms if not known[t]}
+
+
+def _is_elsewhere(term: Term, inside: str) -> bool:
+    """Whether a term holds for no resource that begins with `inside`; False where that is not plain."""
+    match term:
+        case And(args):
+            return any(_is_elsewhere(t, inside) for t in args)
+        case Or(args):
+            return all(_is_elsewhere(t, inside) for t in args)
+        case Like(var, Pattern(parts=(Literal(text), *_))) if var == RESOURCE:
+            head = fold(text)
+            return not (inside.startswith(head) or head.startswith(inside))
+        case _:
+            return False
 
 
 def _ways(scene: Scene, i: int) -> object:

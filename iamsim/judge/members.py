@@ -8,16 +8,18 @@ term for both, so that the check of one is the check of the other.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from iamsim.aws.limits import BINDS, Grant, Limit, Scope
 from iamsim.aws.services import TRUST_ACTIONS
-from iamsim.env.facts import entities
+from iamsim.env.applicable import layers_of
+from iamsim.env.facts import entities, principal_at
 from iamsim.env.hits import principal_classes, slice_policy
-from iamsim.env.index import index_of, speaking
+from iamsim.env.index import document_key, index_of, speaking
 from iamsim.env.memo import once
 from iamsim.env.resource_policy import holder_of
 from iamsim.env.types import MissingPolicy
+from iamsim.ir.decide import counts
 from iamsim.ir.lower import resource_term
 from iamsim.ir.term import (
     FALSE,
@@ -28,8 +30,8 @@ from iamsim.ir.term import (
     strip,
     variables,
 )
-from iamsim.judge.callers import caller_of
-from iamsim.judge.check import check_of
+from iamsim.judge.callers import caller_of, read_callers
+from iamsim.judge.check import Models, reasons_of, settle
 from iamsim.judge.judge import decided, facts_of, operation_of
 from iamsim.judge.likeness import classes, facts_in, key_of, reads_in
 from iamsim.judge.named import account_in, entries_of, governing, named_by
@@ -60,13 +62,18 @@ Rows = tuple[tuple[Label, "Term"], ...]
 
 @dataclass(slots=True)
 class Scene:
-    """One action on one meaning of the resource, and what was worked out about it so far."""
+    """One action on one meaning of the resource, and what was worked out about it so far.
+
+    `speaks` are the documents that speak of the action, `bearing` those that may match on what the target means: of things in
+    a bucket, statements about those of another one stay in the condition of an answer, but decide nothing.
+    """
 
     ask: Ask
     index: Index
     action: str
     target: Target
     speaks: Mapping[int, bool]
+    bearing: Mapping[int, bool]
     holding: frozenset[int]
     named: frozenset[int]
     sample: Facts
@@ -84,74 +91,190 @@ class Scene:
     reached: dict[object, tuple[bool, bool]] = field(default_factory=dict)
     above: dict[object, object] = field(default_factory=dict)
     bound: dict[object, object] = field(default_factory=dict)
+    models: Models | None = None
+    elsewhere: dict[Term, bool] = field(default_factory=dict)
     outcomes: dict[object, Found] = field(default_factory=dict)
     solved: dict[object, tuple[Mapping[str, tuple[str, ...]] | None, tuple[str, ...]]] = field(default_factory=dict)
 
 
-def scene_of(ask: Ask, action: str, target: Target) -> Scene:
-    """The scene of an action (in lower case) and a target."""
+def scene_of(ask: Ask, action: str, target: Target, shared: dict[object, Any]) -> Scene:
+    """The scene of an action (in lower case) and a target. `shared` is what the scenes of a question share."""
     env = ask.env
     index = index_of(env)
-    speaks = speaking(index, action, target.resource)
-    holding = {i for d, allows in speaks.items() if allows for i in index.holders[d]}
+    speaks = bearing = speaking(index, action, target.resource)
+    if target.resource is None and target.holder is not None:
+        bearing = speaking(index, action, f"{target.holder.arn}/", inside=True)
     some = caller_of(env, index.principals[0]) if index.principals else Caller(kind=CallerKind.ANONYMOUS)
     facts = facts_of(ask, some, action, target)
     policy = governing(facts)
-    scene = Scene(ask, index, action, target, speaks, frozenset(holding), frozenset(), facts, policy, session=False)
-    entries = tuple(entries_of(ask, policy, facts))
-    scene.named = frozenset(named_by(index, env, entries))
-    scene.accounts = frozenset(a for e in entries for a in [account_in(e)] if a)
-    documents = [(d, p) for d in speaks for p in [index.documents[d]] if not isinstance(p, MissingPolicy)]
-    reads = [(d, reads_in(scene, p)) for d, p in documents]
+    none: frozenset[int] = frozenset()
+    scene = Scene(ask, index, action, target, speaks, bearing, none, none, facts, policy, session=False)
+    _name(scene, shared)
+    if ask.engine == "auto":
+        scene.models = once(shared, "models", Models)
     read = variables(all_of((ask.when, target.domain)))
-    scene.session = any(r.session for _, r in reads) or any(of_session(v) for v in read)
+    scene.holding = once(shared, ("holding", *scene.bearing.items()), _holding, scene)
+    scene.rough, session = once(shared, ("rough", action, *speaks), _rough, scene)
+    scene.session = session or any(of_session(v) for v in read)
     scene.fine_when = any(is_fine(v) for v in read)
-    scene.rough = frozenset(d for d, r in reads if r.fine or r.session)
     return scene
 
 
-def groups(scene: Scene, among: Sequence[int]) -> Iterator[tuple[Found, tuple[int, ...]]]:
-    """The outcomes that are no NO, each with the principals (by number) of `among` that share it.
-
-    `among` are principals for which the target means the same.
+def _name(scene: Scene, shared: dict[object, Any]) -> None:
+    """Whom the policies of the resource name; worked out once for trust policies that are one document, and for roles or
+    users of whose policies the action does not ask.
     """
-    for shared, portable in _keyed(scene, among):
+    policy, facts = scene.governing, scene.sample
+
+    def made() -> tuple[frozenset[int], frozenset[str], dict[object, tuple[bool, bool]]]:
+        entries = tuple(entries_of(scene.ask, policy, facts))
+        named = frozenset(named_by(scene.index, scene.ask.env, entries))
+        return named, frozenset(a for e in entries for a in [account_in(e)] if a), {}
+
+    at = principal_at(facts.env, facts.resource or "") if holder_of(facts) is None else None
+    if at is None or (policy is None and _is_trust(scene)):
+        scene.named, scene.accounts, scene.reached = made()
+    else:
+        key = ("named", scene.action, at.kind, None if policy is None else document_key(policy))
+        scene.named, scene.accounts, scene.reached = once(shared, key, made)
+
+
+def _holding(scene: Scene) -> frozenset[int]:
+    return frozenset(i for d, allows in scene.bearing.items() if allows for i in scene.index.holders[d])
+
+
+def _rough(scene: Scene) -> tuple[frozenset[int], bool]:
+    """The documents that read more than is shared in an account, and whether one reads how a session came about."""
+    documents = ((d, scene.index.documents[d]) for d in scene.speaks)
+    reads = [(d, reads_in(scene, p)) for d, p in documents if not isinstance(p, MissingPolicy)]
+    return frozenset(d for d, r in reads if r.fine or r.session), any(r.session for _, r in reads)
+
+
+def concerned(scene: Scene) -> frozenset[str] | None:
+    """The accounts whose users and roles the scene can be about; None for all.
+
+    Others are alike for it, so one of each kind tells whether a grant reaches them.
+    """
+    if scene.target.resource == "*":
+        return None
+    if _means_nothing(scene):
+        return frozenset()
+    near = _near(scene)
+    for standing in _kinds_anywhere(scene.ask.env):
+        stranger = next(((kind, i) for kind, i in standing if kind[1] not in near), None)
+        if stranger is not None and any(_reach(scene, stranger[0], (stranger[1],))):
+            return None
+    return near
+
+
+def concerned_roots(scene: Scene) -> frozenset[str] | None:
+    """As `concerned`, of root users."""
+    if scene.target.resource == "*":
+        return None
+    if _means_nothing(scene):
+        return frozenset()
+    near = _near(scene)
+    stranger = next((a for a in sorted(scene.ask.env.accounts) if a not in near), None)
+    if stranger is None:
+        return near
+    found = scene.reached.get("root")
+    if found is None:
+        (caller,) = read_callers(scene.ask.env, f"arn:aws:iam::{stranger}:root")
+        found = scene.reached["root"] = _reach_of(scene, facts_of(scene.ask, caller, scene.action, scene.target))
+    return None if any(found) else near
+
+
+def _means_nothing(scene: Scene) -> bool:
+    """Whether no resource is one that the target means: all that fit the question are loaded."""
+    target = scene.target
+    if target.resource is not None or target.holder is not None:
+        return False
+    return not settle(target.domain, (scene.sample,), scene.ask.limits).possible
+
+
+def _near(scene: Scene) -> frozenset[str]:
+    owner = scene.target.owner
+    named = {scene.index.principals[i].account for i in scene.named}
+    return scene.accounts | named | ({owner} if owner is not None else set())
+
+
+def _kinds_anywhere(env: Environment) -> Sequence[Sequence[tuple[Kind, int]]]:
+    """For each kind, whatever its account, the first one of each account."""
+
+    def made() -> list[list[tuple[Kind, int]]]:
+        out: dict[object, list[tuple[Kind, int]]] = {}
+        for among in members_of(env).values():
+            for kind, members in by_kind(env, among).items():
+                out.setdefault((kind[0], kind[2:]), []).append((kind, members[0]))
+        return list(out.values())
+
+    return once(env.memo, "kinds-anywhere", made)
+
+
+def groups(scene: Scene, kinds: Mapping[Kind, Sequence[int]]) -> Iterator[tuple[Found, tuple[int, ...]]]:
+    """The outcomes that are no NO, each with the principals (by number) of `kinds` that share it.
+
+    These are principals, by kind, for which the target means the same.
+    """
+    for kind, shared, portable in _keyed(scene, kinds, scene.bearing):
         found = scene.outcomes.get(portable) if portable is not None else None
         if found is None:
             found = outcome(scene, caller_of(scene.ask.env, scene.index.principals[shared[0]]))
             if portable is not None:
                 scene.outcomes[portable] = found
-        if found.yes or found.unknown:
+        if not (found.yes or found.unknown):
+            continue
+        if scene.bearing is scene.speaks:
             yield found, tuple(shared)
+            continue
+        for _, alike, _ in _keyed(scene, {kind: shared}, scene.speaks):
+            yield _as(scene, caller_of(scene.ask.env, scene.index.principals[alike[0]]), found), tuple(alike)
 
 
-def _keyed(scene: Scene, among: Sequence[int]) -> Iterable[tuple[list[int], object | None]]:
-    """The principals of `among` that a grant can reach, by what their outcomes depend on, with what that is in any account."""
-    keyed: dict[object, tuple[list[int], object | None]] = {}
-    for kind, members in _by_kind(scene.ask.env, among).items():
+def _keyed(
+    scene: Scene, kinds: Mapping[Kind, Sequence[int]], speaks: Mapping[int, bool]
+) -> Iterable[tuple[Kind, list[int], object | None]]:
+    """The principals of `kinds` that a grant can reach, by what their outcomes depend on, with what that is in any account.
+
+    Of their own policies the documents `speaks` are looked at.
+    """
+    keyed: dict[object, tuple[Kind, list[int], object | None]] = {}
+    for kind, members in kinds.items():
         anyone, holders = _reach(scene, kind, members)
         holding = scene.holding if holders else _NOBODY
         reached = members if anyone else [i for i in members if i in holding or i in scene.named]
-        for alike in classes(scene, kind, reached):
-            found = key_of(scene, kind, alike[0], granted=anyone or alike[0] in scene.named)
+        for alike in classes(scene, kind, reached, speaks):
+            found = key_of(scene, kind, alike[0], speaks, granted=anyone or alike[0] in scene.named)
             if found is not None:
-                keyed.setdefault(found[0], ([], found[1]))[0].extend(alike)
+                keyed.setdefault(found[0], (kind, [], found[1]))[1].extend(alike)
     return keyed.values()
 
 
 def outcome(scene: Scene, caller: Caller) -> Found:
     """The outcome for a caller; formulas that are the same for others were solved once."""
-    ask, facts = scene.ask, facts_of(scene.ask, caller, scene.action, scene.target)
-    asked = operation_of(ask, facts, scene.target.domain)
+    ask = scene.ask
+    asked = _asked(scene, caller)
     term = strip(asked.term)
     if isinstance(term, Const) and term.value is False:
         return asked
     key = (term, caller.kind, bool(caller.open_services))
     solved = scene.solved.get(key)
     if solved is None:
-        found = decided(ask, asked)
+        found = decided(ask, asked, scene.models)
         solved = scene.solved[key] = (found.assignment, found.reasons)
     return replace(asked, assignment=solved[0], reasons=solved[1])
+
+
+def _as(scene: Scene, caller: Caller, found: Found) -> Found:
+    """The outcome for a caller that has besides only policies of which no statement matches where `found` can be allowed."""
+    if any(r.startswith("budget:") for r in found.reasons):
+        return outcome(scene, caller)
+    asked = _asked(scene, caller)
+    return replace(asked, assignment=found.assignment, reasons=reasons_of(asked.term) if found.unknown else ())
+
+
+def _asked(scene: Scene, caller: Caller) -> Found:
+    return operation_of(scene.ask, facts_of(scene.ask, caller, scene.action, scene.target), scene.target.domain)
 
 
 def members_of(env: Environment) -> Mapping[str | None, tuple[int, ...]]:
@@ -166,8 +289,8 @@ def _members(env: Environment) -> Mapping[str | None, tuple[int, ...]]:
     return {a: tuple(accounts[a]) for a in sorted(accounts, key=str)}
 
 
-def _by_kind(env: Environment, among: Sequence[int]) -> Mapping[Kind, Sequence[int]]:
-    """`among` by kind; of a whole account that is worked out once."""
+def by_kind(env: Environment, among: Sequence[int]) -> Mapping[Kind, Sequence[int]]:
+    """Principals of one account by kind; of a whole account that is worked out once."""
     account = index_of(env).principals[among[0]].account if among else None
     if among is members_of(env).get(account):
         whole: Mapping[Kind, Sequence[int]] = once(env.memo, ("kinds", account), _kinds, env, among)
@@ -206,13 +329,12 @@ def _reach(scene: Scene, kind: Kind, members: Sequence[int]) -> tuple[bool, bool
 
 
 def _reach_of(scene: Scene, facts: Facts) -> tuple[bool, bool]:
-    check = check_of(facts, scene.ask.documents)
-    layers = check.layers
+    layers, _ = layers_of(facts, scene.ask.documents)
     if layers.refused is not None:
         return False, False
     if layers.free is not None or layers.doubtful:
         return True, True
-    granted = _granted(scene, check.facts)
+    granted = _granted(scene, facts)
     resource = layers.resource
     unknown = resource is not None and resource.side.unknown is not FALSE
     if layers.unread is not None:
@@ -221,7 +343,9 @@ def _reach_of(scene: Scene, facts: Facts) -> tuple[bool, bool]:
     for scope in (layers.scope,) if layers.scope is not None else (Scope.SAME, Scope.CROSS):
         for grant in Grant:
             limits = BINDS.get((scope, grant))
-            if limits is None or (grant is not Grant.IDENTITY and not (unknown or grant in granted)):
+            if limits is None or not counts(layers, scope, grant):
+                continue
+            if grant is not Grant.IDENTITY and not (unknown or grant in granted):
                 continue
             if grant is Grant.IDENTITY or Limit.IDENTITY in limits:
                 holders = True

@@ -85,8 +85,12 @@ def can(
         from iamsim.query.techniques import read_ruling
 
         read_ruling(assume, rule_out)
-    asked = prepare(env, principal, action, resource, options)
-    return _replayed(asked) if engine == "replay" else _answer(asked)
+    return answered(prepare(env, principal, action, resource, options))
+
+
+def answered(asked: Prepared) -> Answer:
+    """The answer to a question that was made ready."""
+    return _replayed(asked) if asked.options.engine == "replay" else _answer(asked)
 
 
 def _is_one(action: str) -> bool:

@@ -10,9 +10,9 @@ from iamsim.env.index import index_of
 from iamsim.errors import QueryError
 from iamsim.judge.answer import Verdict
 from iamsim.judge.callers import read_callers
-from iamsim.judge.members import groups, members_of, outcome, scene_of
-from iamsim.query.can import can
-from iamsim.query.prepare import Options, asked_of, read_actions, targets_of
+from iamsim.judge.members import by_kind, concerned, concerned_roots, groups, members_of, outcome, scene_of
+from iamsim.query.can import answered, can
+from iamsim.query.prepare import Options, asked_of, prepare, read_actions, targets_of
 from iamsim.query.spread import slices, spread
 from iamsim.query.who_rows import Who, row_like, row_of, row_of_answer, with_more
 
@@ -99,6 +99,34 @@ def _spoken(env: Environment, actions: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(a for a in actions if has_action(bits, a.lower())) or actions[:1]
 
 
+@dataclass(frozen=True, slots=True)
+class _Posted:
+    """Scenes that mean the same for callers of all loaded accounts, and which ones are about whom.
+
+    `near` are the numbers of those that are only about some accounts, by account, `everywhere` of the others.
+    """
+
+    scenes: tuple[Scene, ...]
+    near: Mapping[str | None, Sequence[int]]
+    everywhere: Sequence[int]
+
+    def about(self, account: str | None) -> list[Scene]:
+        """In order, those that can be about callers of the account."""
+        return [self.scenes[n] for n in sorted((*self.near.get(account, ()), *self.everywhere))]
+
+
+def _post(scenes: tuple[Scene, ...], concerned: Callable[[Scene], frozenset[str] | None]) -> _Posted:
+    near: dict[str | None, list[int]] = {}
+    everywhere: list[int] = []
+    for n, scene in enumerate(scenes):
+        some = concerned(scene)
+        if some is None:
+            everywhere.append(n)
+        for account in some or ():
+            near.setdefault(account, []).append(n)
+    return _Posted(scenes, near, everywhere)
+
+
 class _Meanings:
     """What the question means for the callers of an account: scenes, each made once."""
 
@@ -118,36 +146,63 @@ class _Meanings:
         self.options = options
         self.accounts = accounts
         self.made: dict[object, Scene] = {}
-        fixed = "*" not in resource and "?" not in resource
-        self.same: tuple[tuple[str, Target], ...] | None = None
-        self.fixed = fixed
+        self.shared: dict[object, Any] = {}
+        self.fixed = "*" not in resource and "?" not in resource
+        self.same: dict[str, tuple[Target, ...] | None] = {}
+        self.members: dict[str, _Posted] = {}
+        self.roots: dict[str, _Posted] = {}
 
     def of(self, account: str | None) -> Iterator[Scene]:
         """The scenes for callers of `account`. Raises QueryError, at once, if no action fits the resource."""
-        found = self.same
-        if found is None:
-            found = self._targets(account)
-            if self.fixed and all(t.resource != "*" for _, t in found):
-                self.same = found
-        return (self._scene(name, target) for name, target in found)
+        return (s for name, targets in self._targets(account) for s in self._scenes(name, targets))
 
-    def _targets(self, account: str | None) -> tuple[tuple[str, Target], ...]:
-        out: list[tuple[str, Target]] = []
+    def about(self, account: str | None) -> Iterator[Scene]:
+        """Of these the scenes that can be about a loaded user or role of the account."""
+        for name, targets in self._targets(account):
+            if targets is not self.same.get(name):
+                yield from self._scenes(name, targets)
+                continue
+            if name not in self.members:
+                self.members[name] = _post(tuple(self._scenes(name, targets)), concerned)
+            yield from self.members[name].about(account)
+
+    def of_root(self, account: str | None, name: str, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+        """Of the meanings of the resource for an action those that can be about the root user of the account."""
+        if targets is not self.same.get(name):
+            return targets
+        if name not in self.roots:
+            self.roots[name] = _post(tuple(self._scenes(name, targets)), concerned_roots)
+        return tuple(s.target for s in self.roots[name].about(account))
+
+    def _targets(self, account: str | None) -> list[tuple[str, tuple[Target, ...]]]:
+        out: list[tuple[str, tuple[Target, ...]]] = []
         unfit: QueryError | None = None
+        loaded = self.fixed or account in self.ask.env.accounts
         for name in self.actions:
-            try:
-                out += ((name, t) for t in targets_of(self.ask, name, self.resource, account, self.options))
-            except QueryError as error:
-                unfit = error
-        if not out and unfit is not None:
+            found = self.same.get(name) if loaded else None
+            if found is None:
+                try:
+                    found = targets_of(self.ask, name, self.resource, account, self.options)
+                except QueryError as error:
+                    unfit = error
+                    continue
+                if loaded and all(t.resource != "*" for t in found):
+                    self.same[name] = found
+            out.append((name, found))
+        if not any(found for _, found in out) and unfit is not None:
             raise unfit
-        return tuple(out)
+        return out
+
+    def _scenes(self, name: str, targets: Sequence[Target]) -> Iterator[Scene]:
+        if name in self.members and targets is self.same.get(name):
+            return iter(self.members[name].scenes)
+        return (self._scene(name, target) for target in targets)
 
     def _scene(self, name: str, target: Target) -> Scene:
         key = _key_of(name.lower(), target)
         found = self.made.get(key)
         if found is None:
-            found = self.made[key] = scene_of(self.ask, name.lower(), target)
+            found = self.made[key] = scene_of(self.ask, name.lower(), target, self.shared)
         elif found.target != target:
             found = self.made[key] = replace(found, target=target)
         return found
@@ -155,10 +210,13 @@ class _Meanings:
     def all(self) -> tuple[Scene, ...]:
         """The scenes for callers of every account, each once, in the order in which they are met."""
         found: dict[object, Scene] = {}
+        seen: set[str] = set()
         for account in self.accounts or (None,):
-            found.update((_key_of(s.action, s.target), s) for s in self.of(account))
-            if self.same is not None:
-                break
+            for name, targets in self._targets(account):
+                if targets is not self.same.get(name) or name not in seen:
+                    found.update((_key_of(s.action, s.target), s) for s in self._scenes(name, targets))
+                if targets is self.same.get(name):
+                    seen.add(name)
         return tuple(found.values())
 
 
@@ -181,7 +239,7 @@ def _rows(meant: _Meanings, progress: Progress | None) -> Iterator[Who]:
 def _of_account(meant: _Meanings, account: str | None, members: Sequence[int]) -> Iterator[tuple[Who | None, int]]:
     """The rows of users and roles of an account, and how many of these are decided with it."""
     index = index_of(meant.ask.env)
-    found = _decided(meant, meant.of(account), members)
+    found = _decided(meant, meant.about(account), members)
     if meant.options.via == "direct":
         yield from ((found[i], 0) for i in members if i in found)
         yield None, len(members)
@@ -201,7 +259,7 @@ def _beside(meant: _Meanings) -> Iterator[Who]:
     one = (
         meant.options.via == "direct" and meant.ask.engine != "replay" and [s.target.resource for s in scenes] == ["*"]
     )
-    for name, kind in others(meant.ask, scenes, meant.options.resource_account):
+    for name, kind in others(meant.ask, scenes):
         row = _root(meant, name) if one and kind == "root" else _further(meant, name, kind)
         if row is not None:
             yield row
@@ -251,17 +309,22 @@ def _decided(meant: _Meanings, scenes: Iterator[Scene], members: Sequence[int]) 
     """The rows of the principals that are no NO by themselves."""
     index = index_of(meant.ask.env)
     out: dict[int, Who] = {}
-    left: Sequence[int] = members
+    left = by_kind(meant.ask.env, members)
     for scene in scenes:
         if not left:
             break
+        done: set[int] = set()
         for found, alike in groups(scene, left):
             first = index.principals[alike[0]]
             model = row_of(first.arn, first.kind.value, first.account, found)
             for i in alike:
                 made = row_like(model, index.principals[i].arn)
                 out[i] = made if found.yes or i not in out else with_more(out[i], made)
-        left = [i for i in left if i not in out or out[i].verdict is not Verdict.YES]
+            if found.yes:
+                done.update(alike)
+        if done:
+            rest = ((kind, [i for i in some if i not in done]) for kind, some in left.items())
+            left = {kind: some for kind, some in rest if some}
     return out
 
 
@@ -283,7 +346,13 @@ def _further(meant: _Meanings, name: str, kind: str) -> Who | None:
         callers = read_callers(env, name)
     except QueryError:
         return None
-    answer = can(env, name, meant.action, meant.resource, **options_of(meant.options))
+    options = meant.options
+    if kind == "root" and options.via == "direct" and not options.strict:
+        asked = prepare(env, name, meant.action, meant.resource, options)
+        runs = ((caller, action, meant.of_root(caller.account, action, found)) for caller, action, found in asked.runs)
+        answer = answered(replace(asked, runs=tuple(runs)))
+    else:
+        answer = can(env, name, meant.action, meant.resource, **options_of(options))
     if answer.verdict is Verdict.NO:
         return None
     return row_of_answer(answer, name, kind, callers[0].account)

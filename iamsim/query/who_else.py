@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from iamsim.aws.services import ORGANIZATION_WIDE, TRUST_ACTIONS
+from iamsim.aws.services import TRUST_ACTIONS
 from iamsim.env.hits import slice_policy
 from iamsim.env.memo import once
 from iamsim.env.resource_policy import holder_of
@@ -14,6 +14,7 @@ from iamsim.ir.bindings import ABSENT, Alias
 from iamsim.ir.term import strip
 from iamsim.judge.answer import Verdict
 from iamsim.judge.judge import decide_check, facts_of
+from iamsim.judge.members import concerned_roots
 from iamsim.model.arn import parse_arn
 from iamsim.model.caller import Caller, CallerKind
 from iamsim.model.policy import Effect, Malformed
@@ -33,11 +34,11 @@ _FRESH = "000000000000"
 """An account that is none: it stands for those that nobody knows of."""
 
 
-def others(ask: Ask, scenes: tuple[Scene, ...], owner: str | None) -> tuple[tuple[str, str], ...]:
+def others(ask: Ask, scenes: tuple[Scene, ...]) -> tuple[tuple[str, str], ...]:
     """The callers (as `can` takes them) with their kind that may be allowed in some of the scenes: a superset, sorted."""
     found: dict[str, str] = {}
     for scene in scenes:
-        for account in _roots(ask.env, scene, owner):
+        for account in _roots(ask.env, scene):
             found[f"arn:{_partition(ask.env, account)}:iam::{account}:root"] = "root"
         for statement in _granting(scene):
             for entry in _entries_of(statement):
@@ -67,19 +68,10 @@ def _is_anyone(entry: PrincipalEntry) -> bool:
     return entry.type == "*" or (entry.type == "AWS" and entry.value == "*")
 
 
-def _roots(env: Environment, scene: Scene, owner: str | None) -> Iterator[str]:
+def _roots(env: Environment, scene: Scene) -> Iterator[str]:
     """The loaded accounts whose root user is worth a check."""
-    at = owner or scene.target.owner
-    every = at is None or scene.target.resource == "*" or scene.action.startswith(ORGANIZATION_WIDE)
-    entries = [e for s in _granting(scene) for e in _entries_of(s)]
-    every = every or any(_is_anyone(e) for e in entries) or any(_negated(s) for s in _granting(scene))
-    for account in sorted(env.accounts):
-        if every or account == at or account in scene.accounts:
-            yield account
-
-
-def _negated(statement: Statement) -> bool:
-    return statement.principal is None or statement.principal.negated or statement.malformed is not None
+    some = concerned_roots(scene)
+    yield from (a for a in sorted(env.accounts) if some is None or a in some)
 
 
 def _partition(env: Environment, account: str) -> str:

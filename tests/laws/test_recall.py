@@ -175,6 +175,12 @@ OBJECTS = [
     "logs/2026/x",
     "u/x",
     "alice/x",
+    "alice/x/y",
+    "111122223333/red",
+    "logs/red/x",
+    "logs/red/x/y",
+    "logs/blue/x",
+    "logs//x",
     "x.csv",
     "x=1/y",
     "red",
@@ -193,6 +199,13 @@ PATTERNS = [
     "*.csv",
     "${aws:username}/*",
     "${aws:PrincipalTag/team}",
+    "logs/${aws:PrincipalTag/team}/*",
+    "logs/${aws:PrincipalTag/team, 'blue'}/?",
+    "logs/${aws:UserAgent}/*",
+    "*/${aws:PrincipalTag/team}/*",
+    "${aws:PrincipalAccount}/${aws:PrincipalTag/team}",
+    "${aws:userid}/*",
+    "logs/${aws:TagKeys}/*",
     "x=*/y",
 ]
 
@@ -221,7 +234,10 @@ def buckets(r):
     s = Snapshot()
     for name in ("user/alice", "role/app"):
         s.identity(
-            name.partition("/")[0], name, r.choice([FULL, document("identity")]), tags=r.choice([None, {"team": "red"}])
+            name.partition("/")[0],
+            name,
+            r.choice([FULL, document("identity")]),
+            tags=r.choice([None, {"team": "red"}, {"team": ""}, {"team": "r*"}]),
         )
         if r.random() < 0.4:
             s.boundary(name, document("boundary"))
@@ -254,7 +270,9 @@ def test_an_object_that_is_recalled_for_another_is_decided_so(start):
             caller, action = r.choice(callers), r.choice(["s3:GetObject", "s3:PutObject"])
             resource = f"arn:aws:s3:::{r.choice(['one', 'two'])}/{r.choice(OBJECTS)}"
             more = {
-                "context": r.choice([{}, {"aws:UserAgent": "x"}]),
+                "context": r.choice(
+                    [{}, {"aws:UserAgent": "x"}, {"aws:UserAgent": "red"}, {"aws:PrincipalTag/team": "blue"}]
+                ),
                 "missing": r.choice(["assume", "strict", "closed"]),
             }
             options = {**more, "strict": True, "via": "direct"}
