@@ -1431,6 +1431,13 @@ def _same_account(problem: dict[str, Any], world: World) -> Truth:
     return _known(value=world.account is not None and problem["owner"] == world.account)
 
 
+def _elsewhere(problem: dict[str, Any], world: World) -> bool:
+    """5.6: whether the resource is of another partition than the one that issued the caller's credentials."""
+    home = (problem.get("facts") or {}).get("partition")
+    signed = world.kind in {"user", "role-session", "federated-user"}
+    return signed and home is not None and ":" in world.resource and world.resource.split(":")[1].lower() != home
+
+
 def _decide(problem: dict[str, Any], world: World, layers: Layers) -> tuple[Truth, Truth]:
     """(allowed, explicitly denied) of 5.2."""
     same = _same_account(problem, world)
@@ -1446,7 +1453,8 @@ def _decide(problem: dict[str, Any], world: World, layers: Layers) -> tuple[Trut
             _service_deny(problem, world, same),
         ]
     )
-    guard = _all([layers.scp[0], layers.endpoint[0], _service_ok(world, same)])
+    at_home = _known(value=not _elsewhere(problem, world))
+    guard = _all([layers.scp[0], layers.endpoint[0], _service_ok(world, same), at_home])
     return _all([_grant(problem, world, layers, same), guard, _not(deny)]), deny
 
 

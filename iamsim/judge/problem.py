@@ -12,7 +12,7 @@ from iamsim.env.applicable import task_policy
 from iamsim.env.context import clock_text
 from iamsim.env.facts import entities, place, principal_at
 from iamsim.env.memo import once
-from iamsim.env.resource_policy import holder_of, provider_at, restricts
+from iamsim.env.resource_policy import holder_of, partition_of, provider_at, restricts
 from iamsim.env.types import MissingPolicy
 from iamsim.ir.bindings import Alias, Ambivalent, Cases, Known, Prefixed, Unknowable
 from iamsim.ir.conditions import condition_term
@@ -255,7 +255,7 @@ def replay_problem(check: Check, assignment: Mapping[str, tuple[str, ...]]) -> d
         "unknown_keys": unknown,
         "ambivalent": ambivalent,
         "given": sorted({*facts.given, *facts.carried}),
-        "facts": {"entities": entities(facts.env), "audiences": _audiences(facts)},
+        "facts": {"entities": entities(facts.env), "audiences": _audiences(facts), "partition": partition_of(facts)},
         "policies": _documents(check, policies),
     }
 
