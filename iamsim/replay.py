@@ -1382,10 +1382,9 @@ def _grant_same(world: World, layers: Layers) -> Truth:
 
 def _grant_across(world: World, layers: Layers, *, possible: bool) -> Truth:
     if not possible:
-        aws_policy = world.resource.split(":")[2:5] == ["iam", "", "aws"]  # reading managed policies of AWS
         # what the management account and delegated administrators do to the organization as a whole
         whole = world.action.lower().startswith(("sts:assumeroot", "sso:", "sso-directory:", "identitystore:"))
-        return _all([layers.identity[0], layers.boundary[0], layers.session[0]]) if aws_policy or whole else F
+        return _all([layers.identity[0], layers.boundary[0], layers.session[0]]) if whole else F
     return _all([layers.resource.allow(), layers.identity[0], layers.boundary[0], layers.session[0]])
 
 
@@ -1424,8 +1423,8 @@ def _grant_by_policy(problem: dict[str, Any], world: World, layers: Layers, same
 
 
 def _same_account(problem: dict[str, Any], world: World) -> Truth:
-    if world.resource == "*":
-        return T
+    if world.resource == "*" or problem.get("owner") == "aws":
+        return T  # what is AWS's own is for everybody to use whom identity policies let
     if problem.get("owner") is None:
         return _unknown("missing:owner")
     return _known(value=world.account is not None and problem["owner"] == world.account)

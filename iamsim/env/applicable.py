@@ -295,6 +295,8 @@ def _resource(facts: Facts, lookup: Lookup, assumed: list[str]) -> ResourceSide 
         return ResourceSide(Side(label))
     if _is_key(facts):
         return ResourceSide(unknown_side(label, f"missing:key policy of {name}"))
+    if facts.owner == "aws":
+        return ResourceSide(Side(label))  # what is AWS's own has no policy that customers could see
     if facts.owner is None or not known_account(facts.env, facts.owner) or facts.missing == "strict":
         return ResourceSide(unknown_side(label, f"missing:policy of {name}"))
     if holder is None:
