@@ -16,7 +16,21 @@ from iamsim.graph.sources import filled
 from iamsim.graph.world import caller_in
 from iamsim.ir.lower import RESOURCE
 from iamsim.ir.reduce import reduce
-from iamsim.ir.term import TRUE, Like, Present, Term, all_of, any_of, iff, implies, not_, some, subterms, variables
+from iamsim.ir.term import (
+    TRUE,
+    Like,
+    Opaque,
+    Present,
+    Term,
+    all_of,
+    any_of,
+    iff,
+    implies,
+    not_,
+    some,
+    subterms,
+    variables,
+)
 from iamsim.judge.candidates import shape_of
 from iamsim.judge.check import Check, check_of
 from iamsim.model.pattern import Literal, Pattern, Star, Variable, plain, tokenize
@@ -116,6 +130,7 @@ def _demanded(
     demanded += _shared(technique, call, bound, first)
     demanded += _associated(technique, call, checks)
     demanded += _launched(search, call, bound, checks)
+    demanded += _provisioned(checks)
     if len(call.resources) > 1 and first.facts.resource_var:
         demanded += _placed(checks, first.facts.resource_var)
     return all_of(demanded)
@@ -157,6 +172,19 @@ def _launched(search: Search, call: Call, bound: Mapping[str, str], checks: tupl
 
 
 _PROFILE = "ec2:instanceprofile"
+
+
+def _provisioned(checks: tuple[Check, ...]) -> Iterator[Term]:
+    """What a stack may hold, where that is read: anything if the request lists no types; what a list leaves is not worked out.
+
+    Source: AWS CloudFormation API Reference, "CreateStack", ResourceTypes.
+    """
+    var = f"{checks[0].facts.hop}{_TYPES}"
+    if _reads(checks, var):
+        yield any_of((not_(Present(var)), Opaque("unsupported:what a stack may do whose resource types are limited")))
+
+
+_TYPES = "cloudformation:resourcetypes"
 
 
 def _shared(technique: Technique, call: Call, bound: Mapping[str, str], check: Check) -> Iterator[Term]:
