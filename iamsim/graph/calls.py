@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -196,9 +197,21 @@ def _shared(technique: Technique, call: Call, bound: Mapping[str, str], check: C
             yield reduce(some(key, Like(key, plain(bound[value]), fold_case=value == _KEY)), check.lookup)
             if value == _KEY:
                 yield from _all_set(check, key)
+                yield from _stated(check, bound.get(MORE, ""))
         elif value.startswith("$") and value not in bound and _is_free(technique, value):
             names = Variable(f"{value}|{RESOURCE}")
             yield implies(Present(f"{check.facts.hop}{key}"), Like(f"{check.facts.hop}{key}", Pattern("", (names,))))
+
+
+def stated(tags: tuple[tuple[str, str | None], ...]) -> str:
+    """What `MORE` is bound to where the other tags are known: each key with its value, None if it is not set."""
+    return json.dumps(tags)
+
+
+def _stated(check: Check, more: str) -> Iterator[Term]:
+    for key, value in json.loads(more) if more.startswith("[") else ():
+        name = f"aws:requesttag/{key}"
+        yield reduce(not_(Present(name)) if value is None else Like(name, plain(value)), check.lookup)
 
 
 def _is_among(value: str, bound: Mapping[str, str]) -> bool:
