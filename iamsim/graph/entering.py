@@ -49,7 +49,7 @@ def hops(closure: Closure, node: Node, mine: frozenset[Change]) -> Iterator[Firi
     seen: dict[str, bool] = {}
     for env in worlds(search.env, own, (arn,)):
         for role, edge in _worth_entering(closure, node, env).items():
-            plain = not node.made or not any(of_session(v) for v in edge.read)
+            plain = not node.made or (edge.plain and not any(of_session(v) for v in edge.read))
             sure = edge.sure and role in env.principals
             if seen.get(role, False) >= sure and role in seen:
                 continue

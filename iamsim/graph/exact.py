@@ -14,7 +14,7 @@ from iamsim.graph.state import START, Closure, later
 from iamsim.graph.world import Node, caller_in
 from iamsim.ir.bounds import may
 from iamsim.ir.lower import RESOURCE
-from iamsim.ir.term import FALSE, TRUE, Like, Present, all_of, any_of, implies
+from iamsim.ir.term import FALSE, TRUE, Like, Present, all_of, any_of
 from iamsim.judge.check import reasons_of
 from iamsim.judge.outlook import outlook
 from iamsim.model.caller import Caller, CallerKind
@@ -161,7 +161,7 @@ def joined(closure: Closure, entry: Node, hops: tuple[Firing, ...]) -> tuple[tup
 
 
 def issued_for(closure: Closure, entry: Node, fired: Firing) -> Term:
-    """What the key that tells for what a session was issued may be: a resource on which the technique works.
+    """What the key that tells for what a session was issued is: a resource on which the technique works.
 
     Whether it works is decided apart; this says only which names of the resource it allows.
     Source: AWS Lambda Developer Guide, "Using source function ARN to control function access behavior".
@@ -171,8 +171,10 @@ def issued_for(closure: Closure, entry: Node, fired: Firing) -> Term:
     variant = technique.variants[fired.variant]
     among = {f"${how}-{kind}" for how in ("new", "held", "any")}
     names = sorted({r for c in variant.calls for r in c.resources if r in among})
-    if not key or not names:
+    if not key:
         return TRUE
+    if not names:
+        return Present(f"1|{key}")
     apart = crew(closure, fired, Requests(_APART))
     tried = attempt(
         closure.search, closure.nodes[fired.node], technique, variant, dict(fired.bound), fired.needs, apart
@@ -188,7 +190,7 @@ def issued_for(closure: Closure, entry: Node, fired: Firing) -> Term:
         resource = f"{name}|{RESOURCE}"
         qualified = Pattern("", (Variable(arn), Literal(":"), Star()))
         same += [Like(arn, Pattern("", (Variable(resource),))), Like(resource, qualified)]
-    return all_of((may(tried.term), implies(Present(arn), any_of(same))))
+    return all_of((may(tried.term), Present(arn), any_of(same)))
 
 
 def joint(
