@@ -127,6 +127,9 @@ def _named(env: Environment, node: Node, head: str) -> Iterator[str]:
                 fields[1], fields[4] = head.split(":")[1], head.split(":")[4]
                 yield ":".join([*fields[:5], example(fields[5])]).replace("x/x", "x")
                 continue
+            if len(fields) == 6 and fields[5].startswith("assumed-role/") and head.endswith(":role/"):
+                yield head + example(fields[5].split("/")[1])
+                continue
         name = example(text.rpartition("/")[2].rpartition(":")[2])
         if name and name.replace("x", "") and "${" not in text and len(name) <= _NAME:
             yield head + name
