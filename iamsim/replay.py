@@ -1380,11 +1380,11 @@ def _grant_same(world: World, layers: Layers) -> Truth:
     return _any([resource.direct, _all([resource.via, bnd, ses]), own])
 
 
-def _grant_across(world: World, layers: Layers, *, possible: bool) -> Truth:
+def _grant_across(world: World, layers: Layers, *, possible: bool, administers: bool = False) -> Truth:
     if not possible:
         # what the management account and delegated administrators do to the organization as a whole
         whole = world.action.lower().startswith(("sts:assumeroot", "sso:", "sso-directory:", "identitystore:"))
-        return _all([layers.identity[0], layers.boundary[0], layers.session[0]]) if whole else F
+        return _all([layers.identity[0], layers.boundary[0], layers.session[0]]) if whole or administers else F
     return _all([layers.resource.allow(), layers.identity[0], layers.boundary[0], layers.session[0]])
 
 
@@ -1418,7 +1418,9 @@ def _grant_by_policy(problem: dict[str, Any], world: World, layers: Layers, same
     if world.kind in {"anonymous", "service", *FEDERATION}:
         return _any([layers.resource.direct, grants.direct])
     possible = (problem["policies"].get("resource_kind") or "none") != "none"
-    ruled = _owned(same, _grant_same(world, layers), _grant_across(world, layers, possible=possible))
+    administers = bool((problem.get("facts") or {}).get("administers"))
+    across = _grant_across(world, layers, possible=possible, administers=administers)
+    ruled = _owned(same, _grant_same(world, layers), across)
     return _any([ruled, _grant_by_kms(grants, layers, same)])
 
 
