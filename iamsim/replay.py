@@ -1380,12 +1380,11 @@ def _grant_same(world: World, layers: Layers) -> Truth:
     return _any([resource.direct, _all([resource.via, bnd, ses]), own])
 
 
-def _grant_across(world: World, layers: Layers, *, possible: bool) -> Truth:
+def _grant_across(world: World, layers: Layers, *, possible: bool, administers: bool = False) -> Truth:
     if not possible:
-        aws_policy = world.resource.split(":")[2:5] == ["iam", "", "aws"]  # reading managed policies of AWS
         # what the management account and delegated administrators do to the organization as a whole
         whole = world.action.lower().startswith(("sts:assumeroot", "sso:", "sso-directory:", "identitystore:"))
-        return _all([layers.identity[0], layers.boundary[0], layers.session[0]]) if aws_policy or whole else F
+        return _all([layers.identity[0], layers.boundary[0], layers.session[0]]) if whole or administers else F
     return _all([layers.resource.allow(), layers.identity[0], layers.boundary[0], layers.session[0]])
 
 
@@ -1419,16 +1418,25 @@ def _grant_by_policy(problem: dict[str, Any], world: World, layers: Layers, same
     if world.kind in {"anonymous", "service", *FEDERATION}:
         return _any([layers.resource.direct, grants.direct])
     possible = (problem["policies"].get("resource_kind") or "none") != "none"
-    ruled = _owned(same, _grant_same(world, layers), _grant_across(world, layers, possible=possible))
+    administers = bool((problem.get("facts") or {}).get("administers"))
+    across = _grant_across(world, layers, possible=possible, administers=administers)
+    ruled = _owned(same, _grant_same(world, layers), across)
     return _any([ruled, _grant_by_kms(grants, layers, same)])
 
 
 def _same_account(problem: dict[str, Any], world: World) -> Truth:
-    if world.resource == "*":
-        return T
+    if world.resource == "*" or problem.get("owner") == "aws":
+        return T  # what is AWS's own is for everybody to use whom identity policies let
     if problem.get("owner") is None:
         return _unknown("missing:owner")
     return _known(value=world.account is not None and problem["owner"] == world.account)
+
+
+def _elsewhere(problem: dict[str, Any], world: World) -> bool:
+    """5.6: whether the resource is of another partition than the one that issued the caller's credentials."""
+    home = (problem.get("facts") or {}).get("partition")
+    signed = world.kind in {"user", "role-session", "federated-user"}
+    return signed and home is not None and ":" in world.resource and world.resource.split(":")[1].lower() != home
 
 
 def _decide(problem: dict[str, Any], world: World, layers: Layers) -> tuple[Truth, Truth]:
@@ -1446,7 +1454,8 @@ def _decide(problem: dict[str, Any], world: World, layers: Layers) -> tuple[Trut
             _service_deny(problem, world, same),
         ]
     )
-    guard = _all([layers.scp[0], layers.endpoint[0], _service_ok(world, same)])
+    at_home = _known(value=not _elsewhere(problem, world))
+    guard = _all([layers.scp[0], layers.endpoint[0], _service_ok(world, same), at_home])
     return _all([_grant(problem, world, layers, same), guard, _not(deny)]), deny
 
 

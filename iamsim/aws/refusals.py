@@ -43,6 +43,14 @@ _SQS_OWN_ACCOUNT = tuple(
     sqs:untagqueue""".split()
 )
 
+OTHER_PARTITION = RefusalRow(
+    "refuse-other-partition", "", (), "*", False, False,
+    "credentials of one partition are not valid in another",
+    'IAM User Guide, "Policy evaluation for requests in a single account" and "Cross account resource access in IAM"; AWS '
+    'General Reference, "Amazon Resource Names (ARNs)"; AWS Fault Isolation Boundaries, "Partitions"',
+)  # fmt: skip
+"""The row of what is refused whatever the service is: see `iamsim.env.resource_policy`."""
+
 REFUSALS: tuple[RefusalRow, ...] = (
     RefusalRow(
         "refuse-aws-managed-policy", "iam", _IAM_WRITES, "policy/*", False, False,
@@ -103,6 +111,7 @@ REFUSALS: tuple[RefusalRow, ...] = (
         "the authorization type of the method is not in the snapshot",
         'Amazon API Gateway Developer Guide, "How API Gateway resource policies affect authorization workflow"',
     ),
+    OTHER_PARTITION,
 )  # fmt: skip
 
 

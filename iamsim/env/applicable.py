@@ -11,7 +11,7 @@ from iamsim.aws.services import ORGANIZATION_WIDE, S3_POLICY_ACTIONS, TRUST_ACTI
 from iamsim.diagnostics import Origin
 from iamsim.env.ceilings import endpoint_sides, rcp_sides, scp_sides
 from iamsim.env.context import lookup_of
-from iamsim.env.facts import entities, known_account, principal_at
+from iamsim.env.facts import entities, known_account, place, principal_at
 from iamsim.env.hits import resource_side, side
 from iamsim.env.memo import once
 from iamsim.env.resource_policy import (
@@ -112,13 +112,29 @@ def _scope(facts: Facts, assumed: list[str]) -> Scope | None:
     owner = caller.account if facts.resource == "*" else facts.owner
     if owner is None:
         return Scope.CROSS if facts.missing == "closed" else _ownerless(facts, assumed)
-    if owner != caller.account and facts.action is not None and facts.action.startswith(ORGANIZATION_WIDE):
+    if owner != caller.account and (_organization_wide(facts) or administers_policies(facts)):
         return Scope.SAME
     if owner == "aws":
         return Scope.SAME  # AWS managed policies: whoever may read policies may read them; writes are refused by a row
     if owner != caller.account:
         return Scope.CROSS
     return Scope.ROOT if caller.kind is CallerKind.ROOT else Scope.SAME
+
+
+def _organization_wide(facts: Facts) -> bool:
+    return facts.action is not None and facts.action.startswith(ORGANIZATION_WIDE)
+
+
+def administers_policies(facts: Facts) -> bool:
+    """Whether the call is one to Organizations by an account that is known to administer its policies. What the delegation
+    policy of the management account leaves to it, no input tells.
+
+    Source: AWS Organizations User Guide, "Delegated administrator for AWS Organizations".
+    """
+    if facts.action is None or not facts.action.startswith("organizations:") or facts.caller.account is None:
+        return False
+    found = place(facts.env, facts.caller.account)
+    return found is not None and (facts.caller.account, "organizations.amazonaws.com") in found[0].delegated
 
 
 def _ownerless(facts: Facts, assumed: list[str]) -> Scope | None:
@@ -152,7 +168,7 @@ def _needs_resource_grant(facts: Facts) -> bool:
 
 def _can_have_policy(facts: Facts) -> bool:
     resource = facts.resource
-    if resource == "*" or (facts.action is not None and facts.action.startswith(ORGANIZATION_WIDE)):
+    if resource == "*" or _organization_wide(facts) or administers_policies(facts):
         return False
     if resource is None:
         return True
@@ -300,6 +316,8 @@ def _resource(facts: Facts, lookup: Lookup, assumed: list[str]) -> ResourceSide 
         return ResourceSide(Side(label))
     if _is_key(facts):
         return ResourceSide(unknown_side(label, f"missing:key policy of {name}"))
+    if facts.owner == "aws":
+        return ResourceSide(Side(label))  # what is AWS's own has no policy that customers could see
     if facts.owner is None or not known_account(facts.env, facts.owner) or facts.missing == "strict":
         return ResourceSide(unknown_side(label, f"missing:policy of {name}"))
     if holder is None:

@@ -17,7 +17,7 @@ from iamsim.diagnostics import Origin
 from iamsim.env.memo import Memo, once
 from iamsim.env.organization import below
 from iamsim.env.overlay import Overlay
-from iamsim.env.tree import without_account, without_policy, without_type
+from iamsim.env.tree import with_policy, without_account, without_policy, without_type
 from iamsim.env.types import Environment, MissingPolicy, Principal, PrincipalKind
 from iamsim.env.versions import as_boundary, boundary_of, managed_policy_of
 from iamsim.env.whatever import whatever
@@ -58,6 +58,7 @@ class Kind(StrEnum):
     GRANTED = "granted"  # resource ARN; actions, with commas, that its policy now grants; `;ARN`: to nobody else
     LABELS = "labels"  # resource ARN; KEY=VALUE, or KEY: removed
     LIFTED = "lifted"  # id of a root, unit or account; the SCP or RCP that no longer applies there
+    ATTACHED = "attached"  # id of a root, unit or account; the SCP without denies that now allows there as well
     DISABLED = "disabled"  # organization id; `scp` or `rcp`: the policy type is switched off
     MOVED = "moved"  # account; id of the root or unit below which it is now
     LEFT = "left"  # account that has left its organization
@@ -76,7 +77,7 @@ class Change:
         return hash((self.who, self.what))
 
 
-_ORGANIZATION = (Kind.LIFTED, Kind.DISABLED, Kind.MOVED, Kind.LEFT)
+_ORGANIZATION = (Kind.LIFTED, Kind.ATTACHED, Kind.DISABLED, Kind.MOVED, Kind.LEFT)
 
 
 def changed(env: Environment, changes: Iterable[Change], focus: Iterable[str] = ()) -> Environment:
@@ -392,6 +393,8 @@ def _organization(organization: Any, change: Change) -> Any:
     match change.kind:
         case Kind.LIFTED:
             return without_policy(organization, change.who, change.what)
+        case Kind.ATTACHED:
+            return with_policy(organization, change.who, change.what)
         case Kind.DISABLED:
             return without_type(organization, change.what) if organization.id == change.who else organization
         case Kind.LEFT:

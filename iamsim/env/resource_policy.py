@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from iamsim.aws.refusals import refusals, refusals_of, refused_across
+from iamsim.aws.refusals import OTHER_PARTITION, refusals, refusals_of, refused_across
 from iamsim.aws.services import BUILT_IN_PROVIDERS, KMS_CROSS_ACCOUNT
+from iamsim.env.facts import principal_at
 from iamsim.env.public import public
 from iamsim.env.types import MissingPolicy
 from iamsim.ir.decide import Hit
@@ -214,7 +215,25 @@ def service_refusals(facts: Facts, lookup: Lookup, *, cross: bool | None) -> tup
         out.append(Hit(Label(LabelKind.RULE, _OF_KMS), TRUE))
     out.extend(_provider(facts, lookup, arn.account))
     out.extend(_transitive(facts, lookup))
+    out.extend(_elsewhere(facts, facts.resource))
     return tuple(out), any_of(doubt)
+
+
+def partition_of(facts: Facts) -> str | None:
+    """The partition whose credentials a loaded user or role has; None for callers of which no input tells."""
+    caller = facts.caller
+    arn = caller.parent if caller.kind is CallerKind.FEDERATED_USER else caller.arn
+    known = principal_at(facts.env, arn) if arn is not None else None
+    parsed = parse_arn(known.arn) if known is not None else None
+    return None if parsed is None else parsed.partition
+
+
+def _elsewhere(facts: Facts, resource: str | None) -> list[Hit]:
+    """A call on a resource of another partition, where the caller's credentials are not known."""
+    arn = parse_arn(resource) if resource else None
+    if arn is None or partition_of(facts) in (None, arn.partition):
+        return []
+    return [Hit(Label(LabelKind.RULE, OTHER_PARTITION.reason), TRUE)]
 
 
 def _is_service(facts: Facts, row: RefusalRow) -> bool:
@@ -272,6 +291,7 @@ def _symbolic(facts: Facts, lookup: Lookup, action: str, cross: bool | None) -> 
     if facts.owner is not None:
         out.extend(_provider(facts, lookup, facts.owner))
     out.extend(_transitive(facts, lookup))
+    out.extend(_elsewhere(facts, facts.holder.arn if facts.holder is not None else None))
     return tuple(out), any_of(doubt)
 
 

@@ -1,10 +1,13 @@
-"""Organization trees with something taken out: a policy, a policy type, or an account that left or moved."""
+"""Organization trees after changes: without a policy, a policy type, or an account that left or moved; with one more SCP."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from iamsim.diagnostics import Origin
+from iamsim.env.organization import below
+from iamsim.model.policy import PolicyKind
 from iamsim.model.read_policy import read_policy
 
 if TYPE_CHECKING:
@@ -32,6 +35,23 @@ def without_policy(organization: Organization, node: str, name: str) -> Organiza
         else:
             scps, rcps = here.scps, here.rcps
         return replace(here, scps=scps, rcps=rcps, children=children)
+
+    return replace(organization, root=rebuilt(organization.root))
+
+
+FULL = ":organizations::aws:policy/service_control_policy/p-FullAWSAccess"
+"""The end of the ARN of the SCP of AWS that allows everything. Source: AWS Organizations User Guide, "SCP evaluation"."""
+
+
+def with_policy(organization: Organization, node: str, name: str) -> Organization:
+    """The organization where the SCP `name` (an ARN: one that stands in it, or that of AWS) is attached to `node` as well."""
+    known = next((p for n in below(organization.root) for p in n.scps if p.arn == name), None)
+    if known is None and name.endswith(FULL):
+        known = replace(read_policy(_FULL, PolicyKind.SCP, "FullAWSAccess", Origin(name))[0], arn=name)
+
+    def rebuilt(here: OrgNode) -> OrgNode:
+        scps = (*here.scps, known) if here.id == node and known is not None else here.scps
+        return replace(here, scps=scps, children=tuple(rebuilt(c) for c in here.children))
 
     return replace(organization, root=rebuilt(organization.root))
 

@@ -87,7 +87,7 @@ def admitted(closure: Closure) -> Iterator[Firing]:
             target = changed(search.env, changes, (role,)).principals[role]
             gain = Node(role, possible(changed(search.env, changes, (role,)), target))
             sure = found.sure
-            plain = not node.made or not any(of_session(v) for v in found.read)
+            plain = not node.made or (found.plain and not any(of_session(v) for v in found.read))
             needs = changes if name == OUTSIDER else fewest_to_enter(closure, node, role, changes, sure)
             yield Firing(ASSUME, 0, name, (("$target-role", role),), (gain,), sure, needs, not plain)
             if sure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -16,7 +17,21 @@ from iamsim.graph.sources import filled
 from iamsim.graph.world import caller_in
 from iamsim.ir.lower import RESOURCE
 from iamsim.ir.reduce import reduce
-from iamsim.ir.term import TRUE, Like, Present, Term, all_of, any_of, iff, implies, not_, some, subterms, variables
+from iamsim.ir.term import (
+    TRUE,
+    Like,
+    Opaque,
+    Present,
+    Term,
+    all_of,
+    any_of,
+    iff,
+    implies,
+    not_,
+    some,
+    subterms,
+    variables,
+)
 from iamsim.judge.candidates import shape_of
 from iamsim.judge.check import Check, check_of
 from iamsim.model.pattern import Literal, Pattern, Star, Variable, plain, tokenize
@@ -116,6 +131,7 @@ def _demanded(
     demanded += _shared(technique, call, bound, first)
     demanded += _associated(technique, call, checks)
     demanded += _launched(search, call, bound, checks)
+    demanded += _provisioned(checks)
     if len(call.resources) > 1 and first.facts.resource_var:
         demanded += _placed(checks, first.facts.resource_var)
     return all_of(demanded)
@@ -159,6 +175,19 @@ def _launched(search: Search, call: Call, bound: Mapping[str, str], checks: tupl
 _PROFILE = "ec2:instanceprofile"
 
 
+def _provisioned(checks: tuple[Check, ...]) -> Iterator[Term]:
+    """What a stack may hold, where that is read: anything if the request lists no types; what a list leaves is not worked out.
+
+    Source: AWS CloudFormation API Reference, "CreateStack", ResourceTypes.
+    """
+    var = f"{checks[0].facts.hop}{_TYPES}"
+    if _reads(checks, var):
+        yield any_of((not_(Present(var)), Opaque("unsupported:what a stack may do whose resource types are limited")))
+
+
+_TYPES = "cloudformation:resourcetypes"
+
+
 def _shared(technique: Technique, call: Call, bound: Mapping[str, str], check: Check) -> Iterator[Term]:
     """Keys that hold the ARN of a free resource, which is the one that other calls are made on, and keys that hold a value
     among others.
@@ -168,9 +197,21 @@ def _shared(technique: Technique, call: Call, bound: Mapping[str, str], check: C
             yield reduce(some(key, Like(key, plain(bound[value]), fold_case=value == _KEY)), check.lookup)
             if value == _KEY:
                 yield from _all_set(check, key)
+                yield from _stated(check, bound.get(MORE, ""))
         elif value.startswith("$") and value not in bound and _is_free(technique, value):
             names = Variable(f"{value}|{RESOURCE}")
             yield implies(Present(f"{check.facts.hop}{key}"), Like(f"{check.facts.hop}{key}", Pattern("", (names,))))
+
+
+def stated(tags: tuple[tuple[str, str | None], ...]) -> str:
+    """What `MORE` is bound to where the other tags are known: each key with its value, None if it is not set."""
+    return json.dumps(tags)
+
+
+def _stated(check: Check, more: str) -> Iterator[Term]:
+    for key, value in json.loads(more) if more.startswith("[") else ():
+        name = f"aws:requesttag/{key}"
+        yield reduce(not_(Present(name)) if value is None else Like(name, plain(value)), check.lookup)
 
 
 def _is_among(value: str, bound: Mapping[str, str]) -> bool:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
+from iamsim.env.versions import managed_policy_of
+from iamsim.graph.bundled import bundled_for, bundled_like, in_partition
+from iamsim.graph.permitted import actions_of, permitted
 from iamsim.graph.policies import every_policy
 from iamsim.graph.variables import names_asked, names_in_place
-from iamsim.model.pattern import Pattern, match, tokenize
+from iamsim.model.pattern import Pattern, tokenize
 from iamsim.model.policy import Malformed
 from iamsim.theory.globs import Found, GlobAtom, solve
 
@@ -125,6 +127,9 @@ def _named(env: Environment, node: Node, head: str) -> Iterator[str]:
                 fields[1], fields[4] = head.split(":")[1], head.split(":")[4]
                 yield ":".join([*fields[:5], example(fields[5])]).replace("x/x", "x")
                 continue
+            if len(fields) == 6 and fields[5].startswith("assumed-role/") and head.endswith(":role/"):
+                yield head + example(fields[5].split("/")[1])
+                continue
         name = example(text.rpartition("/")[2].rpartition(":")[2])
         if name and name.replace("x", "") and "${" not in text and len(name) <= _NAME:
             yield head + name
@@ -209,9 +214,7 @@ def granting_policies(search: Search, env: Environment, node: Node) -> Iterator[
     conditions choose among policies those of AWS that allow the action asked about.
     """
     yield administrator(node.caller.partition)
-    yield from _choices(env, node, ("iam:policyarn",))
-    if is_picky(search.env):
-        yield from bundled_for(search.env, search.action.lower())
+    yield from _in_order(search, env, node, "iam:policyarn")
 
 
 def is_picky(env: Environment) -> bool:
@@ -219,61 +222,38 @@ def is_picky(env: Environment) -> bool:
     return bool(texts_of(env, ("iam:policyarn", "iam:permissionsboundary")))
 
 
-_BUNDLED = 12
-_CHOICES = 40
-"""How many managed policies of AWS are considered besides those that allow the action asked about."""
-
-
-def bundled_for(env: Environment, action: str) -> tuple[str, ...]:
-    """Managed policies of AWS that allow the action (in lower case) everywhere and always, those that say least first."""
-
-    def made() -> tuple[str, ...]:
-        from iamsim.aws.managed import managed_policies
-
-        fitting = []
-        for arn, row in managed_policies().items():
-            listed = row["document"].get("Statement", [])
-            statements = listed if isinstance(listed, list) else [listed]
-            if any(_grants(s, action) for s in statements):
-                fitting.append((len(statements), arn))
-        return tuple(a for _, a in sorted(fitting)[:_BUNDLED])
-
-    return once(env.memo, ("bundled-for", action), made)
-
-
-def _grants(statement: Mapping[str, Any], action: str) -> bool:
-    if statement.get("Effect") != "Allow" or "Condition" in statement or statement.get("Resource") not in ("*", ["*"]):
-        return False
-    listed = statement.get("Action", [])
-    return any(
-        match(tokenize(a.lower(), variables=False), action) for a in (listed if isinstance(listed, list) else [listed])
-    )
-
-
 def boundaries(search: Search, env: Environment, node: Node, bound: Mapping[str, str]) -> Iterator[str]:
     """Boundaries to set: none for a new principal, else AdministratorAccess; then as `granting_policies`."""
     if any(n in bound for n in ("$new-user", "$new-role")):
         yield ""
     yield administrator(node.caller.partition)
-    yield from _choices(env, node, ("iam:permissionsboundary",))
-    if is_picky(search.env):
-        yield from bundled_for(search.env, search.action.lower())
+    yield from _in_order(search, env, node, "iam:permissionsboundary")
 
 
-def _choices(env: Environment, node: Node, keys: tuple[str, ...]) -> Iterator[str]:
+def _in_order(search: Search, env: Environment, node: Node, key: str) -> Iterator[str]:
+    """What conditions on the key choose among, the widest first: a role that is created is followed with the first that can be."""
+    own = _choices(search, env, node, (key,))
+    if not is_picky(search.env):
+        yield from own
+        return
+    fitting = (in_partition(node.caller.partition, a) for a in bundled_for(search.env, search.action.lower()))
+    yield from sorted(dict.fromkeys((*own, *fitting)), key=lambda a: _breadth(search, env, a))
+
+
+def _breadth(search: Search, env: Environment, policy: str) -> tuple[bool, int]:
+    """A number that is the less, the more of what techniques call a managed policy allows, what is asked about before all."""
+    asked, actions = frozenset({search.action.lower()}), actions_of(search.env, search.catalogue)
+    found = (managed_policy_of(env, policy),)
+    return not permitted(env, found, asked), -len(permitted(env, found, actions))
+
+
+def _choices(search: Search, env: Environment, node: Node, keys: tuple[str, ...]) -> Iterator[str]:
     own = [a for a in env.managed_policies if f":iam::{node.caller.account}:" in a]
     named = [t for ts in texts_of(env, keys).values() for t in ts]
-    bundled: Iterable[str] = ()
-    if any(":iam::aws:" in t or ("*" in t and ":policy/" in t) for t in named):
-        from iamsim.aws.managed import managed_policies
-
-        patterns = [tokenize(t, variables=False) for t in named if t != "*"]
-        fitting = (
-            a for a in managed_policies() if any(match(p, a) for p in patterns) and "/aws-service-role/" not in a
-        )
-        bundled = islice(fitting, _CHOICES)
+    bundled = any(":iam::aws:" in t or ("*" in t and ":policy/" in t) for t in named)
     seen = {administrator(node.caller.partition)}
-    for arn in (*own, *bundled):
+    aws = (in_partition(node.caller.partition, a) for a in (bundled_like(search, named) if bundled else ()))
+    for arn in (*own, *aws):
         if arn not in seen:
             seen.add(arn)
             yield arn

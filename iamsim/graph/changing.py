@@ -75,7 +75,7 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
     if types is None:
         closure.done["offered", name] = mine
     for technique in techniques:
-        if technique.outcome.type in ("lifts-org-policy", "moves-account") and _all_lifted(closure):
+        if technique.outcome.type in _OF_ORGANIZATIONS and _all_lifted(closure):
             continue
         if closure.sure and technique.outcome.type in RECREATES:
             continue  # whether it can be deleted is not known
@@ -112,6 +112,9 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
                     yield from (replace(f, sure=False, reasons=AGAIN) for f in found)
                 case _:
                     yield from found
+
+
+_OF_ORGANIZATIONS = ("lifts-org-policy", "attaches-org-policy", "moves-account")
 
 
 def _renames(closure: Closure, node: Node) -> bool:

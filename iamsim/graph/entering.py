@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from iamsim.env.changes import Change, changed
+from iamsim.env.changes import Change, Kind, changed
+from iamsim.env.memo import once
+from iamsim.graph.candidates import texts_of
 from iamsim.graph.dominated import roles_beside
 from iamsim.graph.edges import asking, edge_to, edges_of, of_session
 from iamsim.graph.hops import hop_technique
@@ -15,6 +18,7 @@ from iamsim.graph.sessions import possible
 from iamsim.graph.settled import asked_for_by_none
 from iamsim.graph.state import NO_HOPS, Closure
 from iamsim.graph.world import Node, caller_in, own_creation, relevant, worlds
+from iamsim.model.pattern import tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +39,7 @@ def hops(closure: Closure, node: Node, mine: frozenset[Change]) -> Iterator[Firi
     seen: dict[str, bool] = {}
     for env in worlds(search.env, own, (arn,)):
         for role, edge in _worth_entering(closure, node, env).items():
-            plain = not node.made or not any(of_session(v) for v in edge.read)
+            plain = not node.made or (edge.plain and not any(of_session(v) for v in edge.read))
             sure = edge.sure and role in env.principals
             if seen.get(role, False) >= sure and role in seen:
                 continue
@@ -46,7 +50,7 @@ def hops(closure: Closure, node: Node, mine: frozenset[Change]) -> Iterator[Firi
             target = role_at(env, role)
             gain = Node(role, possible(env, target))
             reasons = () if role in env.principals else (f"missing:trust policy of {role}",)
-            yield Firing(
+            fired = Firing(
                 hop_technique(node.caller),
                 0,
                 node.name,
@@ -58,6 +62,41 @@ def hops(closure: Closure, node: Node, mine: frozenset[Change]) -> Iterator[Firi
                 (),
                 reasons,
             )
+            yield fired
+            if not edge.plain:
+                yield from _with_other_tags(closure, node, fired, own)
+
+
+_PASSED = ("aws:requesttag/", "sts:rolesessionname", "sts:sourceidentity")
+
+
+def told_of_the_caller(env: Environment) -> frozenset[str]:
+    """Tags (lower case) of the caller of which some policy says that a hop passes them on, to be a part of what its session is."""
+
+    def made() -> frozenset[str]:
+        texts = (t.lower() for ts in texts_of(env, _PASSED).values() for t in ts if "${" in t)
+        every = (v.key.lower() for t in texts for v in tokenize(t).variables)
+        return frozenset(k.partition("/")[2] for k in every if k.startswith("aws:principaltag/"))
+
+    return once(env.memo, "told-of-the-caller", made)
+
+
+def _with_other_tags(closure: Closure, node: Node, fired: Firing, own: frozenset[Change]) -> Iterator[Firing]:
+    """The hop after changes to tags of its caller that it passes on, since what its session can do may hang on them."""
+    arn, (gain, *_), search = node.caller.arn or "", fired.gains, closure.search
+    told = told_of_the_caller(search.env)
+    mine = (c for c in sorted(own - fired.needs) if c.kind is Kind.TAGS and c.who == arn) if told else ()
+    for change in (c for c in mine if c.what.partition("=")[0].lower() in told):
+        assert isinstance(gain, Node)
+        other = replace(fired, needs=fired.needs | {change})
+        if other.needs in [f.needs for f in closure.how.get(gain.name, ()) if f.node == node.name]:
+            continue
+        edge = edge_in(closure, node, changed(search.env, other.needs, (arn, gain.name)), gain.name)
+        if edge is None or (closure.sure and not edge.sure):
+            continue
+        for key in [k for k in closure.done if isinstance(k, tuple) and k[0] == "given"]:
+            del closure.done[key]  # what its session, and those after it, could not do before they may do now
+        yield replace(other, sure=fired.sure and edge.sure)
 
 
 def _worth_entering(closure: Closure, node: Node, env: Environment) -> dict[str, Edge]:

@@ -14,7 +14,7 @@ from iamsim.graph.state import START, Closure, later
 from iamsim.graph.world import Node, caller_in
 from iamsim.ir.bounds import may
 from iamsim.ir.lower import RESOURCE
-from iamsim.ir.term import FALSE, TRUE, Like, Present, all_of, any_of, implies
+from iamsim.ir.term import FALSE, TRUE, Like, Present, all_of, any_of
 from iamsim.judge.check import reasons_of
 from iamsim.judge.outlook import outlook
 from iamsim.model.caller import Caller, CallerKind
@@ -59,17 +59,23 @@ class Route:
 def routes(closure: Closure, name: str) -> Iterator[Route]:
     """The ways to come to sessions of a node, shortest first.
 
-    A caller of which all is known is the start, a user, or a session that a service creates.
+    A caller of which all is known is the start, a user, or a session that a service creates. Those come last in which a role
+    assumes itself, for another session.
     """
     todo: list[tuple[str, tuple[Firing, ...]]] = [(name, ())]
+    later: list[tuple[str, tuple[Firing, ...]]] = []
     count = 0
-    while todo and count < MAX_ROUTES:
+    while (todo or later) and count < MAX_ROUTES:
+        if not todo:
+            todo, later = later, []
         here, path = todo.pop(0)
         node = closure.nodes[here]
         if not node.made:
             count += 1
             yield Route(node, path, path)
             continue
+        if len(path) < MAX_LENGTH and all(here != g.name for f in path for g in f.gains if isinstance(g, Node)):
+            later += [(here, (again, *path)) for again in _itself(closure, node)]
         for fired in closure.how[here]:
             if fired.technique in ASSUMES:
                 if len(path) < MAX_LENGTH and [f.node for f in path].count(fired.node) < 2:
@@ -78,6 +84,20 @@ def routes(closure: Closure, name: str) -> Iterator[Route]:
                 count += 1
                 entry, first = issuing(closure, node, fired)
                 yield Route(entry, (*first, *path), (fired, *path))
+
+
+def _itself(closure: Closure, node: Node) -> tuple[Firing, ...]:
+    """The hop from a session of a role to another of the same, if its trust policy lets it."""
+    from iamsim.graph.entering import edge_in
+    from iamsim.graph.moves import Firing
+
+    key, role = ("itself-again", node.name), node.caller.arn or ""
+    if key not in closure.done:
+        known = node.full and role in closure.search.env.principals
+        edge = edge_in(closure, node, closure.search.env, role) if known else None
+        fired = Firing(ASSUMES[0], 0, node.name, (("$target-role", role),), (node,), True, frozenset(), True)
+        closure.done[key] = () if edge is None or not edge.sure else (fired,)
+    return closure.done[key]  # type: ignore[return-value]
 
 
 def issuing(closure: Closure, node: Node, fired: Firing) -> tuple[Node, tuple[Firing, ...]]:
@@ -161,7 +181,7 @@ def joined(closure: Closure, entry: Node, hops: tuple[Firing, ...]) -> tuple[tup
 
 
 def issued_for(closure: Closure, entry: Node, fired: Firing) -> Term:
-    """What the key that tells for what a session was issued may be: a resource on which the technique works.
+    """What the key that tells for what a session was issued is: a resource on which the technique works.
 
     Whether it works is decided apart; this says only which names of the resource it allows.
     Source: AWS Lambda Developer Guide, "Using source function ARN to control function access behavior".
@@ -171,8 +191,10 @@ def issued_for(closure: Closure, entry: Node, fired: Firing) -> Term:
     variant = technique.variants[fired.variant]
     among = {f"${how}-{kind}" for how in ("new", "held", "any")}
     names = sorted({r for c in variant.calls for r in c.resources if r in among})
-    if not key or not names:
+    if not key:
         return TRUE
+    if not names:
+        return Present(f"1|{key}")
     apart = crew(closure, fired, Requests(_APART))
     tried = attempt(
         closure.search, closure.nodes[fired.node], technique, variant, dict(fired.bound), fired.needs, apart
@@ -188,7 +210,7 @@ def issued_for(closure: Closure, entry: Node, fired: Firing) -> Term:
         resource = f"{name}|{RESOURCE}"
         qualified = Pattern("", (Variable(arn), Literal(":"), Star()))
         same += [Like(arn, Pattern("", (Variable(resource),))), Like(resource, qualified)]
-    return all_of((may(tried.term), implies(Present(arn), any_of(same))))
+    return all_of((may(tried.term), Present(arn), any_of(same)))
 
 
 def joint(

@@ -165,12 +165,14 @@ def goal_of(
         exact = _exact_goal(closure, node, target, needs)
         if (exact is None or not exact[0]) and changes > needs:
             # what the session lacks, some change may make up for
-            for tries in (*({c} for c in sorted(changes - needs)), changes):
-                made_up = _exact_goal(closure, node, target, needs | tries)
+            least = needs
+            for tries in (*({c} for c in sorted(changes - least)), changes):
+                made_up = _exact_goal(closure, node, target, least | tries)
                 if made_up is not None and (exact is None or made_up[0] > exact[0]):
-                    exact, needs = made_up, needs | tries
+                    exact, needs = made_up, least | tries
                     again = _best(closure, node, target, needs, about)
                     last = again[0] if again is not None else last
+                if exact is not None and exact[0]:
                     break
         if exact is None:
             return None
@@ -263,6 +265,7 @@ def joint_goal(
     search = closure.search
     arn = session.caller.arn or ""
     about = (arn, target.resource) if target.resource and ":iam:" in target.resource else (arn,)
+    best: tuple[tuple[HopCheck, ...], Found, Term, tuple[object, ...]] | None = None
     for env in worlds(search.env, needs, about):
         ask = replace(search.ask, env=env)
         session = replace(session, caller=caller_in(search.env, env, session.caller))
@@ -277,6 +280,9 @@ def joint_goal(
         read = read_of(checks, [last.term])
         term = all_of([*(hop_term(h, read) for h in checks), last.term])
         background = (*(h.check.facts for h in checks), check.facts)
-        if verdict_of(closure, term, background) is not None:
-            return checks, last, term, background
-    return None
+        outcome = verdict_of(closure, term, background)
+        if outcome is not None and (best is None or outcome[0]):
+            best = (checks, last, term, background)
+        if outcome is not None and outcome[0]:
+            break
+    return best

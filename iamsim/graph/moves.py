@@ -114,7 +114,7 @@ def firings(
                     if fired.sure and not fired.session:
                         have.add(what)
                         last = gains[-1]
-                        if fully(last) and not (
+                        if (fully(last) or _is_new_role(last)) and not (
                             isinstance(last, Change) and last.kind is Kind.BOUNDARY and is_picky(search.env)
                         ):
                             have.add(_subject(gains))
@@ -206,6 +206,11 @@ def _subject(gains: tuple[Gain, ...]) -> object:
     if not isinstance(last, Change) or last.kind not in (Kind.CREATED, Kind.GAINS, Kind.BOUNDARY, Kind.MOVED):
         return None
     return (last.kind, last.who)
+
+
+def _is_new_role(change: object) -> bool:
+    """Whether a gain is a role that is created, which is followed under one boundary alone."""
+    return isinstance(change, Change) and change.kind is Kind.CREATED and ":role/" in change.who
 
 
 def fully(change: object) -> bool:

@@ -8,6 +8,7 @@ from iamsim.env.changes import denies
 from iamsim.env.facts import place
 from iamsim.env.memo import once
 from iamsim.env.organization import below
+from iamsim.env.tree import FULL
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.graph.candidates import boundaries, granting_policies, new_policies, new_principals, renewed
 from iamsim.graph.preconditions import providers_of
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from iamsim.aws.escalations import Technique, Variant
     from iamsim.env.types import Environment, Group, OrgNode, Principal
     from iamsim.graph.world import Node, Search
-    from iamsim.model.policy import Policy
+    from iamsim.model.policy import Match, Policy
 
 TASK_POLICIES = tuple(
     f"arn:aws:iam::aws:policy/root-task/{name}"
@@ -35,7 +36,8 @@ _ORDER = (
     "$helper-role", "$target-group", "$any-policy", "$attached-policy", "$target-policy", "$boundary-policy",
     "$denying-policy", "$saml-provider", "$either-user", "$new-policy",
     "$new-user", "$new-role", "$chosen-boundary", "$granting-policy", "$member-root",
-    "$sso-account", "$member-account", "$task-policy", "$type", "$org-policy", "$org-account", "$org-node", "$org-root",
+    "$sso-account", "$member-account", "$task-policy", "$type", "$org-policy", "$free-policy", "$narrow-node",
+    "$org-account", "$org-node", "$org-root",
     "$owned", "$key", "$value",
 )  # fmt: skip
 
@@ -270,10 +272,39 @@ def _organization(
                 yield root.arn or f"{head}root/{organization.id}/{root.id}"
         case "$org-policy":
             yield from sorted({p.arn for n in nodes for p in _of_type(n, bound.get("$type")) if p.arn})
+        case "$free-policy" if organization.scps_enabled:
+            full = f"arn:{node.caller.partition}{FULL}"
+            yield from dict.fromkeys([full, *(p.arn for n in nodes for p in n.scps if p.arn and not denies(p))])
+        case "$narrow-node" if organization.scps_enabled:
+            yield from (_arn_of(n, head, organization.id) for n in nodes if _is_narrow(n, bound["$free-policy"]))
         case "$org-node":
             yield from _nodes(nodes, head, organization.id, bound)
         case _:
             return
+
+
+_MOST = 10
+"""SCPs that a node may have. Source: AWS Organizations User Guide, "Quotas and service limits for AWS Organizations"."""
+
+
+def _is_narrow(node: OrgNode, policy: str) -> bool:
+    """Whether the SCPs of the node do not let everything pass, and one more can be attached that is not among them."""
+    allows = any(_allows_all(p) and not denies(p) for p in node.scps)
+    return not allows and not _has(node, policy) and len(node.scps) < _MOST
+
+
+def _allows_all(policy: Policy) -> bool:
+    plain = (s for s in policy.statements if s.effect is Effect.ALLOW and not s.conditions and s.malformed is None)
+    return policy.malformed is None and any(_is_all(s.action) and _is_all(s.resource) for s in plain)
+
+
+def _is_all(match: Match | None) -> bool:
+    return match is not None and not match.negated and any(getattr(p, "text", "") == "*" for p in match.patterns)
+
+
+def _arn_of(node: OrgNode, head: str, organization: str) -> str:
+    words = {"root": "root", "account": "account"}
+    return node.arn or f"{head}{words.get(node.kind, 'ou')}/{organization}/{node.id}"
 
 
 def _of_type(node: OrgNode, kind: str | None) -> tuple[Policy, ...]:
@@ -290,10 +321,8 @@ def _has(node: OrgNode, policy: str) -> bool:
 
 def _nodes(nodes: list[OrgNode], head: str, organization: str, bound: Mapping[str, str]) -> Iterator[str]:
     """The nodes to which the policy is attached or, for an account that moves, those below which it can be."""
-    words = {"root": "root", "account": "account", "organizational unit": "ou", "ou": "ou"}
     for node in nodes:
-        kind, id_ = node.kind, node.id
-        arn = node.arn or f"{head}{words.get(kind, 'ou')}/{organization}/{id_}"
+        kind, arn = node.kind, _arn_of(node, head, organization)
         policy = bound.get("$org-policy")
         if policy is not None:
             if _has(node, policy):

@@ -34,10 +34,17 @@ def in_some_order(closure: Closure, fired: tuple[Firing, ...], needs: State, all
     the request is allowed in the last state. What a change has cost may be put back where someone may do so.
     """
     used = needs.union(*(f.needs for f in fired))
-    costly = frozenset(c for c in used if OUTSIDE not in c.who and may_cost(closure.search.env, c))
+    costly = frozenset(c for c in (*used, *_besides(fired)) if OUTSIDE not in c.who and may_cost(closure.search.env, c))
     if not costly:
         return True
     return any(_made(closure, order, used, costly, allowed) for order in islice(_orders(fired), MAX_ORDERS))
+
+
+def _besides(fired: tuple[Firing, ...]) -> frozenset[Change]:
+    """The tags that calls set which set others, needed or not."""
+    return frozenset(
+        g for f in fired if len(f.gains) > 1 for g in f.gains if isinstance(g, Change) and g.kind is Kind.TAGS
+    )
 
 
 def _orders(fired: tuple[Firing, ...]) -> Iterator[tuple[Firing, ...]]:
@@ -69,7 +76,7 @@ def _made(
         for gain in fired.gains:
             if isinstance(gain, Node):
                 nodes.append(gain.name)
-            elif gain in used:
+            elif gain in used or gain in _besides((fired,)):
                 state = frozenset(c for c in state if not _replaces(gain, c)) | {gain}
                 by[gain] = fired
     return _with_undoing(closure, state, costly, by, nodes, allowed)

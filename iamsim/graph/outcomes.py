@@ -176,6 +176,8 @@ def _of_organization(
     match technique.outcome.type:
         case "lifts-org-policy":
             return _lifted(env, bound, policy, disables=disables)
+        case "attaches-org-policy":
+            return (Change(Kind.ATTACHED, _node_id(to), policy),)
         case "moves-account":
             return (Change(Kind.MOVED, _node_id(account), _node_id(to)),)
         case "leaves-organization":

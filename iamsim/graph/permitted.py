@@ -31,7 +31,8 @@ def actions_of(env: Environment, catalogue: Catalogue) -> Actions:
 
 
 @lru_cache(maxsize=65536)
-def _matching(pattern: str, actions: Actions) -> Actions:
+def matching(pattern: str, actions: Actions) -> Actions:
+    """The actions that a pattern in lower case fits."""
     if "*" not in pattern and "?" not in pattern:
         return actions & {pattern}
     tokens = tokenize(pattern, variables=False)
@@ -79,5 +80,5 @@ def _of(statement: Statement, actions: Actions) -> Actions:
     for p in statement.action.patterns:
         if isinstance(p, Malformed):
             return actions
-        found |= actions if p.text == "*" else _matching(p.text.lower(), actions)
+        found |= actions if p.text == "*" else matching(p.text.lower(), actions)
     return actions - found if statement.action.negated else frozenset(found)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from iamsim.env.memo import once
-from iamsim.env.types import MissingPolicy
+from iamsim.env.types import MissingPolicy, PrincipalKind
+from iamsim.model.arn import parse_arn
 from iamsim.model.policy import Effect, Malformed, PolicyKind
 
 if TYPE_CHECKING:
@@ -39,19 +40,34 @@ def every_policy(env: Environment) -> Iterator[Policy]:
 
 
 def open_to_all(env: Environment) -> bool:
-    """Whether the policy of some resource or role allows something to everyone, also to a principal that has no policies.
+    """Whether the policy of some resource or role allows something to everyone, or to a user or role of a loaded account that
+    does not exist, so that a new principal counts that has no policies.
 
     Source: IAM User Guide, "Policy evaluation logic", resource-based policies within one account.
     """
-    return once(env.memo, "open-to-all", lambda: any(map(_names_everyone, every_policy(env))))
+    return once(env.memo, "open-to-all", lambda: any(_names_everyone(env, p) for p in every_policy(env)))
 
 
-def _names_everyone(policy: Policy) -> bool:
+def _names_everyone(env: Environment, policy: Policy) -> bool:
     if policy.kind is PolicyKind.RCP:
         return False
     return any(
-        isinstance(e, Malformed) or e.value == "*"
+        isinstance(e, Malformed) or e.value == "*" or _is_missing(env, e.value)
         for s in policy.statements
         if s.effect is not Effect.DENY and s.principal is not None
         for e in s.principal.entries
     )
+
+
+def _is_missing(env: Environment, name: str) -> bool:
+    arn = parse_arn(name)
+    if arn is None or arn.account not in env.accounts:
+        return False
+    kind, _, rest = arn.resource.partition("/")
+    if kind == "assumed-role":
+        return (arn.account, rest.partition("/")[0]) not in once(env.memo, "role-names", _role_names, env)
+    return kind in ("user", "role") and str(arn) not in env.principals
+
+
+def _role_names(env: Environment) -> frozenset[tuple[str, str]]:
+    return frozenset((p.account, p.name) for p in env.principals.values() if p.kind is PrincipalKind.ROLE)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind
 from iamsim.env.types import PrincipalKind
-from iamsim.graph.calls import MORE
+from iamsim.graph.calls import MORE, stated
 from iamsim.graph.candidates import texts_of
-from iamsim.graph.firing import attempt, outcome_of
+from iamsim.graph.firing import attempt, outcome_of, settled
 from iamsim.graph.means import may_do, techniques_of, within_means
 from iamsim.graph.moves import Firing
 from iamsim.graph.names import of_account
@@ -19,12 +19,14 @@ from iamsim.graph.wants import worth_tagging
 from iamsim.graph.world import own_creation, worlds
 from iamsim.ir.term import variables
 from iamsim.model.caller import CallerKind
+from iamsim.smt.types import Sat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from iamsim.aws.escalations import Technique, Variant
     from iamsim.env.types import Environment
+    from iamsim.graph.firing import Attempt
     from iamsim.graph.state import Closure
     from iamsim.graph.world import Node
 
@@ -123,11 +125,52 @@ def _tried(
     found = None if tried is None else outcome_of(search, tried)
     if found is None or tried is None:
         return None
+    gains: tuple[Change, ...] = (change,)
+    if MORE in bound:
+        besides = _besides(closure, node, technique, number, bound, change, tried)
+        if besides is not None:
+            gains, bound = (change, *_changed_by(search.env, change.who, besides)), bound | {MORE: stated(besides)}
     return Firing(
-        technique.id, number, node.name, tuple(sorted(bound.items())), (change,), found[0],
+        technique.id, number, node.name, tuple(sorted(bound.items())), gains, found[0],
         _fewest(closure, node, technique, number, bound),
         session=tried.reads_session, assumed=tried.assumed, reasons=found[1],
     )  # fmt: skip
+
+
+Tags = tuple[tuple[str, str | None], ...]
+"""Keys in lower case, each with its value or that it has none."""
+
+
+def _besides(
+    closure: Closure,
+    node: Node,
+    technique: Technique,
+    number: int,
+    bound: dict[str, str],
+    change: Change,
+    tried: Attempt,
+) -> Tags | None:
+    """What a request sets other tags to that it may have to set: what they are, if it may; None if there are none."""
+    search = closure.search
+    mine = {k.lower(): v for k, v in search.env.principals[change.who].tags}
+    read = {v.rpartition("|")[2]: v for v in variables(tried.term)}
+    own = change.what.partition("=")[0].lower()
+    others = {k.removeprefix(ASKED): v for k, v in read.items() if k.startswith(ASKED) and k != ASKED + own}
+    if not others:
+        return None
+    kept = tuple((k, mine.get(k)) for k in sorted(others))
+    as_it_was = bound | {MORE: stated(kept)}
+    same = attempt(search, node, technique, technique.variants[number], as_it_was, frozenset(closure.changes))
+    if same is not None and (outcome_of(search, same) or (False,))[0]:
+        return kept
+    model = settled(search, tried).sure
+    chosen = model.assignment if isinstance(model, Sat) else {}
+    return tuple((k, next(iter(chosen.get(v, ())), None)) for k, v in sorted(others.items()))
+
+
+def _changed_by(env: Environment, who: str, tags: Tags) -> Iterator[Change]:
+    have = {k.lower(): v for k, v in env.principals[who].tags}
+    yield from (Change(Kind.TAGS, who, f"{k}={v}") for k, v in tags if v is not None and have.get(k) != v)
 
 
 def _fewest(

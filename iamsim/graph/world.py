@@ -149,6 +149,7 @@ def _subjects(env: Environment, arn: str, joined: tuple[str, ...]) -> Iterable[s
 
 EVERYWHERE = (
     Kind.LIFTED,
+    Kind.ATTACHED,
     Kind.DISABLED,
     Kind.MOVED,
     Kind.LEFT,
@@ -226,6 +227,8 @@ def _bears(change: Change, accounts: set[str], off: frozenset[str]) -> bool:
             return change.who in accounts or change.who == OUTSIDE
         case Kind.MOVED:
             return change.who in accounts and off != {"scp", "rcp"}
+        case Kind.ATTACHED:
+            return "scp" not in off
         case Kind.LIFTED:
             return ("rcp" if "/resource_control_policy/" in change.what else "scp") not in off
         case _:

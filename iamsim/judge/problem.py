@@ -8,11 +8,11 @@ from iamsim.aws.actions import rcp_services
 from iamsim.aws.keys import ALWAYS_PRESENT, key_row
 from iamsim.aws.limits import Scope
 from iamsim.aws.services import TRUST_ACTIONS
-from iamsim.env.applicable import task_policy
+from iamsim.env.applicable import administers_policies, task_policy
 from iamsim.env.context import clock_text
 from iamsim.env.facts import entities, place, principal_at
 from iamsim.env.memo import once
-from iamsim.env.resource_policy import holder_of, provider_at, restricts
+from iamsim.env.resource_policy import holder_of, partition_of, provider_at, restricts
 from iamsim.env.types import MissingPolicy
 from iamsim.ir.bindings import Alias, Ambivalent, Cases, Known, Prefixed, Unknowable
 from iamsim.ir.conditions import condition_term
@@ -255,7 +255,12 @@ def replay_problem(check: Check, assignment: Mapping[str, tuple[str, ...]]) -> d
         "unknown_keys": unknown,
         "ambivalent": ambivalent,
         "given": sorted({*facts.given, *facts.carried}),
-        "facts": {"entities": entities(facts.env), "audiences": _audiences(facts)},
+        "facts": {
+            "entities": entities(facts.env),
+            "audiences": _audiences(facts),
+            "partition": partition_of(facts),
+            "administers": administers_policies(facts),
+        },
         "policies": _documents(check, policies),
     }
 

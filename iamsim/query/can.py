@@ -302,7 +302,8 @@ def _no(
         notes.append(f"{len(refuted)} meanings of the question were refuted; the core is that of one of them")
     if reached:
         names = ", ".join(_name(a) for a in sorted(reached)[:5]) + (" …" if len(reached) > 5 else "")
-        what = "1 reachable role was" if len(reached) == 1 else f"{len(reached)} reachable roles were"
+        kind = "role" if all(":role/" in a for a in reached) else "principal"
+        what = f"1 reachable {kind} was" if len(reached) == 1 else f"{len(reached)} reachable {kind}s were"
         notes.append(f"{what} refuted as well: {names}")
     return _say(
         about,

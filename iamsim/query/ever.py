@@ -153,6 +153,7 @@ _SAID = {
     Kind.LABELS: "tag {what} on {who}",
     Kind.LIFTED: "{what} lifted at {who}",
     Kind.DISABLED: "{what} policies switched off in {who}",
+    Kind.ATTACHED: "{what} attached to {who}",
     Kind.MOVED: "account {who} moved to {what}",
     Kind.LEFT: "account {who} out of its organization",
 }
