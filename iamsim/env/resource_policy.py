@@ -236,6 +236,12 @@ def _elsewhere(facts: Facts, resource: str | None) -> list[Hit]:
     return [Hit(Label(LabelKind.RULE, OTHER_PARTITION.reason), TRUE)]
 
 
+def at_home(facts: Facts, read: frozenset[str]) -> list[Term]:
+    """That a free resource, if it is one of the variables `read`, is of the partition whose credentials the caller has."""
+    partition = partition_of(facts) if facts.resource is None and facts.resource_name in read else None
+    return [] if partition is None else [Like(facts.resource_name, tokenize(f"arn:{partition}:*", variables=False))]
+
+
 def _is_service(facts: Facts, row: RefusalRow) -> bool:
     """Whether the row is about what IAM refuses customers, and the caller is a service."""
     return row.service == "iam" and facts.caller.kind is CallerKind.SERVICE

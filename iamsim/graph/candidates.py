@@ -10,13 +10,13 @@ from iamsim.env.versions import managed_policy_of
 from iamsim.graph.bundled import bundled_for, bundled_like, in_partition
 from iamsim.graph.permitted import actions_of, permitted
 from iamsim.graph.policies import every_policy
-from iamsim.graph.variables import names_asked, names_in_place
+from iamsim.graph.variables import names_in_place
 from iamsim.model.pattern import Pattern, tokenize
 from iamsim.model.policy import Malformed
 from iamsim.theory.globs import Found, GlobAtom, solve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from iamsim.env.types import Environment
     from iamsim.graph.world import Node, Search
@@ -152,13 +152,12 @@ def _by_variables(search: Search, node: Node, head: str, paths: tuple[str, ...])
         yield from (p + n for n in names_in_place(search.env, identity=identity) for p in paths)
 
 
-def users_asked(search: Search, env: Environment, node: Node, resources: Iterable[str]) -> Iterator[str]:
-    """ARNs of new users for whom policy variables speak of one of the resources, under each path that the node may use."""
+def users_asked(env: Environment, node: Node, names: tuple[str, ...]) -> Iterator[str]:
+    """ARNs of new users with those of the names that are not taken, under each path that the node may use."""
     head = f"arn:{node.caller.partition}:iam::{node.caller.account}:user/"
-    names = names_asked(search.env, resources, search.ask.given)
     taken = _taken_names(env, "user", node.caller.account)
-    paths = _paths(env, node, head) if names else ()
-    yield from (p + n for n in names if n.lower() not in taken for p in paths)
+    free = [n for n in names if n.lower() not in taken]
+    yield from (p + n for n in free for p in _paths(env, node, head))
 
 
 _NAME = 64

@@ -87,10 +87,37 @@ def _best_first(closure: Closure, fact: Fact) -> list[Firing]:
 
 def depths(closure: Closure) -> dict[Fact, int]:
     """For each fact the least number of firings one after the other that lead to it; worked out once for what is known."""
-    known = closure.done.get("depths")
-    if known is None or known[0] is not closure.how or known[1:3] != (len(closure.how), closure.count):  # type: ignore[index]
-        known = closure.done["depths"] = (closure.how, len(closure.how), closure.count, _depths(closure))
-    return known[3]  # type: ignore[index,no-any-return]
+    for key in ("depths", "depths with more"):
+        known = closure.done.get(key)
+        if known is not None and known[0] is closure.how and known[1:3] == (len(closure.how), closure.count):  # type: ignore[index]
+            return known[3]  # type: ignore[index,no-any-return]
+    return _keep(closure, "depths", _depths(closure))
+
+
+def deepen(closure: Closure, before: Closure) -> None:
+    """Works out the depths of `closure` from those of what it holds more of than `before`, on which nothing else rests."""
+    out = dict(depths(before))
+    for fact, fired in closure.how.items():
+        if fired is not before.how.get(fact):
+            found = _depth(out, fired)
+            if fact in out and found < out[fact]:
+                return  # what rests on it may be nearer too
+            if found < _FAR:
+                out[fact] = found
+    _keep(closure, "depths with more", out)
+
+
+def _keep(closure: Closure, key: str, found: dict[Fact, int]) -> dict[Fact, int]:
+    closure.done[key] = (closure.how, len(closure.how), closure.count, found)
+    return found
+
+
+_FAR = 1 << 30
+
+
+def _depth(out: dict[Fact, int], fired: tuple[Firing, ...]) -> int:
+    known = (1 + max(out[p] for p in _premises(f)) for f in fired if all(p in out for p in _premises(f)))
+    return min(known, default=_FAR)
 
 
 def _depths(closure: Closure) -> dict[Fact, int]:
@@ -99,9 +126,9 @@ def _depths(closure: Closure) -> dict[Fact, int]:
     while more:
         more = False
         for fact, fired in closure.how.items():
-            known = [1 + max(out[p] for p in _premises(f)) for f in fired if all(p in out for p in _premises(f))]
-            if known and min(known) < out.get(fact, 1 << 30):
-                out[fact] = min(known)
+            found = _depth(out, fired)
+            if found < out.get(fact, _FAR):
+                out[fact] = found
                 more = True
     return out
 

@@ -12,7 +12,7 @@ from iamsim.env.memo import once
 from iamsim.graph.accept import accept
 from iamsim.graph.candidates import is_picky
 from iamsim.graph.closure import grow
-from iamsim.graph.derive import depths, derivations, smallest
+from iamsim.graph.derive import deepen, depths, derivations, smallest
 from iamsim.graph.exact import ASSUMES, Route, crew, joined, joint, routes, verdict_of
 from iamsim.graph.firing import settled
 from iamsim.graph.given import given_for, when_for
@@ -218,8 +218,10 @@ def taken(closure: Closure, targets: tuple[Target, ...]) -> Closure:
     if not fired:
         return closure
     out = replace(closure, nodes=dict(closure.nodes), how=dict(closure.how), cost=dict(closure.cost))
+    out.index = closure.known.beside(out.how, out.nodes)
     for f in fired:
         accept(out, f)
+    deepen(out, closure)
     return out
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from iamsim.ir.term import And, Term, all_of, variables
+from iamsim.env.applicable import NO_DOCUMENTS
+from iamsim.env.memo import once
+from iamsim.ir.term import TRUE, And, Term, all_of, variables
 from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from iamsim.judge.judge import Ask
     from iamsim.model.caller import Caller
 
 # Keys of the network, transport and time: given ones hold for every request of a path. A VPC endpoint is one of a
@@ -75,3 +78,19 @@ def _speaks(key: str, action: str, start: Caller, *, first: bool, last: bool, ca
 def _of_token(key: str) -> bool:
     prefix = key.partition(":")[0]
     return prefix == "saml" or "." in prefix
+
+
+def requests_kept(ask: Ask) -> dict[Any, Any] | None:
+    """The checks of the last requests of earlier questions, where the question says nothing but who asks for what; else None.
+
+    Who asks for the same request later meets the same callers on the way. They are forgotten when there are too many.
+    """
+    if ask.given or ask.when is not TRUE or ask.documents != NO_DOCUMENTS:
+        return None
+    kept: dict[Any, Any] = once(ask.env.memo, "requests", dict)
+    if len(kept) > _KEPT:
+        kept.clear()
+    return kept
+
+
+_KEPT = 10_000

@@ -10,12 +10,13 @@ from iamsim.graph.candidates import FRESH, users_asked
 from iamsim.graph.dominated import request_dominated
 from iamsim.graph.edges import of_session
 from iamsim.graph.exact import Route, joined, routes, verdict_of
-from iamsim.graph.given import given_for, when_for
+from iamsim.graph.given import given_for, requests_kept, when_for
 from iamsim.graph.hops import documents_for, hop_term, last_facts, read_of
 from iamsim.graph.reach import within_reach
 from iamsim.graph.ruled import ruler_of
 from iamsim.graph.state import OUTSIDER, SIGNED, START, Closure, Fact
 from iamsim.graph.unbound import most_of, node_in
+from iamsim.graph.variables import names_asked
 from iamsim.graph.world import Node, caller_in, own_creation, subject, worlds
 from iamsim.ir.reduce import reduce
 from iamsim.ir.term import FALSE, TRUE, Term, all_of, variables
@@ -82,10 +83,11 @@ _GIVEN = ("aws:principaltag/", "aws:multifactorauth")
 def _named(closure: Closure, targets: tuple[Target, ...]) -> Iterator[str]:
     """New users for whom policy variables speak of the resources that the request is about."""
     search = closure.search
-    resources = [t.resource for t in targets[:MAX_TARGETS] if t.resource not in (None, "*")]
-    for name, node in closure.nodes.items():
+    resources = (t.resource for t in targets[:MAX_TARGETS] if t.resource not in (None, "*"))
+    names = names_asked(search.env, tuple(r for r in resources if r is not None), search.ask.given)
+    for name, node in closure.nodes.items() if names else ():
         if name != OUTSIDER and node.caller.kind in SIGNED:
-            yield from users_asked(search, search.env, node, [r for r in resources if r is not None])
+            yield from users_asked(search.env, node, names)
 
 
 MAX_TARGETS = 20
@@ -187,7 +189,11 @@ def _best(
     closure: Closure, node: Node, target: Target, changes: frozenset[Change], about: tuple[str, ...]
 ) -> tuple[Found, tuple[bool, tuple[str, ...]] | None] | None:
     """The request in the environment in which it fares best, and whether it is allowed there (None: it is not)."""
-    kept, key = closure.search.kept, ("best", node, target, changes, about)
+    search = closure.search
+    ask, made = search.ask, node.made or node.name != START
+    found = requests_kept(ask)
+    kept = search.kept if found is None else found
+    key = ("best", node.caller, made, target, changes, about, search.action, ask.missing, ask.ever, ask.limits)
     if key not in kept:
         kept[key] = _best_of(closure, node, target, changes, about)
     best: tuple[Found, tuple[bool, tuple[str, ...]] | None] | None = kept[key]

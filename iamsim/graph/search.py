@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from iamsim.env.memo import once
 from iamsim.graph.edges import Edge, edges_from, possible_session
-from iamsim.graph.given import given_for, when_for
+from iamsim.graph.given import given_for, requests_kept, when_for
 from iamsim.graph.hops import HopCheck, documents_for, hop_check, hop_term, last_facts, read_of
 from iamsim.graph.outside import role_at
 from iamsim.graph.sessions import Session, assumed
@@ -139,28 +140,50 @@ def _goals(
     """The reached roles of which some session may be allowed the request, with the targets that may be."""
     goals: dict[str, _Goal] = {}
     refuted: list[Found] = []
+    for role in reached:
+        goal, no = _goal_at(ask, start, role, action, targets)
+        refuted += no
+        if goal.targets:
+            goals[role] = goal
+    return goals, refuted
+
+
+def _goal_at(
+    ask: Ask, start: Caller, role: str, action: str, targets: tuple[Target, ...]
+) -> tuple[_Goal, tuple[Found, ...]]:
+    """The targets that some session of the role may be allowed, and the checks of the others; kept where they are the same
+    whoever asks.
+    """
+    session, ever = possible_session(ask, start, role_at(ask.env, role))
+    kept = requests_kept(ask)
+    if kept is None:
+        return _goal(ask, start, session, ever, action, targets)
+    key = ("role", role, ever, action, targets, ask.missing, ask.limits)
+    return once(kept, key, _goal, ask, start, session, ever, action, targets)
+
+
+def _goal(
+    ask: Ask, start: Caller, session: Session, ever: bool, action: str, targets: tuple[Target, ...]
+) -> tuple[_Goal, tuple[Found, ...]]:
     documents = documents_for(ask.documents, start, last=True)
     demanded = when_for(ask.when, action, start, first=False, last=True)
     given = given_for(ask.given, action, start, first=False, last=True)
-    for role in reached:
-        session, ever = possible_session(ask, start, role_at(ask.env, role))
-        open_: list[tuple[Target, bool]] = []
-        read: set[str] = set()
-        for target in targets:
-            mine = _at_home(target, session.caller)
-            facts = replace(facts_of(ask, session.caller, action, mine), given=given, ever=ever, on_path=True)
-            check = check_of(facts, documents)
-            when = _reduced(all_of((demanded, mine.domain)), check)
-            term = all_of((problem_of(check), when))
-            settled = settle(term, (check.facts,), ask.limits)
-            if settled.possible:
-                open_.append((mine, isinstance(settled.sure, Sat)))
-                read |= variables(term)
-            else:
-                refuted.append(Found(check, when, None, (), term))
-        if open_:
-            goals[role] = _Goal(tuple(open_), frozenset(read))
-    return goals, refuted
+    open_: list[tuple[Target, bool]] = []
+    read: set[str] = set()
+    refuted: list[Found] = []
+    for target in targets:
+        mine = _at_home(target, session.caller)
+        facts = replace(facts_of(ask, session.caller, action, mine), given=given, ever=ever, on_path=True)
+        check = check_of(facts, documents)
+        when = _reduced(all_of((demanded, mine.domain)), check)
+        term = all_of((problem_of(check), when))
+        settled = settle(term, (check.facts,), ask.limits)
+        if settled.possible:
+            open_.append((mine, isinstance(settled.sure, Sat)))
+            read |= variables(term)
+        else:
+            refuted.append(Found(check, when, None, (), term))
+    return _Goal(tuple(open_), frozenset(read)), tuple(refuted)
 
 
 def _reduced(when: Term, check: Check) -> Term:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from iamsim.aws import issuers
 from iamsim.aws.keys import Listing, key_row
 from iamsim.aws.service_sessions import SESSION_NAMES
+from iamsim.env.resource_policy import at_home
 from iamsim.ir.principals import SESSION
 from iamsim.ir.term import (
     TRUE,
@@ -112,7 +113,7 @@ def axioms(facts: Facts, read: frozenset[str]) -> list[Term]:
         added = [t for v in fresh for t in _of_key(facts, v[len(hop) :])]
         parts += added
         todo = {v for t in added for v in variables(t) if _own(v, hop)} - seen
-    return list(dict.fromkeys([*parts, *_session_name(facts, read), *elsewhere(facts, read)]))
+    return list(dict.fromkeys([*parts, *_session_name(facts, read), *at_home(facts, read), *elsewhere(facts, read)]))
 
 
 def _session_name(facts: Facts, read: frozenset[str]) -> list[Term]:
