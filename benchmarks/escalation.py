@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.rows import Row, snapshot, table
+from benchmarks.rows import Row, present, snapshot, table
 from iamsim import Verdict, all_escalations, can, escalations, load
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 SEED = 7
 ASKED = 100
 QUESTION_MS = {"M": 50.0, "L": 200.0}
-GRAPH_SECONDS = {"M": 2.0, "L": 20.0}
-PEAK_MIB = {"L": 1536.0}
-PATIENCE = 120.0
+GRAPH_SECONDS = {"M": 2.0, "L": 20.0, "XL": 300.0}
+PEAK_MIB = {"L": 1536.0, "XL": 4096.0}
+PATIENCE = {"M": 120.0, "L": 240.0, "XL": 600.0}
 """Seconds after which a part that has not ended is cut short, and its row failed."""
 
 HELD = "resource-exists"
@@ -116,7 +116,7 @@ def question_rows(orgs: Path, size: str) -> list[Row]:
         verdicts = dict.fromkeys(Verdict, 0)
         start = time.perf_counter()
         for question in asked:
-            if time.perf_counter() - start > PATIENCE:
+            if time.perf_counter() - start > PATIENCE[size]:
                 break
             ms, verdict = ask(env, question)
             spent.append(ms)
@@ -135,8 +135,8 @@ def question_rows(orgs: Path, size: str) -> list[Row]:
     return out
 
 
-def whole_graph(orgs: Path, size: str, patience: float = PATIENCE) -> Graph:
-    """The closures of every loaded principal, made in this process, but no more of them after `patience` seconds."""
+def whole_graph(orgs: Path, size: str) -> Graph:
+    """The closures of every loaded principal, made in this process, but no more of them than its `PATIENCE` allows."""
     from iamsim.graph.ever import closed
     from iamsim.graph.world import Search
     from iamsim.query.prepare import Options, prepare
@@ -148,7 +148,7 @@ def whole_graph(orgs: Path, size: str, patience: float = PATIENCE) -> Graph:
     start = time.perf_counter()
     made = 0
     for name in sorted(env.principals):
-        if time.perf_counter() - start > patience:
+        if time.perf_counter() - start > PATIENCE.get(size, PATIENCE["M"]):
             break
         about = prepare(env, name, "sts:GetCallerIdentity", "*", Options())
         caller, action, _ = about.runs[0]
@@ -233,8 +233,9 @@ def planted_in(orgs: Path) -> list[str]:
 def rows(orgs: Path) -> list[Row]:
     """All rows of escalation."""
     out = [truth_row(orgs, size) for size in planted_in(orgs)]
-    for size in ("M", "L"):
+    for size in present(orgs, *QUESTION_MS):
         out += question_rows(orgs, size)
+    for size in present(orgs, *GRAPH_SECONDS):
         out += graph_rows(orgs, size)
     return out
 
