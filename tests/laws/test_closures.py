@@ -13,12 +13,12 @@ from functools import cache
 import pytest
 from pages import CORPUS, escalation_pages, read_page
 
-from iamsim import load
+from iamsim import Verdict, can, load
 from iamsim.env.build import environment_of
-from iamsim.graph import closure, edges, settled, wants
+from iamsim.graph import closure, combined, edges, means, settled, wants
 from iamsim.graph.ever import closed
 from iamsim.graph.sessions import Session
-from iamsim.graph.state import begin
+from iamsim.graph.state import begin, everyone_of
 from iamsim.graph.unbound import node_in
 from iamsim.graph.world import Search
 from iamsim.query.prepare import Options, prepare
@@ -107,6 +107,35 @@ def test_what_is_passed_over_gives_nothing(monkeypatch, sure):
     for module in (edges, wants):
         monkeypatch.setattr(module, "told_at_the_door", lambda *_: None)
     monkeypatch.setattr(wants, "tags_matter", lambda *_: True)
+    for name in ("_some", "_taggable_in"):
+        monkeypatch.setattr(wants, name, lambda closure, account: everyone_of(closure.search.env, account))
+    monkeypatch.setattr(combined, "_with_means", lambda _, __, nodes: nodes)
+    monkeypatch.setattr(combined, "_in_vain", lambda *_: set())
+    monkeypatch.setattr(means, "not_refused", lambda _, actions: actions)
     for (page, title, files), before in zip(made, quick, strict=True):
         assert facts(environment_of(files), before, sure=sure) == before, (page, title)
     assert facts(load(ACME), few, sure=sure) == quick_there
+
+
+def asked(env, questions):
+    """What was said of each question: the verdict, by which techniques, and what is not known."""
+    out = []
+    for question in questions:
+        answer = can(env, *question)
+        out.append((answer.verdict, answer.techniques, answer.reasons))
+    return out
+
+
+def test_what_earlier_questions_leave_behind_changes_no_answer():
+    verdicts = set()
+    for path in PAGES[FIRST % EACH :: EACH]:
+        for title, files in scenarios(path):
+            env = environment_of(files)
+            goals = [("iam:CreateUser", f"arn:aws:iam::{a}:user/newcomer") for a in sorted(env.accounts)[:2]]
+            goals += [("sts:AssumeRole", a) for a in sorted(env.principals) if ":role/" in a][:2]
+            questions = [(p, *goal) for goal in goals for p in sorted(env.principals)[:3]]
+            together = asked(env, questions)
+            alone = [asked(environment_of(files), [q])[0] for q in questions]
+            assert together == alone, (path.stem, title)
+            verdicts.update(v for v, *_ in together)
+    assert {Verdict.YES, Verdict.NO} <= verdicts
