@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.applicable import NO_DOCUMENTS
-from iamsim.env.memo import once
+from iamsim.env.memo import Memo, once
 from iamsim.graph.alike import held_of
 from iamsim.graph.apart import ENTERING, told_at_the_door
 from iamsim.graph.given import given_for, when_for
@@ -101,11 +101,16 @@ def edges_from(ask: Ask, start: Caller, node: str, action: str) -> dict[str, Edg
 
 
 def edge_to(ask: Ask, start: Caller, node: str, role: Principal, action: str) -> Edge | None:
-    """The hop that sessions of `node` ("" for `start` itself) may make to one role, or None."""
+    """The hop that sessions of `node` ("" for `start` itself) may make to one role, or None; kept with changed environments."""
     if node == "":
-        return _edge_of(ask, Session(start, ever=ask.ever), role, 1, action)
-    session, ever = possible_session(ask, start, role_at(ask.env, node))
-    return _edge_of(replace(ask, ever=ever), session, role, 2, action)
+        session, number, mine = Session(start, ever=ask.ever), 1, ask
+    else:
+        (session, ever), number = possible_session(ask, start, role_at(ask.env, node)), 2
+        mine = replace(ask, ever=ever)
+    if not isinstance(ask.env.memo, Memo) or ask.given or ask.when is not TRUE or ask.documents != NO_DOCUMENTS:
+        return _edge_of(mine, session, role, number, action)
+    key = ("edge-to", session.caller, node, role.arn, session.ever, ask.missing)
+    return once(ask.env.memo, key, _edge_of, mine, session, role, number, action)
 
 
 def _edges(ask: Ask, session: Session, number: int, action: str, alone: bool) -> dict[str, Edge]:

@@ -69,7 +69,8 @@ def _ends(search: Search, technique: Technique) -> bool:
     if technique.outcome.reach != "only":
         return technique.outcome.type in ENDS
     called = actions_of(search.env, search.catalogue)
-    return not any(match(tokenize(a.lower(), variables=False), c) for a in technique.outcome.only for c in called)
+    spoken = [tokenize(a.lower(), variables=False) for a in technique.outcome.only]
+    return not any(match(p, c) for p in spoken for c in called)
 
 
 def may_do(search: Search, env: Environment, node: Node) -> frozenset[str]:

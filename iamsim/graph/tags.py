@@ -11,7 +11,7 @@ from iamsim.graph.calls import MORE, stated
 from iamsim.graph.candidates import texts_of
 from iamsim.graph.firing import attempt, outcome_of, settled
 from iamsim.graph.means import may_do, techniques_of, within_means
-from iamsim.graph.moves import Firing
+from iamsim.graph.moves import Firing, fewest_of
 from iamsim.graph.names import of_account
 from iamsim.graph.settled import unsettled
 from iamsim.graph.tag_values import ASKED, names_told, tag_values
@@ -181,12 +181,15 @@ def _fewest(
     who = (node.caller.arn or "", *(v for v in bound.values() if ":" in v))
     needs = closure.relevant(*who)
     own = own_creation(needs, who)
-    for c in sorted(needs - own, reverse=True):
-        less = attempt(search, node, technique, technique.variants[number], bound, needs - {c})
-        fewer = None if less is None else outcome_of(search, less)
-        if fewer is not None and fewer[0]:
-            needs -= {c}
-    return needs
+
+    def enough(some: frozenset[Change]) -> bool:
+        less = attempt(search, node, technique, technique.variants[number], bound, some)
+        found = None if less is None else outcome_of(search, less)
+        return found is not None and found[0]
+
+    if enough(own):
+        return own
+    return fewest_of(own, needs, enough) if enough(needs) else needs
 
 
 def _any_value(closure: Closure, node: Node, technique: Technique, number: int, target: str, key: str) -> Firing | None:
