@@ -84,17 +84,33 @@ def ever(search: Search, targets: tuple[Target, ...]) -> Ever:
     if way is not None:
         return Ever(way, (), with_resources)
     wide = closed(search, sure=False)
-    extra = asked_of(wide, targets)
-    whole = taken(_with(wide, extra) if extra else wide, targets)
-    reasons: set[str] = set(whole.unsettled)
-    refuted = []
-    for goal in goals(whole, targets, refuted, depths(whole), lambda: None):
-        reasons.update(goal.reasons)
-        reasons.update(r for f in smallest(whole, goal.node.name, goal.needs) or () for r in f.reasons)
-        if not reasons:
-            reasons.add("budget:techniques" if not goal.sure else ORDER)
-        break
-    return Ever(None, tuple(sorted(reasons)), whole, tuple(refuted))
+    whole = taken(wide, targets)
+    found = _nearest(whole, targets)
+    if found.reasons is None:
+        extra = asked_of(wide, targets)
+        if extra:
+            whole = taken(_with(wide, extra), targets)
+            found = _nearest(whole, targets)
+    return Ever(None, tuple(sorted({*whole.unsettled, *(found.reasons or ())})), whole, found.refuted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Nearest:
+    """Why the request may be allowed to the nearest node to which it may be, None if there is none, and what was refuted."""
+
+    reasons: frozenset[str] | None
+    refuted: tuple[Found, ...]
+
+
+def _nearest(whole: Closure, targets: tuple[Target, ...]) -> _Nearest:
+    refuted: list[Found] = []
+    goal = next(goals(whole, targets, refuted, depths(whole), lambda: None), None)
+    if goal is None:
+        return _Nearest(None, tuple(refuted))
+    reasons = {*goal.reasons, *(r for f in smallest(whole, goal.node.name, goal.needs) or () for r in f.reasons)}
+    if not reasons and not whole.unsettled:
+        reasons.add("budget:techniques" if not goal.sure else ORDER)
+    return _Nearest(frozenset(reasons), tuple(refuted))
 
 
 def _with(closure: Closure, extra: frozenset[str]) -> Closure:

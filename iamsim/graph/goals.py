@@ -69,7 +69,8 @@ def asked_of(closure: Closure, targets: tuple[Target, ...]) -> frozenset[str]:
                 last = request_of(closure, node, target, there)
                 if closure.free(arn) and not any(v.rpartition("|")[2].startswith(_GIVEN) for v in variables(last.term)):
                     continue
-                if last.term is not FALSE and verdict_of(closure, last.term, (last.check.facts,)) is not None:
+                found = verdict_of(closure, last.term, (last.check.facts,)) if last.term is not FALSE else None
+                if found is not None and found[0] >= closure.sure:
                     out.add(arn)
                     break
     out.update(_named(closure, targets))
