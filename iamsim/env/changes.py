@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from iamsim.env.types import Group, Organization, Resource
 
-
 WITHOUT = "-"
 """In place of the policy of a principal that is created without one."""
 
@@ -49,10 +48,8 @@ class Kind(StrEnum):
     LEAVES = "leaves"  # user ARN; group ARN
     TAGS = "tags"  # user or role ARN; KEY=VALUE, KEY: removed, or KEY=*: any value, or as it was
     FACTOR = "factor"  # user ARN: a second factor is registered that goes with the credentials taken
-    CREATED = (
-        "created"  # user or role ARN; BOUNDARY,POLICY,GROUP,WAS: each an ARN or nothing (no policy: one of choice, or
-    )
-    # `WITHOUT`; WAS: the user that has this name or path now). Managed policy ARN: its document is of choice
+    CREATED = "created"  # user or role ARN; BOUNDARY,POLICY,GROUP,WAS: each an ARN or nothing (no policy: one of
+    # choice, or `WITHOUT`; WAS: the user that has this name or path now). Managed policy ARN: its document is of choice
     RESOURCE = "resource"  # resource ARN: its policy is of choice
     UNGUARDED = "unguarded"  # resource ARN: its policy is deleted
     GRANTED = "granted"  # resource ARN; actions, with commas, that its policy now grants; `;ARN`: to nobody else
