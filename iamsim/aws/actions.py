@@ -286,12 +286,12 @@ def _templates(service: str) -> dict[str, tuple[str, ...]]:
     return out
 
 
-@lru_cache(maxsize=1024)
-def _shapes(service: str) -> dict[str, tuple[shapes.Shape, ...]]:
-    """The compiled templates of each resource type of a service."""
+@lru_cache(maxsize=8192)
+def _shapes(service: str, name: str) -> tuple[shapes.Shape, ...]:
+    """The compiled templates of a resource type of a service."""
     templates = _templates(service)
     every = tuple(t for ts in templates.values() for t in ts)
-    return {name: tuple(shapes.compile_shape(t, every) for t in ts) for name, ts in templates.items()}
+    return tuple(shapes.compile_shape(t, every) for t in templates.get(name, ()))
 
 
 @lru_cache(maxsize=65536)
@@ -307,9 +307,8 @@ def fits(action: str, arn: str) -> bool | None:
         return None
     if not arn.strip("*"):
         return True
-    types = _shapes(info.service)
     names = [*(use.name.lower() for use in info.resource_types), *_ALSO.get(info.name.lower(), ())]
-    return any(shapes.could_be(shape, arn) for name in names for shape in types.get(name, ()))
+    return any(shapes.could_be(shape, arn) for name in names for shape in _shapes(info.service, name))
 
 
 @lru_cache(maxsize=16384)
@@ -323,8 +322,8 @@ def resource_types_for(arn: str) -> tuple[str, ...]:
     return tuple(
         f"{service}:{name}"
         for service in hosts
-        for name, options in _shapes(service).items()
-        if any(shapes.could_be(shape, arn) for shape in options)
+        for name in _templates(service)
+        if any(shapes.could_be(shape, arn) for shape in _shapes(service, name))
     )
 
 

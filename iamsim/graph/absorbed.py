@@ -45,6 +45,7 @@ def absorb(closure: Closure, other: Closure, name: str) -> None:
     else:
         _add(closure, made, _costs(made, other, at))
     closure.done.update(made.rulers)
+    closure.unsettled |= other.unsettled
     closure.count += 1
 
 

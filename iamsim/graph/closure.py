@@ -57,7 +57,7 @@ def grow(
     `done` is what was worked out already and still holds.
     """
     if done is None:
-        done = {k: v for k, v in closure.done.items() if isinstance(k, tuple) and k[0] == "absorbed"}
+        done = _kept(closure)
     out = replace(
         closure,
         sure=sure,
@@ -69,6 +69,8 @@ def grow(
         done=dict(done),
     )
     out.index = closure.known.beside(out.how, out.nodes)
+    if closure.sure and not sure:
+        _widen(out)
     for _ in range(MAX_ROUNDS):
         before = (len(out.how), out.count)
         _round(out)
@@ -149,9 +151,7 @@ def _absorb(closure: Closure, node: Node) -> None:
         and node.caller.kind is CallerKind.USER
         and is_free(closure, node)
     ):
-        closure.done["absorbed", account] = START
-        # what it can do without a second factor is what follows for all others who take it over
-        absorb(closure, _rule(search, barehanded(search, node), sure=closure.sure, local=False), START)
+        _absorb_ruler(closure, account, START, local=False)
         return
     if not any(a in closure.nodes for a in every[:_RULERS]):
         wanted = {"who": frozenset(every[:_RULERS]) - {node.caller.arn or ""}}
@@ -163,9 +163,26 @@ def _absorb(closure: Closure, node: Node) -> None:
     ruler = next((a for a in every[:_RULERS] if a in closure.nodes), None)
     if ruler is None:
         return
+    # rulers of two accounts may lead to each other
+    _absorb_ruler(closure, account, ruler, local=closure.local is not None or _RULING in closure.done)
+
+
+def _absorb_ruler(closure: Closure, account: str | None, ruler: str, *, local: bool) -> None:
     closure.done["absorbed", account] = ruler
-    local = closure.local is not None or _RULING in closure.done  # rulers of two accounts may lead to each other
-    absorb(closure, _rule(search, closure.nodes[ruler], sure=closure.sure, local=local), ruler)
+    closure.done["ruler of", account] = (ruler, local)
+    node = closure.nodes[ruler]
+    if ruler == START and closure.local is None and _RULING not in closure.done:
+        # what it can do without a second factor is what follows for all others who take it over
+        node = barehanded(closure.search, node)
+    absorb(closure, _rule(closure.search, node, sure=closure.sure, local=local), ruler)
+
+
+def _widen(closure: Closure) -> None:
+    """Adds what may follow from the administrators of whom what certainly follows was added."""
+    for key, about in list(closure.done.items()):
+        if isinstance(key, tuple) and key[0] == "ruler of":
+            assert isinstance(about, tuple)
+            _absorb_ruler(closure, key[1], about[0], local=about[1])
 
 
 _RULING = "ruling"
@@ -180,6 +197,8 @@ def _rule(search: Search, node: Node, *, sure: bool, local: bool) -> Closure:
     action = search.action.lower() if is_picky(search.env) else None
     key = ("rule", node.caller, ask.missing, ask.ever, search.ruling, id(search.catalogue), sure, action, local)
     found: Closure | None = search.env.memo.get(key)
+    if found is None and not sure:
+        found = search.env.memo[key] = _wide_rule(search, node, local=local)
     if found is None and not local:
         inner = _rule(search, node, sure=sure, local=True)
         done: dict[object, object] = {
@@ -201,3 +220,17 @@ def _rule(search: Search, node: Node, *, sure: bool, local: bool) -> Closure:
         below.done["absorbed", node.caller.account] = START
         found = search.env.memo[key] = grow(below, sure=sure)
     return found
+
+
+def _wide_rule(search: Search, node: Node, *, local: bool) -> Closure:
+    certain = _rule(search, node, sure=True, local=local)
+    if local:
+        return grow(certain, sure=False)
+    done = _kept(certain)
+    done["ruler of", node.caller.account], done[_RULING] = (START, True), True
+    return grow(certain, sure=False, done=done)
+
+
+def _kept(closure: Closure) -> dict[object, object]:
+    """Of what was worked out what holds whatever counts: who stands for which account."""
+    return {k: v for k, v in closure.done.items() if isinstance(k, tuple) and k[0] in ("absorbed", "ruler of")}

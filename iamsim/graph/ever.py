@@ -194,7 +194,7 @@ def closed(search: Search, *, sure: bool) -> Closure:
     return replace(made, search=search) if made.search is not search else made
 
 
-_KEPT = 250_000
+_KEPT = 700_000
 """How many facts the closures that are kept may hold together, the last ones asked for: those of a large organization have
 tens of thousands each.
 """

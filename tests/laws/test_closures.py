@@ -126,14 +126,28 @@ def asked(env, questions):
     return out
 
 
+def questions_about(env):
+    goals = [("iam:CreateUser", f"arn:aws:iam::{a}:user/newcomer") for a in sorted(env.accounts)[:2]]
+    goals += [("sts:AssumeRole", a) for a in sorted(env.principals) if ":role/" in a][:2]
+    return [(p, *goal) for goal in goals for p in sorted(env.principals)[:3]]
+
+
+def test_what_may_follow_from_administrators_is_the_same_for_all_who_come_to_be_one(monkeypatch):
+    every = [(path.stem, title, files) for path in PAGES for title, files in scenarios(path)][FIRST % EACH :: EACH]
+    quick = [asked(env, questions_about(env)) for env in (environment_of(files) for _, _, files in every)]
+    monkeypatch.setattr(closure, "_widen", lambda _: None)
+    for (page, title, files), before in zip(every, quick, strict=True):
+        env = environment_of(files)
+        assert asked(env, questions_about(env)) == before, (page, title)
+    assert {Verdict.YES, Verdict.NO} <= {v for answers in quick for v, *_ in answers}
+
+
 def test_what_earlier_questions_leave_behind_changes_no_answer():
     verdicts = set()
     for path in PAGES[FIRST % EACH :: EACH]:
         for title, files in scenarios(path):
             env = environment_of(files)
-            goals = [("iam:CreateUser", f"arn:aws:iam::{a}:user/newcomer") for a in sorted(env.accounts)[:2]]
-            goals += [("sts:AssumeRole", a) for a in sorted(env.principals) if ":role/" in a][:2]
-            questions = [(p, *goal) for goal in goals for p in sorted(env.principals)[:3]]
+            questions = questions_about(env)
             together = asked(env, questions)
             alone = [asked(environment_of(files), [q])[0] for q in questions]
             assert together == alone, (path.stem, title)
