@@ -16,7 +16,7 @@ from iamsim.model.policy import Malformed
 from iamsim.theory.globs import Found, GlobAtom, solve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from iamsim.env.types import Environment
     from iamsim.graph.world import Node, Search
@@ -72,15 +72,10 @@ def new_principals(
     may be with another path.
     """
     kind = name.removeprefix("$new-")
-    account, partition = node.caller.account, node.caller.partition
-    head = f"arn:{partition}:iam::{account}:{kind}/"
-    seen = set()
-    taken = _taken_names(env, kind, account) - {(instead or "").rpartition("/")[2].lower()}
-    paths = _paths(env, node, head)
-    every = (head + FRESH, *_named(env, node, head), *_by_variables(search, node, head, paths))
-    for arn in (*every, *(a for a in sorted(search.fresh) if not a.endswith("/" + FRESH))):
-        if arn not in seen and arn.rpartition("/")[2].lower() not in taken and arn.startswith(head) and "${" not in arn:
-            seen.add(arn)
+    taken = _taken_names(env, kind, node.caller.account) - {(instead or "").rpartition("/")[2].lower()}
+    every, _ = _spoken_of(search, env, node, kind)
+    for arn in (*every, *_asked(search, node, kind)):
+        if arn.rpartition("/")[2].lower() not in taken:
             yield arn
 
 
@@ -89,9 +84,48 @@ def renewed(search: Search, env: Environment, node: Node, name: str, before: str
 
     Where any name under a path will do, a new one is not worse.
     """
-    own = before.rpartition("/")[2]
-    every = (a for a in new_principals(search, env, node, name, before) if a.rpartition("/")[2] == own)
-    yield from (a for a in dict.fromkeys(every) if a != before)
+    kind, own = name.removeprefix("$new-"), before.rpartition("/")[2]
+    _, by_name = _spoken_of(search, env, node, kind)
+    asked = (a for a in _asked(search, node, kind) if a.rpartition("/")[2] == own)
+    yield from (a for a in dict.fromkeys((*by_name.get(own, ()), *asked)) if a != before)
+
+
+def _asked(search: Search, node: Node, kind: str) -> Iterator[str]:
+    """The ARNs for which the question asks, beyond those that are spoken of."""
+    head = _head(node, kind)
+    return (a for a in sorted(search.fresh) if a.startswith(head) and not a.endswith("/" + FRESH))
+
+
+def _head(node: Node, kind: str) -> str:
+    return f"arn:{node.caller.partition}:iam::{node.caller.account}:{kind}/"
+
+
+def _spoken_of(
+    search: Search, env: Environment, node: Node, kind: str
+) -> tuple[tuple[str, ...], Mapping[str, tuple[str, ...]]]:
+    """What the name of a new user or role can be, taken or not, and the same by the names at the ends of the ARNs."""
+    from iamsim.graph.unbound import administrators
+
+    head, own = _head(node, kind), tuple(dict.fromkeys(allowed_patterns(env, node)))
+    free = (node.caller.arn or "") in administrators(search.env, node.caller.account)
+
+    def made() -> tuple[tuple[str, ...], Mapping[str, tuple[str, ...]]]:
+        by_policies = once(
+            env.memo, ("named-by-policies", head), lambda: _named(once(env.memo, "named-principals", _named_by_policies, env), head)
+        )
+        found = (
+            head + FRESH,
+            *by_policies,
+            *_named(own, head),
+            *_by_variables(search, head, _paths(own, head), free=free),
+        )
+        every = tuple(dict.fromkeys(a for a in found if a.startswith(head) and "${" not in a))
+        by_name: dict[str, list[str]] = {}
+        for arn in every:
+            by_name.setdefault(arn.rpartition("/")[2], []).append(arn)
+        return every, {n: tuple(arns) for n, arns in by_name.items()}
+
+    return once(env.memo, ("spoken-of", head, own, free), made)
 
 
 def _taken_names(env: Environment, kind: str, account: str | None) -> frozenset[str]:
@@ -119,8 +153,12 @@ def _named_by_policies(env: Environment) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _named(env: Environment, node: Node, head: str) -> Iterator[str]:
-    for text in (*once(env.memo, "named-principals", _named_by_policies, env), *allowed_patterns(env, node)):
+def _named(texts: Iterable[str], head: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_each_named(texts, head)))
+
+
+def _each_named(texts: Iterable[str], head: str) -> Iterator[str]:
+    for text in texts:
         if text.startswith("arn:"):
             fields = text.split(":", 5)
             if len(fields) == 6 and fields[5].startswith(head.rpartition(":")[2]):
@@ -135,19 +173,16 @@ def _named(env: Environment, node: Node, head: str) -> Iterator[str]:
             yield head + name
 
 
-def _paths(env: Environment, node: Node, head: str) -> tuple[str, ...]:
+def _paths(allowed: Iterable[str], head: str) -> tuple[str, ...]:
     """The beginnings of ARNs of users or roles that the caller may create: without a path, and with those it is bound to."""
-    begun = (t.rpartition("/")[0] + "/" for t in allowed_patterns(env, node) if t.startswith(head))
+    begun = (t.rpartition("/")[0] + "/" for t in allowed if t.startswith(head))
     return tuple(dict.fromkeys((head, *(p for p in begun if not set("*?$") & set(p)))))
 
 
-def _by_variables(search: Search, node: Node, head: str, paths: tuple[str, ...]) -> Iterator[str]:
+def _by_variables(search: Search, head: str, paths: tuple[str, ...], *, free: bool) -> Iterator[str]:
     """Users with the names that policy variables ask for; identity policies aside where the caller can write any anyway."""
-    from iamsim.graph.unbound import administrators
-
     if not head.endswith(":user/"):
         return
-    free = (node.caller.arn or "") in administrators(search.env, node.caller.account)
     for identity in (False,) if free else (False, True):
         yield from (p + n for n in names_in_place(search.env, identity=identity) for p in paths)
 
@@ -157,7 +192,7 @@ def users_asked(env: Environment, node: Node, names: tuple[str, ...]) -> Iterato
     head = f"arn:{node.caller.partition}:iam::{node.caller.account}:user/"
     taken = _taken_names(env, "user", node.caller.account)
     free = [n for n in names if n.lower() not in taken]
-    yield from (p + n for n in free for p in _paths(env, node, head))
+    yield from (p + n for n in free for p in _paths(allowed_patterns(env, node), head))
 
 
 _NAME = 64
