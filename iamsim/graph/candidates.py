@@ -111,7 +111,9 @@ def _spoken_of(
 
     def made() -> tuple[tuple[str, ...], Mapping[str, tuple[str, ...]]]:
         by_policies = once(
-            env.memo, ("named-by-policies", head), lambda: _named(once(env.memo, "named-principals", _named_by_policies, env), head)
+            env.memo,
+            ("named-by-policies", head),
+            lambda: _named(once(env.memo, "named-principals", _named_by_policies, env), head),
         )
         found = (
             head + FRESH,
