@@ -56,6 +56,11 @@ def favoured_by_resources(env: Environment, actions: frozenset[str]) -> tuple[Pa
     return once(env.memo, ("favoured", actions), lambda: _told(_of_resources(env, actions)))
 
 
+def favoured_by_policy(policy: Policy | MissingPolicy, action: str) -> tuple[Pattern, ...] | None:
+    """As `favoured_by_resources`, of the policy of one resource and one action (lower case)."""
+    return _told(_about(policy, frozenset({action})))
+
+
 def told_at_the_door(env: Environment, arn: str, role: Principal) -> tuple[bool, ...] | None:
     """What of a user or role decides whether it may assume the role, its own policies, its account, its kind and its second
     factor aside; None: that may be anything.

@@ -15,7 +15,13 @@ from iamsim.env.memo import Memo, once
 from iamsim.env.overlay import Overlay
 from iamsim.env.resource_policy import policy_holder
 from iamsim.env.types import PrincipalKind
-from iamsim.graph.apart import ENTERING, favoured_by_resources, favoured_by_trust, spared_by_ceilings
+from iamsim.graph.apart import (
+    ENTERING,
+    favoured_by_policy,
+    favoured_by_resources,
+    favoured_by_trust,
+    spared_by_ceilings,
+)
 from iamsim.graph.names import of_account
 from iamsim.graph.outside import outside_roles, role_at
 from iamsim.graph.trusts import entered, naming_account, naming_anyone, naming_itself, roles_for
@@ -140,21 +146,25 @@ def _picky(env: Environment, account: str | None) -> tuple[tuple[tuple[Pattern, 
     return tuple((k, frozenset(v)) for k, v in out.items() if k != () and v)
 
 
-def request_dominated(search: Search, targets: tuple[Target, ...]) -> bool:
-    """True only if whoever may do everything in its account is allowed the question's request wherever another of its
-    principals is.
+def favoured_by_request(search: Search, targets: tuple[Target, ...]) -> tuple[Pattern, ...] | None:
+    """The ARNs of users and roles to whom the question's request may be allowed where it is not to whoever may do everything in
+    their account, as patterns; None: perhaps to any.
     """
     ask, env = search.ask, search.env
     if ask.given or ask.when is not TRUE or ask.documents != NO_DOCUMENTS or ask.also or env.endpoints:
-        return False
+        return None
     action = search.action.lower()
-    if policy_required(action):
-        return False
-    open_ = may_meet_policy(action)
-    for t in targets:
-        if t.holder is not None or (open_ if t.resource is None else policy_holder(env, t.resource) is not None):
-            return False
-    return same_ceilings(env, frozenset({action}), None)
+    found = None if policy_required(action) else spared_by_ceilings(env, frozenset({action}))
+    for t in targets if found is not None else ():
+        holder = t.holder or (policy_holder(env, t.resource) if t.resource is not None else None)
+        if holder is None and t.resource is None and may_meet_policy(action):
+            return None
+        policy = holder.policy if holder is not None else None
+        more = favoured_by_policy(policy, action) if policy is not None else ()
+        if found is None or more is None:
+            return None
+        found = (*found, *more)
+    return found
 
 
 def same_ceilings(env: Environment, actions: frozenset[str], arn: str | None) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind, changed
 from iamsim.graph.candidates import FRESH, users_asked
-from iamsim.graph.dominated import request_dominated
+from iamsim.graph.dominated import favoured_by_request
 from iamsim.graph.edges import of_session
 from iamsim.graph.exact import Route, joined, routes, verdict_of
 from iamsim.graph.given import given_for, requests_kept, when_for
@@ -23,6 +23,7 @@ from iamsim.ir.term import FALSE, TRUE, Term, all_of, variables
 from iamsim.judge.check import Check, check_of, problem_of
 from iamsim.judge.judge import Found, facts_of
 from iamsim.model.caller import CallerKind
+from iamsim.model.pattern import match
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from iamsim.graph.hops import HopCheck
     from iamsim.graph.moves import Firing
     from iamsim.judge.candidates import Target
+    from iamsim.model.pattern import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,11 @@ def asked_of(closure: Closure, targets: tuple[Target, ...]) -> frozenset[str]:
     """
     env = closure.search.env
     out = set()
-    for account in sorted(closure.rulers() - _hopeless(closure, targets, [], {})):
+    hopeless = _hopeless(closure, targets, [], {})
+    for account in sorted(closure.rulers()):
         fresh = [f"arn:{closure.search.start.partition}:iam::{account}:{kind}/{FRESH}" for kind in ("user", "role")]
         for arn in (*sorted(closure.held(account)), *fresh):
-            if arn not in env.principals and arn not in fresh:
+            if (arn not in env.principals and arn not in fresh) or hopeless.includes(account, arn):
                 continue
             most = most_of(env, arn) | ({Change(Kind.CREATED, arn, ",,")} if arn in fresh else frozenset())
             there = changed(env, most, (arn,))
@@ -106,7 +109,11 @@ def goals(
     hopeless = _hopeless(closure, targets, refuted, depth)
     for name in sorted(closure.nodes, key=lambda n: (depth.get(n, 0), n)):
         node = closure.nodes[name]
-        if node.caller.account in hopeless and node.caller.kind in _OF_ACCOUNTS and name != START:
+        if (
+            node.caller.kind in _OF_ACCOUNTS
+            and name != START
+            and hopeless.includes(node.caller.account, subject(node.caller))
+        ):
             continue
         most = limit()
         if most is not None and depth.get(name, 0) >= most:
@@ -122,12 +129,26 @@ def goals(
 _OF_ACCOUNTS = (CallerKind.USER, CallerKind.ROLE_SESSION)
 
 
+@dataclass(frozen=True, slots=True)
+class _Hopeless:
+    """The accounts whose users and roles cannot have the request allowed, since whoever may do everything there cannot; those
+    aside whose ARNs fit one of the patterns.
+    """
+
+    accounts: frozenset[str | None] = frozenset()
+    favoured: tuple[Pattern, ...] = ()
+
+    def includes(self, account: str | None, arn: str) -> bool:
+        """Whether the user or role of the account is one of them."""
+        return account in self.accounts and not any(match(p, arn) for p in self.favoured)
+
+
 def _hopeless(
     closure: Closure, targets: tuple[Target, ...], refuted: list[Found], depth: Mapping[Fact, int]
-) -> frozenset[str]:
-    """Accounts in which nobody can have the request allowed, since whoever may do everything there cannot."""
-    if not request_dominated(closure.search, targets):
-        return frozenset()
+) -> _Hopeless:
+    favoured = favoured_by_request(closure.search, targets)
+    if favoured is None or any(c.kind is Kind.GRANTED and ";" in c.what for c in closure.known.of_kind(Kind.GRANTED)):
+        return _Hopeless()
     out = set()
     for account in sorted(closure.rulers()):
         name = ruler_of(closure, account)
@@ -136,7 +157,7 @@ def _hopeless(
             continue
         if all(goal_of(closure, node, t, refuted, depth) is None for t in targets):
             out.add(account)
-    return frozenset(out)
+    return _Hopeless(frozenset(out), favoured)
 
 
 def goal_of(
