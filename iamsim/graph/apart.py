@@ -56,9 +56,9 @@ def favoured_by_resources(env: Environment, actions: frozenset[str]) -> tuple[Pa
     return once(env.memo, ("favoured", actions), lambda: _told(_of_resources(env, actions)))
 
 
-def favoured_by_policy(policy: Policy | MissingPolicy, action: str) -> tuple[Pattern, ...] | None:
-    """As `favoured_by_resources`, of the policy of one resource and one action (lower case)."""
-    return _told(_about(policy, frozenset({action})))
+def favoured_by_policy(policy: Policy | MissingPolicy, actions: frozenset[str]) -> tuple[Pattern, ...] | None:
+    """As `favoured_by_resources`, of the policy of one resource."""
+    return _told(_about(policy, actions))
 
 
 def told_at_the_door(env: Environment, arn: str, role: Principal) -> tuple[bool, ...] | None:

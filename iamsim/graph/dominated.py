@@ -30,14 +30,15 @@ from iamsim.ir.term import TRUE
 from iamsim.model.pattern import match
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from iamsim.aws.escalations import Technique
-    from iamsim.env.types import Environment, Principal
+    from iamsim.env.types import Environment, MissingPolicy, Principal
     from iamsim.graph.world import Search
     from iamsim.judge.candidates import Target
     from iamsim.model.caller import Caller
     from iamsim.model.pattern import Pattern
+    from iamsim.model.policy import Policy
 
 
 def dominated(env: Environment, technique: Technique, arn: str) -> bool:
@@ -147,20 +148,29 @@ def _picky(env: Environment, account: str | None) -> tuple[tuple[tuple[Pattern, 
 
 
 def favoured_by_request(search: Search, targets: tuple[Target, ...]) -> tuple[Pattern, ...] | None:
-    """The ARNs of users and roles to whom the question's request may be allowed where it is not to whoever may do everything in
-    their account, as patterns; None: perhaps to any.
+    """As `favoured_on`, of the question's request."""
+    action = search.action.lower()
+    policies: list[Policy | MissingPolicy] = []
+    for t in targets:
+        holder = t.holder or (policy_holder(search.env, t.resource) if t.resource is not None else None)
+        if holder is None and t.resource is None and may_meet_policy(action):
+            return None
+        policies += [holder.policy] if holder is not None and holder.policy is not None else []
+    return favoured_on(search, frozenset({action}), policies)
+
+
+def favoured_on(
+    search: Search, actions: frozenset[str], policies: Iterable[Policy | MissingPolicy]
+) -> tuple[Pattern, ...] | None:
+    """The ARNs of users and roles to whom the actions (lower case) may be allowed, on resources with these policies, where they
+    are not to whoever may do everything in their account, as patterns; None: perhaps to any.
     """
     ask, env = search.ask, search.env
     if ask.given or ask.when is not TRUE or ask.documents != NO_DOCUMENTS or ask.also or env.endpoints:
         return None
-    action = search.action.lower()
-    found = None if policy_required(action) else spared_by_ceilings(env, frozenset({action}))
-    for t in targets if found is not None else ():
-        holder = t.holder or (policy_holder(env, t.resource) if t.resource is not None else None)
-        if holder is None and t.resource is None and may_meet_policy(action):
-            return None
-        policy = holder.policy if holder is not None else None
-        more = favoured_by_policy(policy, action) if policy is not None else ()
+    found = None if any(map(policy_required, actions)) else spared_by_ceilings(env, actions)
+    for policy in policies if found is not None else ():
+        more = favoured_by_policy(policy, actions)
         if found is None or more is None:
             return None
         found = (*found, *more)

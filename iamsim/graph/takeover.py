@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind
 from iamsim.env.resource_policy import policy_holder
 from iamsim.graph.candidates import texts_of
+from iamsim.graph.dominated import favoured_on
 from iamsim.graph.firing import attempt, outcome_of
 from iamsim.graph.means import TAKEOVERS, techniques_of
 from iamsim.graph.moves import Firing, fire
 from iamsim.graph.reach import fires_within_reach
+from iamsim.graph.ruled import ruled, ruler_of
 from iamsim.graph.sources import filled
 from iamsim.graph.state import OUTSIDER
+from iamsim.graph.world import subject
 from iamsim.model.caller import CallerKind
 from iamsim.model.pattern import match, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from iamsim.aws.escalations import Technique
+    from iamsim.aws.escalations import Technique, Variant
     from iamsim.graph.state import Closure
     from iamsim.graph.world import Node, Search
     from iamsim.judge.candidates import Target
+    from iamsim.model.pattern import Pattern
 
 _SIGNED = (CallerKind.USER, CallerKind.ROLE_SESSION, CallerKind.ROOT)
 
@@ -39,11 +44,14 @@ def takeovers(closure: Closure, target: Target) -> Iterator[Firing]:
         change = _change(technique.outcome.type, technique.outcome.get("gains"), technique.outcome.all("actions"), arn)
         for number, variant in enumerate(technique.variants):
             fired = None
+            hopeless = _Hopeless(closure, technique, variant, name, {name: arn, **asked})
             for name_, node in closure.nodes.items():
                 actions = tuple(c.action for c in variant.calls)
                 if name_ == OUTSIDER or node.caller.kind not in _SIGNED or not fires_within_reach(node, actions):
                     continue
-                bound = {name: arn, "$self": node.caller.parent or node.caller.arn or "", **asked}
+                if hopeless.includes(node):
+                    continue
+                bound = {name: arn, "$self": subject(node.caller), **asked}
                 tried = attempt(search, node, technique, variant, bound, closure.changes)
                 found = None if tried is None else outcome_of(search, tried)
                 if found is None or tried is None:
@@ -58,6 +66,53 @@ def takeovers(closure: Closure, target: Target) -> Iterator[Firing]:
                     break
             if fired is not None and fired.sure:
                 break
+
+
+@dataclass(slots=True)
+class _Hopeless:
+    """Who need not be tried: users and roles of an account of which whoever may do everything there tries in vain, and whom neither
+    the policy of the resource nor a ceiling favours.
+    """
+
+    closure: Closure
+    technique: Technique
+    variant: Variant
+    name: str
+    bound: dict[str, str]
+    favoured: tuple[Pattern, ...] | None = None
+    tried: dict[str | None, bool] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        holder = self.closure.search.env.resources.get(self.bound[self.name])
+        policies = [holder.policy] if holder is not None and holder.policy is not None else []
+        if not any(";" in c.what for c in self.closure.known.of_kind(Kind.GRANTED)):
+            self.favoured = favoured_on(self.closure.search, self.variant.actions, policies)
+
+    def includes(self, node: Node) -> bool:
+        """Whether the node is one of them."""
+        account, arn = node.caller.account, node.caller.arn or ""
+        if (
+            self.favoured is None
+            or not node.name
+            or node.caller.kind not in _OF_ACCOUNTS
+            or not ruled(self.closure, node)
+        ):
+            return False
+        if account not in self.tried:
+            self.tried[account] = self._in_vain(account)
+        return self.tried[account] and not any(match(p, arn) for p in self.favoured)
+
+    def _in_vain(self, account: str | None) -> bool:
+        name = ruler_of(self.closure, account)
+        ruler = self.closure.nodes[name] if name is not None else None
+        if ruler is None or not ruler.full:
+            return False
+        search, bound = self.closure.search, {**self.bound, "$self": subject(ruler.caller)}
+        tried = attempt(search, ruler, self.technique, self.variant, bound, self.closure.changes)
+        return tried is None or outcome_of(search, tried) is None
+
+
+_OF_ACCOUNTS = (CallerKind.USER, CallerKind.ROLE_SESSION)
 
 
 def _for_others(
