@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import resource
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import groupby
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +35,9 @@ GRAPH_SECONDS = {"M": 2.0, "L": 20.0, "XL": 300.0}
 PEAK_MIB = {"L": 1536.0, "XL": 4096.0}
 PATIENCE = {"M": 120.0, "L": 240.0, "XL": 600.0}
 """Seconds after which a part that has not ended is cut short, and its row failed."""
+
+WORKERS = (1, 2)
+"""How many processes make the whole graph; of XL only the most."""
 
 HELD = "resource-exists"
 """The fact that something runs with a role, which no input tells; ways that need it go beyond what was planted."""
@@ -135,46 +142,92 @@ def question_rows(orgs: Path, size: str) -> list[Row]:
     return out
 
 
-def whole_graph(orgs: Path, size: str) -> Graph:
-    """The closures of every loaded principal, made in this process, but no more of them than its `PATIENCE` allows."""
+def whole_graph(orgs: Path, size: str, workers: int = 1) -> Graph:
+    """The closures of every loaded principal, but no more of them than its `PATIENCE` allows.
+
+    Several workers take an account each; they are started, and have loaded, before the clock runs, and the peak is their sum.
+    """
+    paths = snapshot(orgs, size)
+    if workers == 1:
+        _open(paths)
+        env, loaded, start = _OPENED[0], _peak(), time.perf_counter()
+        made = _close((sorted(env.principals), time.time() + PATIENCE.get(size, PATIENCE["M"])))[0]
+        return Graph(made, len(env.principals), time.perf_counter() - start, loaded, _peak())
+    env = load(*paths)
+    accounts = [list(some) for _, some in groupby(sorted(env.principals), lambda a: a.split(":")[4])]
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_open, initargs=(paths,)) as pool:
+        loads = dict(pool.map(_idle, [0.5] * workers))
+        start, until = time.perf_counter(), time.time() + PATIENCE.get(size, PATIENCE["M"])
+        found = list(pool.map(_close, [(names, until) for names in accounts]))
+        seconds = time.perf_counter() - start
+    peaks = {number: peak for _, number, peak in found}
+    return Graph(
+        sum(made for made, *_ in found), len(env.principals), seconds, sum(loads.values()), sum(peaks.values())
+    )
+
+
+_OPENED: list[Environment] = []
+
+
+def _open(paths: list[Path]) -> None:
+    _OPENED[:] = [load(*paths)]
+
+
+def _idle(seconds: float) -> tuple[int, float]:
+    """In a worker: its number and its peak of memory, after some seconds in which the others start."""
+    time.sleep(seconds)
+    return os.getpid(), _peak()
+
+
+def _close(unit: tuple[list[str], float]) -> tuple[int, int, float]:
+    """The closures of some principals until a time: how many were made, by which process, with which peak of memory."""
     from iamsim.graph.ever import closed
     from iamsim.graph.world import Search
     from iamsim.query.prepare import Options, prepare
     from iamsim.query.techniques import catalogue_of
 
-    env = load(*snapshot(orgs, size))
+    names, until = unit
+    env, made = _OPENED[0], 0
     catalogue, _ = catalogue_of(None)
-    loaded = _peak()
-    start = time.perf_counter()
-    made = 0
-    for name in sorted(env.principals):
-        if time.perf_counter() - start > PATIENCE.get(size, PATIENCE["M"]):
+    for name in names:
+        if time.time() > until:
             break
         about = prepare(env, name, "sts:GetCallerIdentity", "*", Options())
         caller, action, _ = about.runs[0]
         closed(Search(about.ask, action, caller, catalogue), sure=True)
         made += 1
-    return Graph(made, len(env.principals), time.perf_counter() - start, loaded, _peak())
+    return made, os.getpid(), _peak()
 
 
 def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux counts in KiB
 
 
-def graph_rows(orgs: Path, size: str) -> list[Row]:
-    """The time of the whole graph after loading, and the peak memory of the process that made it."""
-    command = [sys.executable, "-m", "benchmarks.escalation", "--orgs", str(orgs), "--graph", size]
+def graph_rows(orgs: Path, size: str, workers: int) -> list[Row]:
+    """The time of the whole graph after loading, and the peak memory of the processes that made it."""
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.escalation",
+        "--orgs",
+        str(orgs),
+        "--graph",
+        size,
+        "--workers",
+        str(workers),
+    ]
     found = Graph(**json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
     short = found.made < found.principals
     remark = f"{found.made:,} of {found.principals:,} principals" + (", then cut short" if short else "")
+    by = "" if workers == 1 else f", {workers} workers"
     seconds = Row(
-        name=f"whole escalation graph, {size}", value=found.seconds, floor=GRAPH_SECONDS[size], unit="s", bound=1.0,
+        name=f"whole escalation graph, {size}{by}", value=found.seconds, floor=GRAPH_SECONDS[size], unit="s", bound=1.0,
         remark=remark, failed=short,
     )  # fmt: skip
     if size not in PEAK_MIB:
         return [seconds]
     peak = Row(
-        name=f"peak memory of that, {size}", value=found.peak_mib, floor=PEAK_MIB[size], unit="MiB", bound=1.0,
+        name=f"peak memory of that, {size}{by}", value=found.peak_mib, floor=PEAK_MIB[size], unit="MiB", bound=1.0,
         remark=f"{found.loaded_mib:.0f} MiB after loading", failed=short,
     )  # fmt: skip
     return [seconds, peak]
@@ -236,7 +289,7 @@ def rows(orgs: Path) -> list[Row]:
     for size in present(orgs, *QUESTION_MS):
         out += question_rows(orgs, size)
     for size in present(orgs, *GRAPH_SECONDS):
-        out += graph_rows(orgs, size)
+        out += [row for n in WORKERS for row in graph_rows(orgs, size, n) if n > 1 or size != "XL"]
     return out
 
 
@@ -245,10 +298,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.escalation")
     parser.add_argument("--orgs", type=Path, required=True, help="folder with generated organizations")
     parser.add_argument("--graph", metavar="SIZE", help="make the whole graph of one and print what it took as JSON")
+    parser.add_argument("--workers", type=int, default=1, help="processes that make the whole graph")
     parser.add_argument("sizes", nargs="*", help="organizations whose truth is compared; S and M of every seed if none")
     options = parser.parse_args()
     if options.graph:
-        print(json.dumps(asdict(whole_graph(options.orgs, options.graph))))
+        print(json.dumps(asdict(whole_graph(options.orgs, options.graph, options.workers))))
         return 0
     found = [truth_row(options.orgs, size) for size in options.sizes or planted_in(options.orgs)]
     print(table(found))
