@@ -21,14 +21,14 @@ def accept(closure: Closure, fired: Firing) -> None:
     if closure.sure and not fired.sure:
         return
     if fired.session and fired.node == START and closure.nodes[START].made:
-        if closure.sure:
-            return  # the sessions of an administrator of whom nothing more is known; decided where it is known
-    elif fired.session and fired.node:
+        return  # the sessions of an administrator of whom nothing more is known; decided where it is known
+    if fired.session and fired.node:
         found = exactly(closure, fired)
         if found is None or not found[0]:
             fired, found = _retagged(closure, fired, found)
         if closure.nodes[START].made and (found is None or not found[0]):
             left_open(closure).add(fired.node)
+            return
         if found is None or (closure.sure and not found[0]):
             return
         fired = replace(fired, sure=found[0] and fired.sure, reasons=found[1])
