@@ -214,6 +214,7 @@ def _rule(search: Search, node: Node, *, sure: bool, local: bool) -> Closure:
         here = (n for n, node in inner.nodes.items() if node.caller.account == inner.local)
         group = Group(frozenset(n for n in here if n not in BASE and n not in opened), inner.changes)
         below.done["groups"] = {n: [group] for n in group.names}
+        left_open(below).update(opened & {START})
         found = search.env.memo[key] = grow(below, sure=sure, done=below.done)
     if found is None:
         own = replace(search, start=node.caller, ask=replace(ask, documents=NO_DOCUMENTS))

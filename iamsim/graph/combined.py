@@ -20,8 +20,8 @@ from iamsim.graph.newtags import tagging
 from iamsim.graph.outcomes import AGAIN, RECREATES, gained, named_node
 from iamsim.graph.policies import every_policy
 from iamsim.graph.reach import fires_within_reach
-from iamsim.graph.ruled import not_held, ruler_of, signature
-from iamsim.graph.settled import is_untouched, unsettled
+from iamsim.graph.ruled import not_held, ruled, ruler_of, signature
+from iamsim.graph.settled import is_untouched, stands_alone, unsettled
 from iamsim.graph.state import SIGNED, Closure, Fact, loaded
 from iamsim.graph.wants import creatable, wants
 from iamsim.graph.world import Node, own_creation, relevant, worlds
@@ -58,13 +58,24 @@ Worlds = dict[str, tuple["Environment", ...]]
 def combined(closure: Closure) -> Iterator[Firing]:
     """The uses of techniques whose requests several controlled principals of an account share, for what is not held yet."""
     of_account = closure.known.of_account
-    for account in dict.fromkeys(closure.nodes[n].caller.account for n in unsettled(closure)):
+    left: dict[str | None, list[Node]] = {}
+    for node in map(closure.nodes.__getitem__, unsettled(closure)):
+        left.setdefault(node.caller.account, []).append(node)
+    for account in left if not stands_alone(closure) else [a for a in left if _may_join(closure, left[a])]:
         every = ((n, closure.nodes[n]) for n in of_account.get(account, ()) if closure.follows(n))
         nodes = [node for _, node in every if node.caller.kind in SIGNED and loaded(closure, node)]
         key = ("combined", account, frozenset(n.name for n in nodes), closure.changes)
         if len(nodes) > 1 and key not in closure.done:
             closure.done[key] = True
             yield from _of_account(closure, account, nodes)
+
+
+def _may_join(closure: Closure, nodes: list[Node]) -> bool:
+    """Whether some of the nodes, of an account that another rules, may be needed in a crew."""
+    search = closure.search
+    shareable = once(search.env.memo, (id(search.catalogue), "shareable"), _shareable, search)[0]
+    able = _with_means(closure, shareable, nodes)
+    return any(_unruled(search, shareable.techniques, n, ruled=ruled(closure, n)) for n in able)
 
 
 def _of_account(closure: Closure, account: str | None, nodes: list[Node]) -> Iterable[Firing]:

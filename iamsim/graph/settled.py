@@ -13,7 +13,7 @@ from iamsim.graph.known import last
 from iamsim.graph.means import LATE, NODES, may_do, within_means
 from iamsim.graph.outside import outside_roles
 from iamsim.graph.ruled import ruled, signature
-from iamsim.graph.state import Closure, account_of
+from iamsim.graph.state import OUTSIDER, START, Closure, account_of
 from iamsim.graph.trusts import entered
 from iamsim.graph.world import subjects_of
 from iamsim.model.caller import CallerKind
@@ -41,6 +41,8 @@ def unsettled(closure: Closure) -> list[str]:
     names: Collection[str] = closure.nodes
     if base is not None and not closure.extra and not since.changes(base.group):
         names = (*base.rest, *last(closure.nodes, len(closure.nodes) - len(base.nodes)))
+        if stands_alone(closure):
+            names = [n for n in names if n == START or n != base.whole]
     of: dict[str, list[Group]] = closure.done.get("groups", {})  # type: ignore[assignment]
     out = []
     for name in names:
@@ -50,6 +52,24 @@ def unsettled(closure: Closure) -> list[str]:
         if closure.follows(name) and not any(since.settles(g, name) for g in groups):
             out.append(name)
     return out
+
+
+def stands_alone(closure: Closure) -> bool:
+    """True only if beside the start the closure holds nothing but what follows from one who rules its account, and no change that
+    matters to anybody else: then the others, alone and together, give what they were found to give.
+    """
+    base: Absorbed | None = closure.done.get("base")  # type: ignore[assignment]
+    if base is None or base.whole is None or closure.extra:
+        return False
+    start, more = closure.search.start.arn, closure.changes - base.group.changes
+    if any(c.who != start or not _its_own(c) for c in more) or (base.whole != START and start not in base.known.controlled):
+        return False
+    return {*last(closure.nodes, len(closure.nodes) - len(base.nodes))} <= {START, OUTSIDER, base.whole}
+
+
+def _its_own(change: Change) -> bool:
+    """Whether a change to a user or role is of no consequence to what others may do to it, or with what."""
+    return change.kind in (Kind.WRITES, Kind.DROPS) or (change.kind is Kind.GAINS and ":iam::aws:" in change.what)
 
 
 @dataclass(slots=True)
