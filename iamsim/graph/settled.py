@@ -62,7 +62,9 @@ def stands_alone(closure: Closure) -> bool:
     if base is None or base.whole is None or closure.extra:
         return False
     start, more = closure.search.start.arn, closure.changes - base.group.changes
-    if any(c.who != start or not _its_own(c) for c in more) or (base.whole != START and start not in base.known.controlled):
+    if any(c.who != start or not _its_own(c) for c in more) or (
+        base.whole != START and start not in base.known.controlled
+    ):
         return False
     return {*last(closure.nodes, len(closure.nodes) - len(base.nodes))} <= {START, OUTSIDER, base.whole}
 
