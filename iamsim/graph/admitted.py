@@ -16,7 +16,7 @@ from iamsim.graph.entering import edge_in, fewest_to_enter
 from iamsim.graph.known import last
 from iamsim.graph.moves import Firing
 from iamsim.graph.ruled import ruled, ruler_of
-from iamsim.graph.sessions import possible
+from iamsim.graph.sessions import possible, possible_when_written
 from iamsim.graph.state import ASSUME, OUTSIDE, OUTSIDER, Closure, account_of, loaded
 from iamsim.graph.wants import taggable, tagged, worthwhile
 from iamsim.graph.world import Node, caller_in, own_creation, worlds
@@ -73,9 +73,7 @@ def admitted(closure: Closure) -> Iterator[Firing]:
             means = _entering(closure, node) if name != OUTSIDER and home and opened else None
             if means is not None:
                 needs = frozenset(opened) | means
-                there = changed(search.env, needs, (role,))
-                gain = Node(role, possible(there, there.principals[role]))
-                yield Firing(ASSUME, 0, name, (("$target-role", role),), (gain,), True, needs)
+                yield Firing(ASSUME, 0, name, (("$target-role", role),), (_entered(search, role, needs),), True, needs)
                 break
             found = None
             for env in worlds(search.env, changes, (arn, role)):
@@ -146,6 +144,15 @@ def _entering(closure: Closure, node: Node) -> frozenset[Change] | None:
         if _enters(search, node, found - {change}):
             found -= {change}
     return found
+
+
+def _entered(search: Search, role: str, needs: frozenset[Change]) -> Node:
+    """The sessions of the role after changes."""
+    principal = search.env.principals.get(role)
+    if principal is not None and all(c.kind is Kind.TRUST for c in needs if c.who == role):
+        return Node(role, possible_when_written(search.env, principal))
+    there = changed(search.env, needs, (role,))
+    return Node(role, possible(there, there.principals[role]))
 
 
 def _enters(search: Search, node: Node, changes: frozenset[Change]) -> bool:

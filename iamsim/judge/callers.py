@@ -205,7 +205,7 @@ def _make(principal: Principal) -> Caller:
         open_source_identity=trust_allows(principal, "sts:setsourceidentity"),
         open_provider=trust_allows(principal, "sts:assumerolewithwebidentity")
         or trust_allows(principal, "sts:assumerolewithsaml"),
-        open_services=_services(principal),
+        open_services=trusted_services(principal),
     )
 
 
@@ -220,7 +220,8 @@ def trust_allows(role: Principal, action: str) -> bool:
     )
 
 
-def _services(role: Principal) -> tuple[str, ...]:
+def trusted_services(role: Principal) -> tuple[str, ...]:
+    """The services (lower case) that Allow statements of the role's trust policy name, sorted."""
     if role.trust is None or isinstance(role.trust, MissingPolicy):
         return ()
     return tuple(
