@@ -35,18 +35,21 @@ def texts_of(env: Environment, keys: tuple[str, ...]) -> Mapping[str, tuple[str,
     """For each condition key with one of the prefixes `keys`: the values with which policies compare it."""
 
     def made() -> Mapping[str, tuple[str, ...]]:
-        out: dict[str, set[str]] = {}
-        for policy in every_policy(env):
-            for s in policy.statements:
-                for c in s.conditions:
-                    if c.key.lower().startswith(keys):
-                        out.setdefault(c.key.lower(), set()).update(c.values)
-                for v in _variables(s):
-                    if v.startswith(keys):
-                        out.setdefault(v, set())
-        return {k: tuple(sorted(v)) for k, v in sorted(out.items())}
+        every = once(env.memo, "texts", _every_text, env)
+        return {k: v for k, v in every.items() if k.startswith(keys)}
 
     return once(env.memo, ("tag-values", keys), made)
+
+
+def _every_text(env: Environment) -> Mapping[str, tuple[str, ...]]:
+    out: dict[str, set[str]] = {}
+    for policy in every_policy(env):
+        for s in policy.statements:
+            for c in s.conditions:
+                out.setdefault(c.key.lower(), set()).update(c.values)
+            for v in _variables(s):
+                out.setdefault(v, set())
+    return {k: tuple(sorted(v)) for k, v in sorted(out.items())}
 
 
 def _variables(statement: Statement) -> Iterator[str]:

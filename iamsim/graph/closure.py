@@ -172,8 +172,8 @@ def _absorb(closure: Closure, node: Node) -> None:
 
 
 def _leading_to(search: Search, node: Node, mine: frozenset[Change], who: frozenset[str]) -> list[Technique]:
-    """The techniques that may give the node one of `who`, other users and roles of its account: the rest can only name others,
-    as long as no change makes one of them anew.
+    """The techniques that may give the node one of `who`, other users and roles of its account, or no user or role at all: the
+    rest can only name others, as long as no change makes one of `who` anew.
     """
     if any(c.who in who for c in mine):
         return techniques_of(search, NODES)
@@ -183,12 +183,13 @@ def _leading_to(search: Search, node: Node, mine: frozenset[Change], who: frozen
 
 def _naming(search: Search, node: Node, who: frozenset[str]) -> tuple[list[Technique], object]:
     def fits(technique: Technique) -> bool:
+        if technique.outcome.type != "becomes":
+            return True
         name = technique.outcome.get("who")
         every = (values(search, search.env, node, v, name, {}) for v in technique.variants)
         return any(not who.isdisjoint(found) for found in every)
 
-    becoming = (t for t in techniques_of(search, NODES) if t.outcome.type == "becomes")
-    return [t for t in becoming if fits(t)], search.catalogue
+    return [t for t in techniques_of(search, NODES) if fits(t)], search.catalogue
 
 
 _RULING = "ruling"
