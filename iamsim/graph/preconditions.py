@@ -26,7 +26,8 @@ from iamsim.model.policy import Effect, Malformed
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from iamsim.aws.escalations import Call, Precondition
+    from iamsim.aws.escalations import Call, Precondition, Variant
+    from iamsim.env.facts import Facts
     from iamsim.env.types import Environment, Principal
     from iamsim.graph.world import Node, Search
 
@@ -101,6 +102,51 @@ def holds(search: Search, env: Environment, node: Node, condition: Precondition,
             return Held(TRUE, (), _sentence(condition, bound))
         case _:
             return HOLDS  # what the enumeration of bindings has seen to
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """All preconditions of a variant in one case: when they hold, the contexts of their checks, and what was assumed."""
+
+    terms: tuple[Term, ...]
+    facts: tuple[Facts, ...]
+    assumed: tuple[str, ...]
+
+
+def held_before(
+    search: Search, env: Environment, node: Node, variant: Variant, bound: Mapping[str, str]
+) -> Before | None:
+    """The preconditions of the variant, or None if one of them certainly does not hold; worked out once for what they are about.
+
+    Of who uses the variant they read the kind, the account and, where a version of a policy must go, the name.
+    """
+    caller, ask = node.caller, search.ask
+    own = (caller.parent, caller.arn) if any(c.fact == _SLOT for c in variant.preconditions) else None
+    around = (caller.kind, caller.account, caller.partition, own, ask.missing, ask.ever, search.ruling)
+    key = ("before", id(variant), id(search.catalogue), around)
+    made = once(env.memo, key, _none_before, variant, search.catalogue)[0]
+    about = tuple([bound.get(name) for name in variant.asked])
+    return once(made, about, _held_before, search, env, node, variant, bound)
+
+
+_SLOT = "policy-version-slot-free"
+
+
+def _none_before(*kept: object) -> tuple[dict[object, Before | None], object]:
+    return {}, kept  # what is kept keeps its id
+
+
+def _held_before(
+    search: Search, env: Environment, node: Node, variant: Variant, bound: Mapping[str, str]
+) -> Before | None:
+    every: list[Held] = []
+    for condition in variant.preconditions:
+        held = holds(search, env, node, condition, bound, variant.calls)
+        if held.term is FALSE or may(held.term) is FALSE:
+            return None
+        every.append(held)
+    facts = tuple(c.facts for h in every for c in h.checks)
+    return Before(tuple(h.term for h in every), facts, tuple(h.assumed for h in every if h.assumed))
 
 
 def _provider_gone(env: Environment, provider: str) -> Held:
