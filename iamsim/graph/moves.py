@@ -11,8 +11,9 @@ from iamsim.graph.firing import attempt, may_call, outcome_of, sweeping
 from iamsim.graph.means import means_of, plausible
 from iamsim.graph.names import each_binding, names_in, values
 from iamsim.graph.outcomes import Gain, disables, gained, named_node
-from iamsim.graph.preconditions import holds
+from iamsim.graph.preconditions import held_before, holds
 from iamsim.graph.reach import fires_within_reach
+from iamsim.graph.twins import Common, twins_of
 from iamsim.graph.world import Node, of_node, own_creation, relevant, worlds
 from iamsim.ir.term import FALSE, TRUE
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from iamsim.aws.escalations import Technique, Variant
     from iamsim.env.types import Environment
+    from iamsim.graph.twins import Twins
     from iamsim.graph.world import Search
 
 
@@ -101,15 +103,16 @@ def firings(
             sweeps = swept is True and _sweepable(technique, variant)
             least = _least(search, node, technique, variant, mine) if sweeps else mine
             done = have if not every else set()
+            twins = twins_of(search, node, technique, number, kin) if not changes else None
             for bound in _bindings(search, among, node, technique, variant, wanted, changes, done, sweeps=sweeps):
                 gains = gained(search, _there(search, among[0], bound, changes), technique, variant, node, bound)
                 what = tuple(g.name if isinstance(g, Node) else g for g in gains)
                 if not gains or (not every and (what in have or _subject(gains) in have)):
                     continue
                 if sweeps:
-                    fired = _swept(search, node, technique, number, bound, gains, changes, least)
+                    fired = _swept(search, node, technique, number, bound, gains, changes, least, twins)
                 else:
-                    fired = fire(search, node, technique, number, bound, changes, gains)
+                    fired = fire(search, node, technique, number, bound, changes, gains, twins)
                 if fired is not None:
                     if fired.sure and not fired.session:
                         have.add(what)
@@ -182,8 +185,17 @@ def _swept(
     gains: tuple[Gain, ...],
     changes: frozenset[Change],
     needs: frozenset[Change],
+    twins: Twins | None = None,
 ) -> Firing | None:
     """The use of a variant whose calls are allowed on whatever they are made after the changes `needs`."""
+    if not changes:
+        before = held_before(search, search.env, node, technique.variants[number], bound)
+        if before is None:
+            return None
+        if any(t is not TRUE for t in before.terms):
+            return fire(search, node, technique, number, bound, changes, gains, twins)
+        assumed_ = tuple(dict.fromkeys(before.assumed))
+        return Firing(technique.id, number, node.name, tuple(sorted(bound.items())), gains, True, assumed=assumed_)
     env = changed(search.env, needs, (node.caller.arn or "",))
     assumed: list[str] = []
     for condition in technique.variants[number].preconditions:
@@ -234,8 +246,14 @@ def fire(
     bound: Mapping[str, str],
     changes: frozenset[Change],
     gains: tuple[Gain, ...],
+    twins: Twins | None = None,
 ) -> Firing | None:
-    """The use of a variant in one binding, after as few of `changes` as are enough; None if it does not work."""
+    """The use of a variant in one binding, after as few of `changes` as are enough; None if it does not work.
+
+    `twins` keeps what it came to with targets that nothing tells apart, where there are no changes.
+    """
+    if twins is not None:
+        return _as_twins(search, node, technique, number, bound, gains, twins)
     variant = technique.variants[number]
     focus = (node.caller.arn or "", *sorted(v for v in bound.values() if ":" in v))
     needs = own = own_creation(changes, focus)
@@ -262,6 +280,37 @@ def fire(
         assumed=tried.assumed,
         reasons=found[1],
     )
+
+
+def _as_twins(
+    search: Search,
+    node: Node,
+    technique: Technique,
+    number: int,
+    bound: Mapping[str, str],
+    gains: tuple[Gain, ...],
+    twins: Twins,
+) -> Firing | None:
+    """The use of a variant as everything was loaded, tried for one of the targets that nothing tells apart."""
+    env, target = search.env, bound[twins.name]
+    before = held_before(search, env, node, technique.variants[number], bound)
+    if before is None:
+        return None
+    key = twins.key(env, target, before)
+    if key not in twins.made:
+        found = fire(search, node, technique, number, bound, frozenset(), gains)
+        twins.made[key] = None if found is None else Common(
+            found.sure, found.session, tuple(a for a in found.assumed if a not in before.assumed), found.reasons
+        )
+        return found
+    made = twins.made[key]
+    if made is None:
+        return None
+    assumed = tuple(dict.fromkeys((*before.assumed, *made.assumed)))
+    names = tuple(sorted(bound.items()))
+    return Firing(
+        technique.id, number, node.name, names, gains, made.sure, frozenset(), made.session, assumed, made.reasons
+    )  # fmt: skip
 
 
 def _fewest(

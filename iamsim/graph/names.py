@@ -55,6 +55,15 @@ def names_in(technique: Technique, variant: Variant) -> tuple[str, ...]:
     return tuple(sorted((n for n in found if _rank(n) is not None), key=lambda n: (_rank(n) or 0, n)))
 
 
+def to_bind(search: Search, technique: Technique, number: int) -> tuple[str, ...]:
+    """The `names_in` a variant, worked out once for a catalogue."""
+
+    def made() -> tuple[tuple[str, ...], Technique]:
+        return names_in(technique, technique.variants[number]), technique
+
+    return once(search.env.memo, (id(technique), "names", number), made)[0]
+
+
 def each_binding(
     names: tuple[str, ...], choices: Callable[[str, dict[str, str]], Iterable[str]], bound: dict[str, str] | None = None
 ) -> Iterator[dict[str, str]]:

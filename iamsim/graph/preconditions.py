@@ -14,8 +14,8 @@ from iamsim.graph.hops import passed_terms
 from iamsim.graph.sources import filled as filled  # noqa: PLC0414 - firing and takeover take it from here
 from iamsim.graph.sources import source_term, ways_of
 from iamsim.graph.world import short
-from iamsim.ir.bounds import may
-from iamsim.ir.term import FALSE, TRUE, Opaque, Term, all_of, any_of, variables
+from iamsim.ir.bounds import may, reasons
+from iamsim.ir.term import FALSE, TRUE, Opaque, Term, all_of, any_of, strip, variables
 from iamsim.judge.callers import caller_of
 from iamsim.judge.candidates import Target
 from iamsim.judge.check import Check, check_of
@@ -106,11 +106,16 @@ def holds(search: Search, env: Environment, node: Node, condition: Precondition,
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """All preconditions of a variant in one case: when they hold, the contexts of their checks, and what was assumed."""
+    """All preconditions of a variant in one case: when they hold, the contexts of their checks, and what was assumed.
+
+    `told` is what of this decides whether the variant works: names of statements aside, so that documents that say the same
+    are not told apart.
+    """
 
     terms: tuple[Term, ...]
     facts: tuple[Facts, ...]
     assumed: tuple[str, ...]
+    told: tuple[object, ...]
 
 
 def held_before(
@@ -145,8 +150,9 @@ def _held_before(
         if held.term is FALSE or may(held.term) is FALSE:
             return None
         every.append(held)
-    facts = tuple(c.facts for h in every for c in h.checks)
-    return Before(tuple(h.term for h in every), facts, tuple(h.assumed for h in every if h.assumed))
+    facts, terms = tuple(c.facts for h in every for c in h.checks), tuple(h.term for h in every)
+    told = tuple((strip(t), reasons(t)) for t in terms if t is not TRUE)
+    return Before(terms, facts, tuple(h.assumed for h in every if h.assumed), told)
 
 
 def _provider_gone(env: Environment, provider: str) -> Held:
