@@ -299,8 +299,12 @@ def _as_twins(
     key = twins.key(env, target, before)
     if key not in twins.made:
         found = fire(search, node, technique, number, bound, frozenset(), gains)
-        twins.made[key] = None if found is None else Common(
-            found.sure, found.session, tuple(a for a in found.assumed if a not in before.assumed), found.reasons
+        twins.made[key] = (
+            None
+            if found is None
+            else Common(
+                found.sure, found.session, tuple(a for a in found.assumed if a not in before.assumed), found.reasons
+            )
         )
         return found
     made = twins.made[key]

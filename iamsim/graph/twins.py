@@ -39,17 +39,23 @@ _TARGETS = ("$target-role", "$target-user")
 
 @dataclass(frozen=True, slots=True)
 class Common:
-    """What a use of a variant comes to, whoever of the twins it is about; `assumed` without what the preconditions assume."""
+    """What a use of a variant comes to, whoever of the twins it is about; `assumed` without what the preconditions assume.
+
+    Of nodes that share out the calls, `main` is the place of the one whose use it is.
+    """
 
     sure: bool
     session: bool
     assumed: tuple[str, ...]
     reasons: tuple[str, ...]
+    main: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What statements on an action ask of the resource: their Resource elements, and whether conditions read its tags or boundary."""
+    """What statements on an action ask of the resource: their Resource elements, and whether conditions read its tags or its
+    boundary.
+    """
 
     action: str
     elements: tuple[tuple[Match, PolicyKind], ...]
@@ -71,7 +77,7 @@ class Twins:
 
     def key(self, env: Environment, arn: str, before: Before) -> object:
         """What decides the outcome for one target, for which the preconditions come to `before`."""
-        return (before.told, *(told(env, self.account, a, arn) for a in self.asked))
+        return (before.told, *(_told(env, self.account, a, arn) for a in self.asked))
 
 
 def twins_of(search: Search, node: Node, technique: Technique, number: int, kin: object) -> Twins | None:
@@ -79,17 +85,22 @@ def twins_of(search: Search, node: Node, technique: Technique, number: int, kin:
 
     `kin` stands for all nodes that are `alike` for the technique.
     """
+    by = (node,) * len(technique.variants[number].calls)
+    return twins_among(search, by, technique, number, kin or (node.caller, node.made))
+
+
+def twins_among(search: Search, by: tuple[Node, ...], technique: Technique, number: int, kin: object) -> Twins | None:
+    """As `twins_of`, where each call is made by its own node of `by`, all of one account; `kin` stands for all who are alike."""
     ask = search.ask
     if ask.given or ask.when is not TRUE or ask.documents != NO_DOCUMENTS or search.env.endpoints:
         return None
-    if node.caller.kind not in (CallerKind.USER, CallerKind.ROLE_SESSION):
+    if any(n.caller.kind not in (CallerKind.USER, CallerKind.ROLE_SESSION) for n in by):
         return None
     variant, names = technique.variants[number], to_bind(search, technique, number)
-    if len(names) != 1 or names[0] not in _TARGETS or _passes_on(search, variant, names[0]):
+    if not by or len(names) != 1 or names[0] not in _TARGETS or _passes_on(search, variant, names[0]):
         return None
-    who = kin or (node.caller, node.made)
-    key = ("twins", id(variant), id(search.catalogue), who, ask.missing, ask.ever)
-    return once(search.env.memo, key, _twins, search, node, variant, names[0])[0]
+    key = ("twins", id(variant), id(search.catalogue), kin, ask.missing, ask.ever)
+    return once(search.env.memo, key, _twins, search, by, variant, names[0])[0]
 
 
 def _passes_on(search: Search, variant: Variant, name: str) -> bool:
@@ -102,13 +113,13 @@ def _passes_on(search: Search, variant: Variant, name: str) -> bool:
     return "$instance-profile" in sent and bool(texts_of(search.env, ("ec2:instanceprofile",)))
 
 
-def _twins(search: Search, node: Node, variant: Variant, name: str) -> tuple[Twins, object]:
-    actions = dict.fromkeys(c.action.lower() for c in variant.calls if name in c.resources)
-    asked = tuple(asked_of_resources(search.env, node, a) for a in actions)
-    return Twins(name, node.caller.account, asked), (variant, search.catalogue)  # kept, so that their ids stay their own
+def _twins(search: Search, by: tuple[Node, ...], variant: Variant, name: str) -> tuple[Twins, object]:
+    calls = zip(variant.calls, by, strict=True)
+    asked = (_asked(search.env, n, c.action.lower()) for c, n in calls if name in c.resources)
+    return Twins(name, by[0].caller.account, tuple(asked)), (variant, search.catalogue)  # kept, so that their ids stay
 
 
-def asked_of_resources(env: Environment, node: Node, action: str) -> Asked:
+def _asked(env: Environment, node: Node, action: str) -> Asked:
     """What the policies of the node, and the SCPs and RCPs of its account, ask of the resource of an action (lower case)."""
     elements: dict[tuple[int, PolicyKind], tuple[Match, PolicyKind]] = {}
     reads = False
@@ -142,7 +153,7 @@ def _of_target(key: str, action: str) -> bool:
     return tags or key == "iam:permissionsboundary"
 
 
-def told(env: Environment, account: str | None, asked: Asked, arn: str) -> object:
+def _told(env: Environment, account: str | None, asked: Asked, arn: str) -> object:
     """What of a user or role of the account decides whether a call on it is allowed; the ARN itself where that may be anything."""
     parsed = parse_arn(arn)
     if asked.reads or parsed is None or parsed.account != account or arn in env.resources:
