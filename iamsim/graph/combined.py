@@ -10,7 +10,7 @@ from iamsim.env.memo import once
 from iamsim.graph.alike import OWN_NAMES, told_alike
 from iamsim.graph.calls import Wanted, check_in
 from iamsim.graph.changing import SUBJECT, WANTED
-from iamsim.graph.crews import requests_of, uses
+from iamsim.graph.crews import may_give, requests_of, uses
 from iamsim.graph.dominated import not_dominated
 from iamsim.graph.firing import sweeping
 from iamsim.graph.gains import asked_about
@@ -102,7 +102,8 @@ def _of_nodes(
     sorts: dict[tuple[frozenset[str], frozenset[str]], list[int]] = {}
     for place, node in enumerate(nodes):
         sorts.setdefault((means[node.name], free[node.name]), []).append(place)
-    for technique, number, requests, actions in shareable.variants:
+    who: dict[str, object] = {n.name: _as_node(closure, n) for n in nodes}
+    for technique, number, requests, actions, tags in shareable.variants:
         variant = technique.variants[number]
         if not most.issuperset(variant.actions):
             continue
@@ -112,25 +113,41 @@ def _of_nodes(
             continue
         mine = [(m, places) for (m, f), places in sorts.items() if technique.id in f]
         having = [[nodes[i] for i in sorted(i for m, places in mine if m >= a for i in places)] for a in actions]
-        if any(h != having[0] or len(h) > 1 for h in having):
-            able = [_able(closure, technique, c, h, among) for c, h in zip(requests, having, strict=True)]
-            yield from _of_variant(closure, technique, number, able, among)
-        tags = _tagging(search, variant) if all(having) else frozenset()
+        if not all(having) or not may_give(closure, technique, number, nodes, among):
+            continue
         taggers = [n for n in nodes if tags and any(_may_tag(search, e, n, tags) for e in among[n.name])]
+        between = any(h != having[0] or len(h) > 1 for h in having)
+        if not taggers and not between:
+            continue
+        able = [
+            _able(closure, technique, number, place, c, h, among, who)
+            for place, (c, h) in enumerate(zip(requests, having, strict=True))
+        ]
+        if between:
+            yield from _of_variant(closure, technique, number, able, among)
         if taggers:
-            able = [_able(closure, technique, c, h, among) for c, h in zip(requests, having, strict=True)]
             yield from _of_variant(closure, technique, number, able, among, taggers)
+
+
+def _as_node(closure: Closure, node: Node) -> object | None:
+    """What decides the requests that the node may make; None if the question does."""
+    about, mine = asked_about(closure, node), signature(closure, node)
+    if about is None:
+        return None
+    key = ("as-node", node.caller, node.reach, node.only, node.made, mine, about)
+    return once(closure.search.env.memo, key, object)
 
 
 @dataclass(frozen=True, slots=True)
 class _Shareable:
-    """The techniques with a variant of several requests, and these variants: by number, their requests and what each calls.
+    """The techniques with a variant of several requests, and these variants: by number, their requests, what each
+    calls, and the actions that tag what they create.
 
     `actions` are all that they call, `tags` those with which what they create may have to be tagged.
     """
 
     techniques: list[Technique]
-    variants: tuple[tuple[Technique, int, list[tuple[Call, ...]], tuple[frozenset[str], ...]], ...]
+    variants: tuple[tuple[Technique, int, list[tuple[Call, ...]], tuple[frozenset[str], ...], frozenset[str]], ...]
     actions: frozenset[str]
     tags: frozenset[str]
 
@@ -139,9 +156,11 @@ def _shareable(search: Search) -> tuple[_Shareable, object]:
     """What can be shared out, with the catalogue that it is of."""
     every = techniques_of(search, None, leave=("sets-tags", *TAKEOVERS))
     found = [(t, n, requests_of(v)) for t in every for n, v in enumerate(t.variants)]
-    variants = tuple((t, n, r, tuple(map(_actions, r))) for t, n, r in found if len(r) > 1)
-    called = frozenset[str]().union(*(a for *_, actions in variants for a in actions))
-    tags = frozenset(a.lower() for t, n, *_ in variants for a in _tagging(search, t.variants[n]))
+    variants = tuple(
+        (t, n, r, tuple(map(_actions, r)), _tagging(search, t.variants[n])) for t, n, r in found if len(r) > 1
+    )
+    called = frozenset[str]().union(*(a for *_, actions, _ in variants for a in actions))
+    tags = frozenset(a.lower() for *_, mine in variants for a in mine)
     return _Shareable(list(dict.fromkeys(t for t, *_ in variants)), variants, called, tags), search.catalogue
 
 
@@ -193,40 +212,42 @@ def _actions(calls: tuple[Call, ...]) -> frozenset[str]:
 def _able(
     closure: Closure,
     technique: Technique,
+    number: int,
+    place: int,
     calls: tuple[Call, ...],
     nodes: list[Node],
     among: Worlds,
+    who: dict[str, object],
 ) -> list[_Member]:
     """The nodes that may make one request; of those that are alike one, and of those that may make it in any case one alone."""
-    search = closure.search
-    out: dict[object, _Member] = {}
-    actions = _actions(calls)
+    memo, out = closure.search.env.memo, dict[object, _Member]()
     for node in nodes:
-        if not fires_within_reach(node, tuple(c.action for c in calls)):
-            continue
-        here = among[node.name]
-        alike = told_alike(search, node, signature(closure, node), here, actions)
-        swept = _sweeps(closure, technique, calls, node, here, alike)
-        if swept is not False:
-            kin = (node.caller, node.reach, node.only, node.made) if alike is None else alike
+        same, of = who[node.name], (closure, technique, calls, node, among[node.name])
+        kin, always = (
+            _makes(*of) if same is None else once(memo, ("makes", technique.id, number, place, same), _makes, *of)
+        )
+        if kin is not None:
             member = _Member(node, kin)
-            if swept:
+            if always:
                 return [member]
             out.setdefault(kin, member)
     return list(out.values())
 
 
-def _sweeps(
-    closure: Closure,
-    technique: Technique,
-    calls: tuple[Call, ...],
-    node: Node,
-    among: tuple[Environment, ...],
-    alike: object,
-) -> bool | None:
-    if len(among) != 1 or (not node.name and closure.search.ask.given):
-        return None
-    return sweeping(closure.search, node, technique, calls, among[0], alike)
+def _makes(
+    closure: Closure, technique: Technique, calls: tuple[Call, ...], node: Node, among: tuple[Environment, ...]
+) -> tuple[object, bool]:
+    """What stands for all nodes that are alike for a request, None if the node cannot make it; and whether it can in any case."""
+    search = closure.search
+    if not fires_within_reach(node, tuple(c.action for c in calls)):
+        return None, False
+    kin = told_alike(search, node, signature(closure, node), among, _actions(calls))
+    swept = None
+    if len(among) == 1 and (node.name or not search.ask.given):
+        swept = sweeping(search, node, technique, calls, among[0], kin)
+    if swept is False:
+        return None, False
+    return (node.caller, node.reach, node.only, node.made) if kin is None else kin, swept is True
 
 
 def _of_variant(

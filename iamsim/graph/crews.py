@@ -18,7 +18,7 @@ from iamsim.graph.wants import wants
 from iamsim.graph.world import Node, own_creation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from iamsim.aws.escalations import Call, Technique, Variant
     from iamsim.env.changes import Change
@@ -47,6 +47,40 @@ def uses(
         fired = _fire(closure, technique, number, crew, bound, among, kin)
         if fired is not None:
             yield fired
+
+
+def may_give(closure: Closure, technique: Technique, number: int, nodes: Sequence[Node], among: Worlds) -> bool:
+    """False only if whatever the variant is about is held, or does not meet its preconditions, whoever of the nodes uses it."""
+    search, names = closure.search, to_bind(closure.search, technique, number)
+    if technique.outcome.type != "becomes" or names != (technique.outcome.get("who"),) or closure.known.everywhere:
+        return True
+    if any(len(among[n.name]) != 1 or among[n.name][0] is not search.env for n in nodes):
+        return True
+    around = (search.ask.missing, search.ask.ever, search.ruling)
+    for node in {(n.caller.kind, n.caller.account, n.caller.partition): n for n in nodes}.values():
+        of = (node.caller.kind, node.caller.account, node.caller.partition)
+        key = ("fitting", technique.id, number, id(search.catalogue), of, around)
+        fitting = once(search.env.memo, key, _fitting, search, technique, number, node)[0]
+        for value, fits in fitting:
+            if (fits or closure.relevant(value)) and not _becomes_nobody_new(closure, technique, value):
+                return True
+    return False
+
+
+def _fitting(
+    search: Search, technique: Technique, number: int, node: Node
+) -> tuple[tuple[tuple[str, bool], ...], object]:
+    """The targets of a variant for any node of an account, each with whether it may meet the preconditions as loaded."""
+    variant, env, name = technique.variants[number], search.env, to_bind(search, technique, number)[0]
+    anyone = _anyone(node)
+    every = dict.fromkeys(values(search, env, anyone, variant, name, {}))
+    fits = ((v, held_before(search, env, anyone, variant, {name: v}) is not None) for v in every)
+    return tuple(fits), search.catalogue
+
+
+def _anyone(node: Node) -> Node:
+    """Some node of the account that is itself no target."""
+    return replace(node, caller=replace(node.caller, arn=None))
 
 
 def requests_of(variant: Variant) -> list[tuple[Call, ...]]:
@@ -93,10 +127,9 @@ def _callers(variant: Variant, crew: Crew) -> tuple[Node, ...]:
 
 def _untried(search: Search, technique: Technique, number: int, crew: Crew, twins: Twins) -> _Tried:
     variant, env = technique.variants[number], search.env
-    anyone = replace(crew[0], caller=replace(crew[0].caller, arn=None))
     by = zip(variant.calls, _callers(variant, crew), strict=True)
     callers = [(c.action.lower(), n) for c, n in by if twins.name in c.resources]
-    every = dict.fromkeys(values(search, env, anyone, variant, twins.name, {}))
+    every = dict.fromkeys(values(search, env, _anyone(crew[0]), variant, twins.name, {}))
     return _Tried(twins, [v for v in every if all(plausible(env, n, a, v) for a, n in callers)])
 
 
