@@ -10,7 +10,7 @@ from iamsim.graph.changing import SUBJECT, WANTED
 from iamsim.graph.firing import ONE, Requests, attempt, numbered, outcome_of
 from iamsim.graph.means import plausible
 from iamsim.graph.moves import BESIDES, Firing, fewest_of
-from iamsim.graph.names import each_binding, to_bind, values
+from iamsim.graph.names import each_binding, to_bind, unnamed, values
 from iamsim.graph.outcomes import AGAIN, RECREATES, gained, named_node
 from iamsim.graph.preconditions import held_before
 from iamsim.graph.twins import Common, twins_among
@@ -72,15 +72,10 @@ def _fitting(
 ) -> tuple[tuple[tuple[str, bool], ...], object]:
     """The targets of a variant for any node of an account, each with whether it may meet the preconditions as loaded."""
     variant, env, name = technique.variants[number], search.env, to_bind(search, technique, number)[0]
-    anyone = _anyone(node)
+    anyone = unnamed(node)
     every = dict.fromkeys(values(search, env, anyone, variant, name, {}))
     fits = ((v, held_before(search, env, anyone, variant, {name: v}) is not None) for v in every)
     return tuple(fits), search.catalogue
-
-
-def _anyone(node: Node) -> Node:
-    """Some node of the account that is itself no target."""
-    return replace(node, caller=replace(node.caller, arn=None))
 
 
 def requests_of(variant: Variant) -> list[tuple[Call, ...]]:
@@ -129,7 +124,7 @@ def _untried(search: Search, technique: Technique, number: int, crew: Crew, twin
     variant, env = technique.variants[number], search.env
     by = zip(variant.calls, _callers(variant, crew), strict=True)
     callers = [(c.action.lower(), n) for c, n in by if twins.name in c.resources]
-    every = dict.fromkeys(values(search, env, _anyone(crew[0]), variant, twins.name, {}))
+    every = dict.fromkeys(values(search, env, unnamed(crew[0]), variant, twins.name, {}))
     return _Tried(twins, [v for v in every if all(plausible(env, n, a, v) for a, n in callers)])
 
 

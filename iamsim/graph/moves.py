@@ -9,7 +9,7 @@ from iamsim.env.changes import Change, Kind, changed
 from iamsim.graph.candidates import ADMINISTRATOR, is_picky
 from iamsim.graph.firing import attempt, may_call, outcome_of, sweeping
 from iamsim.graph.means import means_of, plausible
-from iamsim.graph.names import each_binding, names_in, values
+from iamsim.graph.names import TARGETS, each_binding, to_bind, unnamed, values
 from iamsim.graph.outcomes import Gain, disables, gained, named_node
 from iamsim.graph.preconditions import held_before, holds
 from iamsim.graph.reach import fires_within_reach
@@ -72,11 +72,12 @@ def firings(
     *,
     every: bool = False,
     kin: object = None,
+    itself: bool = False,
 ) -> Iterator[Firing]:
     """The uses of `techniques` by `node` after `changes`. `kin` stands for all nodes that are `alike` for them.
 
-    `wanted` gives for the names of an outcome what they may stand for. Of the uses with one gain only the first that is
-    certain is returned unless `every` is set; those before it are not certain.
+    `wanted` gives for the names of an outcome what they may stand for; with `itself` a target may be the node itself. Of the uses
+    with one gain only the first that is certain is returned unless `every` is set; those before it are not certain.
     """
     arn, changes = node.caller.arn or "", of_node(changes, node)
     mine = relevant(search.env, changes, (arn,))
@@ -104,7 +105,8 @@ def firings(
             least = _least(search, node, technique, variant, mine) if sweeps else mine
             done = have if not every else set()
             twins = twins_of(search, node, technique, number, kin) if not changes else None
-            for bound in _bindings(search, among, node, technique, variant, wanted, changes, done, sweeps=sweeps):
+            about = (search, among, node, technique, number, wanted, changes, done)
+            for bound in _bindings(*about, sweeps=sweeps, itself=itself):
                 gains = gained(search, _there(search, among[0], bound, changes), technique, variant, node, bound)
                 what = tuple(g.name if isinstance(g, Node) else g for g in gains)
                 if not gains or (not every and (what in have or _subject(gains) in have)):
@@ -343,17 +345,19 @@ def _bindings(
     among: tuple[Environment, ...],
     node: Node,
     technique: Technique,
-    variant: Variant,
+    number: int,
     wanted: Mapping[str, frozenset[str]] | None,
     changes: frozenset[Change],
     have: set[object],
     *,
     sweeps: bool,
+    itself: bool = False,
 ) -> Iterator[dict[str, str]]:
-    names = names_in(technique, variant)
+    variant, names = technique.variants[number], to_bind(search, technique, number)
     created = technique.outcome.get("who") if technique.outcome.type == "creates-principal" else None
     subjects = {} if wanted is None else {v: wanted[k] for k, vs in technique.outcome.fields if k in wanted for v in vs}
     becomes = technique.outcome.get("who") if technique.outcome.type == "becomes" else None
+    anyone = unnamed(node) if itself else node
 
     def choices(name: str, bound: dict[str, str]) -> Iterator[str]:
         if created in bound and (Kind.CREATED, bound[created]) in have:
@@ -361,7 +365,8 @@ def _bindings(
         opened = (Kind.CREATED, Kind.TRUST) if name == "$target-role" else (Kind.CREATED,)
         kind = ":policy/" if name in _NEW_POLICIES else f":{name.rpartition('-')[2]}/"
         fresh = (c.who for c in changes if c.kind in opened and kind in c.who)
-        every = (v for env in among for v in values(search, env, node, variant, name, bound))
+        by = anyone if name in TARGETS else node
+        every = (v for env in among for v in values(search, env, by, variant, name, bound))
         mine, seen = [c for c in variant.calls if name in c.resources], set[str]()
         for value in (*every, *(fresh if name in _FRESH or (name == "$target-role" and name in subjects) else ())):
             if value in seen or (name in subjects and value not in subjects[name]):

@@ -18,7 +18,7 @@ from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
 from iamsim.graph.candidates import texts_of
 from iamsim.graph.means import rows_on
-from iamsim.graph.names import to_bind
+from iamsim.graph.names import TARGETS, to_bind
 from iamsim.ir.lower import resource_term
 from iamsim.ir.term import TRUE, variables
 from iamsim.model.arn import parse_arn
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from iamsim.graph.world import Node, Search
     from iamsim.ir.term import Term
     from iamsim.model.policy import Match, Policy, PolicyKind
-
-_TARGETS = ("$target-role", "$target-user")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +95,7 @@ def twins_among(search: Search, by: tuple[Node, ...], technique: Technique, numb
     if any(n.caller.kind not in (CallerKind.USER, CallerKind.ROLE_SESSION) for n in by):
         return None
     variant, names = technique.variants[number], to_bind(search, technique, number)
-    if not by or len(names) != 1 or names[0] not in _TARGETS or _passes_on(search, variant, names[0]):
+    if not by or len(names) != 1 or names[0] not in TARGETS or _passes_on(search, variant, names[0]):
         return None
     key = ("twins", id(variant), id(search.catalogue), kin, ask.missing, ask.ever)
     return once(search.env.memo, key, _twins, search, by, variant, names[0])[0]
