@@ -10,7 +10,7 @@ from iamsim.env.memo import once
 from iamsim.graph.calls import Place, Wanted, call_checks, check_in, told_keys
 from iamsim.graph.edges import of_session
 from iamsim.graph.newtags import tags_allowed, tags_given
-from iamsim.graph.preconditions import holds
+from iamsim.graph.preconditions import held_before
 from iamsim.graph.world import relevant, worlds
 from iamsim.ir.bounds import may, must
 from iamsim.ir.evaluate import evaluate
@@ -100,18 +100,12 @@ def attempt(
     `bound` gives the names that stand for one thing; all other names of resources are free, the same wherever they recur.
     """
     among = _choices(search, node, bound, changes, requests)
+    before = held_before(search, among[0], node, variant, bound)
+    if before is None:
+        return None
     by = dict(requests.others)
     choices = {n: _choices(search, other, bound, changes, requests) for n, other in requests.others}
-    terms: list[Term] = []
-    background: list[Facts] = []
-    assumed: list[str] = []
-    for condition in variant.preconditions:
-        held = holds(search, among[0], node, condition, bound, variant.calls)
-        if held.term is FALSE or may(held.term) is FALSE:
-            return None
-        terms.append(held.term)
-        background += [c.facts for c in held.checks]
-        assumed += [held.assumed] if held.assumed else []
+    terms, background, assumed = [*before.terms], [*before.facts], [*before.assumed]
     calls: list[CallChecks] = []
     new: dict[str, list[CallChecks]] = {}
     apart = [n for n, _ in numbered(variant.calls, ONE)]

@@ -18,8 +18,10 @@ from iamsim.model.policy import Effect
 
 if TYPE_CHECKING:
     from iamsim.aws.escalations import Technique
+    from iamsim.env.hits import Row
     from iamsim.env.types import Environment
     from iamsim.graph.world import Node, Search
+    from iamsim.model.policy import Policy
 
 NODES = ("becomes", "gains-root-task")
 """Types of outcomes that give a caller who is there."""
@@ -155,7 +157,7 @@ def _may_allow(env: Environment, policy: object, action: str, resource: str | No
     if isinstance(policy, MissingPolicy) or policy.malformed is not None:  # type: ignore[attr-defined]
         return True
     service = action.partition(":")[0]
-    for row in slice_policy(_About(env, action), policy):  # type: ignore[arg-type]
+    for row in rows_on(env, action, policy):  # type: ignore[arg-type]
         statement = row.statement
         if statement.effect is Effect.DENY:
             continue
@@ -164,6 +166,11 @@ def _may_allow(env: Environment, policy: object, action: str, resource: str | No
         if resource_term(statement.resource, row.policy.kind, resource, service) is not FALSE:
             return True
     return False
+
+
+def rows_on(env: Environment, action: str, policy: Policy) -> tuple[Row, ...]:
+    """The statements of a policy that may speak of the action (lower case)."""
+    return slice_policy(_About(env, action), policy)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
