@@ -11,7 +11,7 @@ from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
 from iamsim.graph.permitted import actions_of, not_refused, permitted
 from iamsim.ir.lower import resource_term
-from iamsim.ir.term import FALSE
+from iamsim.ir.term import FALSE, TRUE
 from iamsim.model.caller import Caller, CallerKind
 from iamsim.model.pattern import match, tokenize
 from iamsim.model.policy import Effect
@@ -137,10 +137,12 @@ def _within_means(
 
 
 def plausible(env: Environment, node: Node, action: str, resource: str | None) -> bool:
-    """False only if no identity policy of the node can allow `action` on the resource (an ARN; None: on anything)."""
+    """False only if no identity policy of the node can allow `action` on the resource (an ARN; None: on anything), or its task
+    policy refuses it.
+    """
     caller = node.caller
     if caller.kind is CallerKind.ROOT:
-        return True
+        return resource is None or not _task_refuses(env, caller, action, resource)
     principal = env.principals.get(caller.parent or caller.arn or "")
     if principal is None:
         return True
@@ -151,6 +153,21 @@ def plausible(env: Environment, node: Node, action: str, resource: str | None) -
             return True
         policies += group.policies
     return any(_may_allow(env, p, action, resource) for p in policies)
+
+
+def _task_refuses(env: Environment, caller: Caller, action: str, resource: str) -> bool:
+    """True only if the task policy of the root session denies the call on the resource without condition."""
+    policy = task_policy_at(env, caller.task_policy) if caller.task_policy is not None else None
+    if policy is None or policy.malformed is not None:
+        return False
+    service = action.partition(":")[0]
+    return any(
+        r.statement.effect is Effect.DENY
+        and r.action is TRUE
+        and r.conditions is TRUE
+        and (r.statement.resource is None or resource_term(r.statement.resource, policy.kind, resource, service) is TRUE)
+        for r in rows_on(env, action, policy)
+    )
 
 
 def _may_allow(env: Environment, policy: object, action: str, resource: str | None) -> bool:
