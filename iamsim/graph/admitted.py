@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 def admitted(closure: Closure) -> Iterator[Firing]:
     """Roles whose trust policy or tags were changed, assumed by whichever node may."""
     search = closure.search
+    known = (len(closure.how), len(closure.nodes), closure.count, closure.late)
+    if closure.done.get("admitted") == known:
+        return  # nothing was found since all of them were looked at
     late = closure.late and bool(texts_of(search.env, ("aws:principaltag/",)))
     about = set(_pending(closure))
     if late:
@@ -90,6 +93,7 @@ def admitted(closure: Closure) -> Iterator[Firing]:
             yield Firing(ASSUME, 0, name, (("$target-role", role),), (gain,), sure, needs, not plain)
             if sure:
                 break
+    closure.done["admitted"] = known
 
 
 def _pending(closure: Closure) -> list[str]:

@@ -165,7 +165,9 @@ def _task_refuses(env: Environment, caller: Caller, action: str, resource: str) 
         r.statement.effect is Effect.DENY
         and r.action is TRUE
         and r.conditions is TRUE
-        and (r.statement.resource is None or resource_term(r.statement.resource, policy.kind, resource, service) is TRUE)
+        and (
+            r.statement.resource is None or resource_term(r.statement.resource, policy.kind, resource, service) is TRUE
+        )
         for r in rows_on(env, action, policy)
     )
 

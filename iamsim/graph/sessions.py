@@ -84,8 +84,15 @@ def possible(env: Environment, role: Principal) -> Caller:
 
 
 def _possible(env: Environment, role: Principal) -> tuple[Caller, Principal]:
-    made = replace(caller_of(env, role), session=None, open_tags=True, open_source_identity=True, open_provider=True)
-    return replace(made, any_role=role.name == SOME), role
+    some = replace(
+        caller_of(env, role),
+        session=None,
+        open_tags=True,
+        open_source_identity=True,
+        open_provider=True,
+        any_role=role.name == SOME,
+    )
+    return some, role
 
 
 def possible_when_written(env: Environment, role: Principal) -> Caller:
