@@ -16,7 +16,7 @@ from iamsim.model.policy import Malformed
 from iamsim.theory.globs import Found, GlobAtom, solve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from iamsim.env.types import Environment
     from iamsim.graph.world import Node, Search
@@ -123,7 +123,14 @@ def _named_by_policies(env: Environment) -> tuple[str, ...]:
 
 
 def _named(env: Environment, node: Node, head: str) -> Iterator[str]:
-    for text in (*once(env.memo, "named-principals", _named_by_policies, env), *allowed_patterns(env, node)):
+    texts = once(env.memo, "named-principals", _named_by_policies, env)
+    yield from once(env.memo, ("named-principals", head), lambda: tuple(dict.fromkeys(_under(texts, head))))
+    yield from _under(allowed_patterns(env, node), head)
+
+
+def _under(texts: Iterable[str], head: str) -> Iterator[str]:
+    """The ARNs, beginning with `head`, of users or roles that the texts name."""
+    for text in texts:
         if text.startswith("arn:"):
             fields = text.split(":", 5)
             if len(fields) == 6 and fields[5].startswith(head.rpartition(":")[2]):

@@ -86,7 +86,9 @@ class _Since:
         """The changes to what somebody may do that were found since, those to the start itself aside."""
         if id(group) not in self.found:
             search, more = self.closure.search, self.closure.changes - group.changes
-            own = subjects_of(search.env, search.start.arn or "", more) if more else ()
+            start = search.start.arn or ""
+            mine = [c for c in self.closure.known.by_who.get(start, ()) if c in more]
+            own = subjects_of(search.env, start, mine) if more else ()
             self.found[id(group)] = [c for c in more if c.who not in own and c.kind is not Kind.TRUST]
         return self.found[id(group)]
 
