@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from iamsim.aws.escalations import Call, Technique, Variant
+    from iamsim.env.changes import Change
     from iamsim.env.types import Environment
     from iamsim.graph.crews import Worlds
     from iamsim.graph.moves import Firing
@@ -103,9 +104,11 @@ def _of_nodes(
 ) -> Iterator[Firing]:
     search = closure.search
     among: Worlds = {}
+    who: dict[str, object] = {}
     for node in nodes:
-        arn = node.caller.arn or ""
-        among[node.name] = worlds(search.env, relevant(search.env, signature(closure, node), (arn,)), (arn,))
+        arn, mine = node.caller.arn or "", signature(closure, node)
+        among[node.name] = worlds(search.env, relevant(search.env, mine, (arn,)), (arn,))
+        who[node.name] = _as_node(closure, node, mine)
     means = {n.name: means_of(search, among[n.name], n) for n in nodes}
     most = frozenset[str]().union(*means.values())
     worth: dict[str, bool] = {}
@@ -113,7 +116,6 @@ def _of_nodes(
     sorts: dict[tuple[frozenset[str], frozenset[str]], list[int]] = {}
     for place, node in enumerate(nodes):
         sorts.setdefault((means[node.name], free[node.name]), []).append(place)
-    who: dict[str, object] = {n.name: _as_node(closure, n) for n in nodes}
     for technique, number, requests, actions, tags in shareable.variants:
         variant = technique.variants[number]
         if not most.issuperset(variant.actions):
@@ -122,8 +124,8 @@ def _of_nodes(
             worth[technique.id] = any(technique.id in f for f in free.values()) and _worth(closure, technique, nodes)
         if not worth[technique.id]:
             continue
-        mine = [(m, places) for (m, f), places in sorts.items() if technique.id in f]
-        having = [[nodes[i] for i in sorted(i for m, places in mine if m >= a for i in places)] for a in actions]
+        fit = [(m, places) for (m, f), places in sorts.items() if technique.id in f]
+        having = [[nodes[i] for i in sorted(i for m, places in fit if m >= a for i in places)] for a in actions]
         if not all(having) or not may_give(closure, technique, number, nodes, among):
             continue
         taggers = [n for n in nodes if tags and any(_may_tag(search, e, n, tags) for e in among[n.name])]
@@ -140,9 +142,9 @@ def _of_nodes(
             yield from _of_variant(closure, technique, number, able, among, taggers)
 
 
-def _as_node(closure: Closure, node: Node) -> object | None:
-    """What decides the requests that the node may make; None if the question does."""
-    about, mine = asked_about(closure, node), signature(closure, node)
+def _as_node(closure: Closure, node: Node, mine: frozenset[Change]) -> object | None:
+    """What decides the requests that the node may make after the changes `mine`; None if the question does."""
+    about = asked_about(closure, node)
     if about is None:
         return None
     key = ("as-node", node.caller, node.reach, node.only, node.made, mine, about)

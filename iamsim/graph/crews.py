@@ -60,22 +60,25 @@ def may_give(closure: Closure, technique: Technique, number: int, nodes: Sequenc
     for node in {(n.caller.kind, n.caller.account, n.caller.partition): n for n in nodes}.values():
         of = (node.caller.kind, node.caller.account, node.caller.partition)
         key = ("fitting", technique.id, number, id(search.catalogue), of, around)
-        fitting = once(search.env.memo, key, _fitting, search, technique, number, node)[0]
-        for value, fits in fitting:
-            if (fits or closure.relevant(value)) and not _becomes_nobody_new(closure, technique, value):
-                return True
+        fitting, rest, _ = once(search.env.memo, key, _fitting, search, technique, number, node)
+        if any(not _becomes_nobody_new(closure, technique, v) for v in fitting):
+            return True
+        if closure.known.who and any(
+            closure.relevant(v) and not _becomes_nobody_new(closure, technique, v) for v in rest
+        ):
+            return True
     return False
 
 
 def _fitting(
     search: Search, technique: Technique, number: int, node: Node
-) -> tuple[tuple[tuple[str, bool], ...], object]:
-    """The targets of a variant for any node of an account, each with whether it may meet the preconditions as loaded."""
+) -> tuple[tuple[str, ...], tuple[str, ...], object]:
+    """The targets of a variant for any node of an account: those that may meet the preconditions as loaded, and the rest."""
     variant, env, name = technique.variants[number], search.env, to_bind(search, technique, number)[0]
     anyone = unnamed(node)
-    every = dict.fromkeys(values(search, env, anyone, variant, name, {}))
-    fits = ((v, held_before(search, env, anyone, variant, {name: v}) is not None) for v in every)
-    return tuple(fits), search.catalogue
+    every = tuple(dict.fromkeys(values(search, env, anyone, variant, name, {})))
+    fits = tuple(v for v in every if held_before(search, env, anyone, variant, {name: v}) is not None)
+    return fits, tuple(v for v in every if v not in fits), search.catalogue
 
 
 def requests_of(variant: Variant) -> list[tuple[Call, ...]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import changed
 from iamsim.env.memo import once
+from iamsim.graph.alike import alike_for
 from iamsim.graph.calls import Place, Wanted, call_checks, check_in, told_keys
 from iamsim.graph.edges import of_session
 from iamsim.graph.newtags import tags_allowed, tags_given
@@ -180,7 +181,8 @@ def sweeping(
         for resource in call.resources:
             name = resource if resource.startswith("$") or resource == "*" else "$any"
             wanted = Wanted(call.action, name, told_keys(technique, call, resource, env))
-            key = ("sweeping", kin or node.caller, node.made, search.ask.missing, search.ask.ever, wanted)
+            who = node.caller if kin is None else alike_for(search, node, env, call.action.lower(), kin)
+            key = ("sweeping", who, node.made, search.ask.missing, search.ask.ever, wanted)
             always, ever = once(env.memo, key, _bounds, search, env, node, wanted)
             if ever is FALSE:
                 return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from iamsim.aws.resource_policies import may_meet_policy
 from iamsim.env.applicable import task_policy_at
 from iamsim.env.hits import slice_policy
 from iamsim.env.memo import once
@@ -115,10 +116,29 @@ def _allowed(search: Search, env: Environment, caller: Caller, every: frozenset[
 
 
 def means_of(search: Search, among: tuple[Environment, ...], node: Node) -> frozenset[str]:
-    """The actions of the catalogue that identity policies of the node may allow in one of the environments."""
+    """The actions of the catalogue that identity policies of the node may allow, and its boundary, in one of the environments."""
     if len(among) == 1:
-        return may_do(search, among[0], node)
-    return frozenset[str]().union(*(may_do(search, env, node) for env in among))
+        return _within_bounds(search, among[0], node)
+    return frozenset[str]().union(*(_within_bounds(search, env, node) for env in among))
+
+
+def _within_bounds(search: Search, env: Environment, node: Node) -> frozenset[str]:
+    able, name = may_do(search, env, node), node.caller.parent or node.caller.arn or ""
+    principal = env.principals.get(name)
+    boundary = principal.boundary if principal is not None else None
+    if boundary is None or isinstance(boundary, MissingPolicy) or boundary.malformed is not None:
+        return able
+    key = ("may-do", name, "bounded", id(able))
+    return once(env.memo, key, _bounded, env, boundary, able, actions_of(env, search.catalogue))[0]
+
+
+def _bounded(
+    env: Environment, boundary: Policy, able: frozenset[str], every: frozenset[str]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """What of `able` the boundary may allow: no policy of a resource can where none has a say."""
+    within = permitted(env, (boundary,), every)
+    left = frozenset(a for a in able if a in within or may_meet_policy(a))
+    return not_refused(boundary, left), able  # kept, so that its id stays its own
 
 
 def within_means(

@@ -18,8 +18,9 @@ from iamsim.ir.bounds import may, reasons
 from iamsim.ir.term import FALSE, TRUE, Opaque, Term, all_of, any_of, strip, variables
 from iamsim.judge.callers import caller_of
 from iamsim.judge.candidates import Target
-from iamsim.judge.check import Check, check_of
+from iamsim.judge.check import Check, check_of, closed
 from iamsim.judge.judge import facts_of
+from iamsim.judge.outlook import outlook
 from iamsim.model.caller import Caller, CallerKind
 from iamsim.model.policy import Effect, Malformed
 
@@ -108,8 +109,8 @@ def holds(search: Search, env: Environment, node: Node, condition: Precondition,
 class Before:
     """All preconditions of a variant in one case: when they hold, the contexts of their checks, and what was assumed.
 
-    `told` is what of this decides whether the variant works: names of statements aside, so that documents that say the same
-    are not told apart.
+    `told` is what of this decides whether the variant works: names of statements are left out, and of what nothing else can
+    bear on there is only whether it can hold.
     """
 
     terms: tuple[Term, ...]
@@ -151,8 +152,21 @@ def _held_before(
             return None
         every.append(held)
     facts, terms = tuple(c.facts for h in every for c in h.checks), tuple(h.term for h in every)
-    told = tuple((strip(t), reasons(t)) for t in terms if t is not TRUE)
+    told = tuple((_told(search, env, h, every), reasons(h.term)) for h in every if h.term is not TRUE)
     return Before(terms, facts, tuple(h.assumed for h in every if h.assumed), told)
+
+
+def _told(search: Search, env: Environment, held: Held, every: list[Held]) -> object:
+    """What decides whether a precondition and all else can hold together: whether it can, where it reads nothing but what comes
+    with its own request, which no call and no other precondition reads; else the term.
+    """
+    facts = tuple(c.facts for c in held.checks)
+    hops = {f.hop for f in facts}
+    if len(hops) == 1 and not any(c.facts.hop in hops for h in every if h is not held for c in h.checks):
+        hop = hops.pop()
+        if all(v.startswith(hop) for v in variables(closed(held.term, facts))):
+            return outlook(held.term, facts, search.ask.limits, env.memo)
+    return strip(held.term)
 
 
 def _provider_gone(env: Environment, provider: str) -> Held:
@@ -286,11 +300,14 @@ def _kind_fits(provider: str, name: str) -> bool:
 
 
 def _token(search: Search, env: Environment, role: Principal, provider: str, action: str) -> Held:
-    saml = action.lower().endswith("saml")
-    caller = Caller(kind=CallerKind.SAML if saml else CallerKind.WEB_IDENTITY, provider=provider)
-    facts = facts_of(search.ask, caller, action, Target(role.arn, role.account))
-    check = check_of(replace(facts, env=env, given={}, hop="token|", ever=True))
-    return Held(check.authorization.allowed, (check,))
+    def made() -> Held:
+        saml = action.lower().endswith("saml")
+        caller = Caller(kind=CallerKind.SAML if saml else CallerKind.WEB_IDENTITY, provider=provider)
+        facts = facts_of(search.ask, caller, action, Target(role.arn, role.account))
+        check = check_of(replace(facts, env=env, given={}, hop="token|", ever=True))
+        return Held(check.authorization.allowed, (check,))
+
+    return once(env.memo, ("token", role.arn, provider, action, search.ask.missing), made)
 
 
 def _allows(search: Search, env: Environment, condition: Precondition, bound: Mapping[str, str]) -> Held:
