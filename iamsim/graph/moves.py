@@ -104,7 +104,7 @@ def firings(
             sweeps = swept is True and _sweepable(technique, variant)
             least = _least(search, node, technique, variant, mine) if sweeps else mine
             done = have if not every else set()
-            twins = twins_of(search, node, technique, number, kin) if not changes else None
+            twins = twins_of(search, node, technique, number, kin)
             about = (search, among, node, technique, number, wanted, changes, done)
             for bound in _bindings(*about, sweeps=sweeps, itself=itself):
                 gains = gained(search, _there(search, among[0], bound, changes), technique, variant, node, bound)
@@ -252,13 +252,15 @@ def fire(
 ) -> Firing | None:
     """The use of a variant in one binding, after as few of `changes` as are enough; None if it does not work.
 
-    `twins` keeps what it came to with targets that nothing tells apart, where there are no changes.
+    `twins` keeps what it came to with targets that nothing tells apart, without changes: if it works then, these are not tried.
     """
-    if twins is not None:
-        return _as_twins(search, node, technique, number, bound, gains, twins)
     variant = technique.variants[number]
     focus = (node.caller.arn or "", *sorted(v for v in bound.values() if ":" in v))
     needs = own = own_creation(changes, focus)
+    if twins is not None and not own:
+        plain = _as_twins(search, node, technique, number, bound, gains, twins)
+        if not changes or (plain is not None and plain.sure):
+            return plain
     tried = attempt(search, node, technique, variant, bound, needs)
     found = None if tried is None else outcome_of(search, tried)
     rest = relevant(search.env, changes, focus)
