@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from iamsim.env.memo import once
+from iamsim.env.memo import Memo, once
+from iamsim.env.overlay import Overlay
 from iamsim.env.types import MissingPolicy
 from iamsim.env.versions import managed_policy_of
 from iamsim.graph.bundled import bundled_for, bundled_like, in_partition
@@ -18,7 +20,7 @@ from iamsim.theory.globs import Found, GlobAtom, solve
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from iamsim.env.types import Environment
+    from iamsim.env.types import Environment, Principal
     from iamsim.graph.world import Node, Search
     from iamsim.model.policy import Statement
 
@@ -70,8 +72,8 @@ def new_principals(
     search: Search, env: Environment, node: Node, name: str, instead: str | None = None
 ) -> Iterator[str]:
     """ARNs of users or roles that do not exist yet: an ordinary one, those that policies of the environment name or test
-    with `aws:PrincipalArn`, one for each pattern on which the caller may create, users for whom policy variables
-    speak of what is there, and those that the question asks for. `instead` is the user who gets the name, and whose own it
+    with `aws:PrincipalArn` before any change, one for each pattern on which the caller may create, users for whom policy
+    variables speak of what is there, and those that the question asks for. `instead` is the user who gets the name, and whose own it
     may be with another path.
     """
     kind = name.removeprefix("$new-")
@@ -80,7 +82,7 @@ def new_principals(
     seen = set()
     taken = _taken_names(env, kind, account) - {(instead or "").rpartition("/")[2].lower()}
     paths = _paths(env, node, head)
-    every = (head + FRESH, *_named(env, node, head), *_by_variables(search, node, head, paths))
+    every = (head + FRESH, *_named(search, env, node, head), *_by_variables(search, node, head, paths))
     for arn in (*every, *(a for a in sorted(search.fresh) if not a.endswith("/" + FRESH))):
         if arn not in seen and arn.rpartition("/")[2].lower() not in taken and arn.startswith(head) and "${" not in arn:
             seen.add(arn)
@@ -103,11 +105,16 @@ def _taken_names(env: Environment, kind: str, account: str | None) -> frozenset[
     Source: IAM User Guide, "IAM and AWS STS quotas", name requirements.
     """
 
-    def made() -> frozenset[str]:
-        own = (p for p in env.principals.values() if p.account == account and p.kind.value == kind)
-        return frozenset(p.name.lower() for p in own)
+    every, memo = env.principals, env.memo
+    if isinstance(every, Overlay) and isinstance(memo, Memo):
+        before = replace(env, principals=every.base, memo=memo.parent)
+        return _taken_names(before, kind, account) | _names_among(every.top, kind, account)
+    return once(memo, ("taken-names", kind, account), _names_among, every, kind, account)
 
-    return once(env.memo, ("taken-names", kind, account), made)
+
+def _names_among(principals: Mapping[str, Principal], kind: str, account: str | None) -> frozenset[str]:
+    own = (p for p in principals.values() if p.account == account and p.kind.value == kind)
+    return frozenset(p.name.lower() for p in own)
 
 
 def _named_by_policies(env: Environment) -> tuple[str, ...]:
@@ -122,9 +129,10 @@ def _named_by_policies(env: Environment) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _named(env: Environment, node: Node, head: str) -> Iterator[str]:
-    texts = once(env.memo, "named-principals", _named_by_policies, env)
-    yield from once(env.memo, ("named-principals", head), lambda: tuple(dict.fromkeys(_under(texts, head))))
+def _named(search: Search, env: Environment, node: Node, head: str) -> Iterator[str]:
+    memo = search.env.memo
+    texts = once(memo, "named-principals", _named_by_policies, search.env)
+    yield from once(memo, ("named-principals", head), lambda: tuple(dict.fromkeys(_under(texts, head))))
     yield from _under(allowed_patterns(env, node), head)
 
 
@@ -257,8 +265,8 @@ def _breadth(search: Search, env: Environment, policy: str) -> tuple[bool, int]:
 
 
 def _choices(search: Search, env: Environment, node: Node, keys: tuple[str, ...]) -> Iterator[str]:
-    own = [a for a in env.managed_policies if f":iam::{node.caller.account}:" in a]
-    named = [t for ts in texts_of(env, keys).values() for t in ts]
+    own = once(search.env.memo, ("own-policies", node.caller.account), _own_policies, env, node.caller.account)
+    named = [t for ts in texts_of(search.env, keys).values() for t in ts]
     bundled = any(":iam::aws:" in t or ("*" in t and ":policy/" in t) for t in named)
     seen = {administrator(node.caller.partition)}
     aws = (in_partition(node.caller.partition, a) for a in (bundled_like(search, named) if bundled else ()))
@@ -266,3 +274,8 @@ def _choices(search: Search, env: Environment, node: Node, keys: tuple[str, ...]
         if arn not in seen:
             seen.add(arn)
             yield arn
+
+
+def _own_policies(env: Environment, account: str | None) -> tuple[str, ...]:
+    """The customer managed policies of an account, which changes leave as they are."""
+    return tuple(a for a in env.managed_policies if f":iam::{account}:" in a)
