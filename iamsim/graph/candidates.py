@@ -73,8 +73,8 @@ def new_principals(
 ) -> Iterator[str]:
     """ARNs of users or roles that do not exist yet: an ordinary one, those that policies of the environment name or test
     with `aws:PrincipalArn` before any change, one for each pattern on which the caller may create, users for whom policy
-    variables speak of what is there, and those that the question asks for. `instead` is the user who gets the name, and whose own it
-    may be with another path.
+    variables speak of what is there, and those that the question asks for. `instead` is the user who gets the name, and
+    whose own it may be with another path.
     """
     kind = name.removeprefix("$new-")
     account, partition = node.caller.account, node.caller.partition
@@ -104,7 +104,6 @@ def _taken_names(env: Environment, kind: str, account: str | None) -> frozenset[
 
     Source: IAM User Guide, "IAM and AWS STS quotas", name requirements.
     """
-
     every, memo = env.principals, env.memo
     if isinstance(every, Overlay) and isinstance(memo, Memo):
         before = replace(env, principals=every.base, memo=memo.parent)
