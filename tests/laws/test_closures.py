@@ -15,6 +15,7 @@ from pages import CORPUS, escalation_pages, read_page
 
 from iamsim import Verdict, can, load
 from iamsim.env.build import environment_of
+from iamsim.env.changes import Change, Kind, changed
 from iamsim.graph import (
     closure,
     combined,
@@ -30,7 +31,7 @@ from iamsim.graph import (
     wants,
 )
 from iamsim.graph.ever import closed
-from iamsim.graph.sessions import Session
+from iamsim.graph.sessions import Session, possible, possible_when_written
 from iamsim.graph.state import begin, everyone_of
 from iamsim.graph.unbound import node_in
 from iamsim.graph.world import Search
@@ -187,3 +188,37 @@ def test_what_is_worked_out_once_for_all_that_are_alike_gives_the_same_firings(m
     for (page, title, files), before in zip(made, quick, strict=True):
         assert firings_of(environment_of(files), before, sure=sure) == before, (page, title)
     assert firings_of(load(ACME), few, sure=sure) == quick_there
+
+
+@pytest.mark.parametrize("sure", [True, False])
+def test_what_absorbers_and_roles_that_let_in_alike_leave_out_gives_no_other_firings(monkeypatch, sure):
+    every = [(path.stem, title, files) for path in PAGES for title, files in scenarios(path)]
+    made = every[FIRST % EACH :: EACH]
+    quick = []
+    for _, _, files in made:
+        env = environment_of(files)
+        quick.append(firings_of(env, sorted(env.principals)[:3], sure=sure))
+    acme = load(ACME)
+    few = sorted(acme.principals)[FIRST % EACH :: EACH] if sure else []
+    quick_there = firings_of(acme, few, sure=sure)
+    monkeypatch.setattr(closure, "_leading_to", lambda search, *_: means.techniques_of(search, means.NODES))
+    for module in (settled, combined):
+        monkeypatch.setattr(module, "stands_alone", lambda _: False)
+    monkeypatch.setattr(edges, "lets_in_others", lambda *_: False)
+    monkeypatch.setattr(edges, "door_of", lambda *_: None)
+    monkeypatch.setattr(means, "_task_refuses", lambda *_: False)
+    for (page, title, files), before in zip(made, quick, strict=True):
+        assert firings_of(environment_of(files), before, sure=sure) == before, (page, title)
+    assert firings_of(load(ACME), few, sure=sure) == quick_there
+
+
+def test_sessions_of_a_role_whose_trust_is_written_are_those_of_the_changed_role():
+    looked = 0
+    for path in PAGES:
+        for _, files in scenarios(path):
+            env = environment_of(files)
+            for arn in (a for a in sorted(env.principals) if ":role/" in a):
+                there = changed(env, (Change(Kind.TRUST, arn),), (arn,))
+                looked += 1
+                assert possible_when_written(env, env.principals[arn]) == possible(there, there.principals[arn])
+    assert looked > 100
