@@ -94,13 +94,16 @@ class _Since:
 
     def settles(self, group: Group, name: str) -> bool:
         """Whether none of them is about the node."""
+        about = self.about.get(id(group))
+        if about is None:
+            about = self.about[id(group)] = _by_account(self.changes(group))
+        anywhere, concerned = about
+        if anywhere:
+            return False
+        if not concerned and not self.closure.extra:
+            return True
         caller = self.closure.nodes[name].caller
         if self.closure.extra and self.closure.free(caller.arn or ""):
-            return False
-        if id(group) not in self.about:
-            self.about[id(group)] = _by_account(self.changes(group))
-        anywhere, concerned = self.about[id(group)]
-        if anywhere:
             return False
         near = concerned.get(caller.account or "")
         return near is None or near.isdisjoint(subjects_of(self.closure.search.env, caller.arn or ""))
@@ -119,17 +122,28 @@ def _by_account(changes: Iterable[Change]) -> tuple[bool, Mapping[str, set[str]]
 def busy(closure: Closure, names: list[str]) -> Iterator[str]:
     """Those of `names` that may give what whoever rules their account does not."""
     idle: dict[str, bool] = closure.done.setdefault("idle", {})  # type: ignore[assignment]
-    ends = dead_ends(closure)
+    ends, quiet = dead_ends(closure), _quiet(closure)
     for name in names:
+        if name in quiet:
+            continue
         node = closure.nodes[name]
         if (name in ends or name in idle) and is_untouched(closure, node):
-            continue
-        if _is_idle(closure, node):
+            quiet.add(name)
+        elif _is_idle(closure, node):
             idle[name] = True
         elif _is_dead_end(closure, node):
             ends.add(name)
         elif not (is_barren(closure, node) and closure.done.get(("given", "hops", name)) == signature(closure, node)):
             yield name
+
+
+def _quiet(closure: Closure) -> set[str]:
+    """The names of nodes that give nothing, and that no change bears on, as long as nothing more is changed that does on any."""
+    known = closure.known
+    seen, made = (len(known.acting), Kind.MOVED in known.by_kind), closure.done.get("quiet")
+    if made is None or made[0] is not known or made[1] != seen:  # type: ignore[index]
+        made = closure.done["quiet"] = (known, seen, set[str]())
+    return made[2]  # type: ignore[index,no-any-return]
 
 
 def dead_ends(closure: Closure) -> set[str]:
