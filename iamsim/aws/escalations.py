@@ -76,16 +76,19 @@ class Outcome:
 class Variant:
     """One way to do it: the entry itself (`when` is empty), or one of its alternatives applied to it.
 
-    `actions` are the actions of its calls, in lower case.
+    `actions` are the actions of its calls, in lower case; `asked` the names that its preconditions are about.
     """
 
     when: str
     calls: tuple[Call, ...]
     preconditions: tuple[Precondition, ...]
     actions: frozenset[str] = field(init=False, repr=False, compare=False)
+    asked: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "actions", frozenset(c.action.lower() for c in self.calls))
+        asked = (v for p in self.preconditions for _, values in p.fields for v in values if v.startswith("$"))
+        object.__setattr__(self, "asked", tuple(dict.fromkeys(asked)))
 
 
 @dataclass(frozen=True, slots=True)

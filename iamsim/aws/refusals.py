@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from iamsim.aws.services import S3_POLICY_ACTIONS, TRUST_ACTIONS
 
@@ -118,21 +119,23 @@ REFUSALS: tuple[RefusalRow, ...] = (
 def refusals(action: str, service: str, last: str, *, cross: bool, aws_owned: bool) -> tuple[RefusalRow, ...]:
     """The rows of REFUSALS that cover `action` on an ARN of `service` whose last field is `last`."""
     out = []
-    for row in REFUSALS:
+    for row in refusals_of(action):
         if row.service != service or (row.cross and not cross):
             continue
         if row.id == "refuse-aws-managed-policy" and not aws_owned:
             continue
-        if fnmatchcase(last, row.resource) and any(fnmatchcase(action, a) for a in row.actions):
+        if fnmatchcase(last, row.resource):
             out.append(row)
     return tuple(out)
 
 
+@lru_cache(maxsize=4096)
 def refusals_of(action: str) -> tuple[RefusalRow, ...]:
     """The rows of REFUSALS that cover `action` (lower case) on some ARN."""
     return tuple(r for r in REFUSALS if any(fnmatchcase(action, a) for a in r.actions))
 
 
+@lru_cache(maxsize=4096)
 def refused_across(action: str) -> tuple[RefusalRow, ...]:
     """The rows of REFUSALS that refuse `action` (lower case) on every resource of another account."""
     return tuple(

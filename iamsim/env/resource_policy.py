@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from iamsim.aws.refusals import OTHER_PARTITION, refusals, refusals_of, refused_across
@@ -263,6 +264,7 @@ def _transitive(facts: Facts, lookup: Lookup) -> list[Hit]:
     return out
 
 
+@lru_cache(maxsize=4096)
 def place_of(row: RefusalRow, name: str) -> Term:
     """That the ARN in the variable `name` is one that the row is about; true if it is about all of the action's."""
     if row.resource == "*":

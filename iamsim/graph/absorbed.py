@@ -24,6 +24,7 @@ class Absorbed:
 
     `group` are the nodes of which all was worked out, `rest` the others, `pending` the roles opened and not assumed,
     `rulers` the nodes that stand for their accounts. `costs` are those of the facts, by that of control of the start.
+    `whole` is the name of the start if all was worked out that it gives, alone and with others.
     """
 
     how: dict[Fact, tuple[Firing, ...]]
@@ -33,6 +34,7 @@ class Absorbed:
     rest: tuple[str, ...]
     pending: tuple[str, ...]
     rulers: dict[object, str]
+    whole: str | None
     costs: dict[int, dict[Fact, int]] = field(default_factory=dict)
 
 
@@ -86,6 +88,7 @@ def _made(other: Closure, name: str) -> Absorbed:
         tuple(n for n in nodes if n not in worked_out),
         tuple(r for r in known.opened if not any(f.technique == ASSUME for f in how.get(r, ()))),
         rulers,
+        name if other.local is None and START not in opened else None,
     )
 
 

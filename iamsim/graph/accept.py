@@ -21,6 +21,7 @@ def accept(closure: Closure, fired: Firing) -> None:
     if closure.sure and not fired.sure:
         return
     if fired.session and fired.node == START and closure.nodes[START].made:
+        left_open(closure).add(START)
         return  # the sessions of an administrator of whom nothing more is known; decided where it is known
     if fired.session and fired.node:
         found = exactly(closure, fired)

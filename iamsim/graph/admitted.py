@@ -16,7 +16,7 @@ from iamsim.graph.entering import edge_in, fewest_to_enter
 from iamsim.graph.known import last
 from iamsim.graph.moves import Firing
 from iamsim.graph.ruled import ruled, ruler_of
-from iamsim.graph.sessions import possible
+from iamsim.graph.sessions import possible, possible_when_written
 from iamsim.graph.state import ASSUME, OUTSIDE, OUTSIDER, Closure, account_of, loaded
 from iamsim.graph.wants import taggable, tagged, worthwhile
 from iamsim.graph.world import Node, caller_in, own_creation, worlds
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 def admitted(closure: Closure) -> Iterator[Firing]:
     """Roles whose trust policy or tags were changed, assumed by whichever node may."""
     search = closure.search
+    known = (len(closure.how), len(closure.nodes), closure.count, closure.late)
+    if closure.done.get("admitted") == known:
+        return  # nothing was found since all of them were looked at
     late = closure.late and bool(texts_of(search.env, ("aws:principaltag/",)))
     about = set(_pending(closure))
     if late:
@@ -73,9 +76,7 @@ def admitted(closure: Closure) -> Iterator[Firing]:
             means = _entering(closure, node) if name != OUTSIDER and home and opened else None
             if means is not None:
                 needs = frozenset(opened) | means
-                there = changed(search.env, needs, (role,))
-                gain = Node(role, possible(there, there.principals[role]))
-                yield Firing(ASSUME, 0, name, (("$target-role", role),), (gain,), True, needs)
+                yield Firing(ASSUME, 0, name, (("$target-role", role),), (_entered(search, role, needs),), True, needs)
                 break
             found = None
             for env in worlds(search.env, changes, (arn, role)):
@@ -92,6 +93,7 @@ def admitted(closure: Closure) -> Iterator[Firing]:
             yield Firing(ASSUME, 0, name, (("$target-role", role),), (gain,), sure, needs, not plain)
             if sure:
                 break
+    closure.done["admitted"] = known
 
 
 def _pending(closure: Closure) -> list[str]:
@@ -146,6 +148,15 @@ def _entering(closure: Closure, node: Node) -> frozenset[Change] | None:
         if _enters(search, node, found - {change}):
             found -= {change}
     return found
+
+
+def _entered(search: Search, role: str, needs: frozenset[Change]) -> Node:
+    """The sessions of the role after changes."""
+    principal = search.env.principals.get(role)
+    if principal is not None and all(c.kind is Kind.TRUST for c in needs if c.who == role):
+        return Node(role, possible_when_written(search.env, principal))
+    there = changed(search.env, needs, (role,))
+    return Node(role, possible(there, there.principals[role]))
 
 
 def _enters(search: Search, node: Node, changes: frozenset[Change]) -> bool:

@@ -15,7 +15,7 @@ from iamsim.graph.means import means_of, within_means
 from iamsim.graph.names import names_in
 from iamsim.graph.world import relevant, subjects_of, worlds
 from iamsim.ir.lower import action_term
-from iamsim.ir.term import FALSE
+from iamsim.ir.term import FALSE, TRUE
 from iamsim.judge.reads import is_fine, of_session
 from iamsim.model.caller import CallerKind
 from iamsim.model.pattern import match
@@ -99,7 +99,7 @@ def held_of(env: Environment, principal: Principal, actions: frozenset[str]) -> 
 
 
 def _bearing(env: Environment, policy: Policy | MissingPolicy, actions: frozenset[str]) -> frozenset[int] | None:
-    """The statements of a document on the actions, by number; None if it cannot be read or one of them reads the caller."""
+    """What a document says of the actions, by number; None if it cannot be read or a statement on one of them reads the caller."""
     if isinstance(policy, MissingPolicy) or policy.malformed is not None:
         return None
     key = (id(policy.statements), "bearing", policy.variables, actions)
@@ -113,12 +113,31 @@ def _numbers(env: Environment, policy: Policy, actions: frozenset[str]) -> tuple
     numbers: dict[object, int] = root.setdefault("statement-numbers", {})
     out = set()
     for s in policy.statements:
-        if s.malformed is None and s.action is not None and all(action_term(s.action, a) is FALSE for a in actions):
+        about = actions if s.malformed is not None or s.action is None else [
+            a for a in actions if action_term(s.action, a) is not FALSE
+        ]  # fmt: skip
+        if not about:
             continue
         if _reads_caller(s):
             return None, policy.statements
-        out.add(numbers.setdefault((policy.variables, s), len(numbers)))
+        said = (policy.variables, s.effect, s.principal, s.resource, s.conditions)
+        number = numbers.setdefault(said, len(numbers))
+        for a in about:
+            # what a statement says of further actions, and its name, are left out
+            of = a if s.action is not None and action_term(s.action, a) is TRUE else (a, s.action)
+            out.add(numbers.setdefault((number, of), len(numbers)))
     return frozenset(out), policy.statements  # kept, so that their id stays their own
+
+
+def alike_for(search: Search, node: Node, env: Environment, action: str, kin: object) -> object:
+    """What stands for all nodes of which the same is said of one action (lower case), in an environment in which the node is one
+    of those of whom `kin` is the sign that nothing tells them apart.
+    """
+    return once(
+        env.memo,
+        ("alike-for", kin, action),
+        lambda: told_alike(search, node, frozenset(), (env,), frozenset({action})) or kin,
+    )
 
 
 def _reads_caller(statement: Statement) -> bool:

@@ -46,7 +46,7 @@ def spared_by_ceilings(env: Environment, actions: frozenset[str]) -> tuple[Patte
     """The ARNs of users and roles that SCPs and RCPs may refuse one of the actions (lower case) less than others of their
     account, as patterns; None if who calls matters to them in any other way.
     """
-    return once(env.memo, ("spared", actions), lambda: _told(_ceilings(env, actions)))
+    return once(env.memo, ("spared", actions), lambda: _told(ceilings(env, actions)))
 
 
 def favoured_by_resources(env: Environment, actions: frozenset[str]) -> tuple[Pattern, ...] | None:
@@ -58,7 +58,7 @@ def favoured_by_resources(env: Environment, actions: frozenset[str]) -> tuple[Pa
 
 def favoured_by_policy(policy: Policy | MissingPolicy, actions: frozenset[str]) -> tuple[Pattern, ...] | None:
     """As `favoured_by_resources`, of the policy of one resource."""
-    return _told(_about(policy, actions))
+    return _told(speaking(policy, actions))
 
 
 def told_at_the_door(env: Environment, arn: str, role: Principal) -> tuple[bool, ...] | None:
@@ -95,13 +95,13 @@ def _own_tags_matter(env: Environment, arn: str) -> bool:
 
 
 def _ceilings_read_tags(env: Environment) -> bool:
-    return any(s is None or _has_tags(s) for s in _ceilings(env, ENTERING))
+    return any(s is None or _has_tags(s) for s in ceilings(env, ENTERING))
 
 
 def _reads_tags(env: Environment, policy: Policy | MissingPolicy) -> bool:
     # the policy whose id is in the key is kept, so that it stays its own
     made = (id(policy), "reads-tags")
-    return once(env.memo, made, lambda: (any(s is None or _has_tags(s) for s in _about(policy, ENTERING)), policy))[0]
+    return once(env.memo, made, lambda: (any(s is None or _has_tags(s) for s in speaking(policy, ENTERING)), policy))[0]
 
 
 def _has_tags(statement: Statement) -> bool:
@@ -149,18 +149,19 @@ def _of_resources(env: Environment, actions: frozenset[str]) -> Iterator[Stateme
     services = frozenset[str]().union(*map(services_of, actions))
     for arn, resource in env.resources.items():
         if resource.policy is not None and arn.split(":")[2:3] and arn.split(":")[2] in services:
-            yield from _about(resource.policy, actions)
+            yield from speaking(resource.policy, actions)
 
 
-def _ceilings(env: Environment, actions: frozenset[str]) -> Iterator[Statement | None]:
+def ceilings(env: Environment, actions: frozenset[str]) -> Iterator[Statement | None]:
     """The statements of all SCPs and RCPs that may speak of one of the actions; None for what cannot be read."""
     for organization in env.organizations:
         for node in below(organization.root):
             for policy in (*node.scps, *node.rcps):
-                yield from _about(policy, actions)
+                yield from speaking(policy, actions)
 
 
-def _about(policy: Policy | MissingPolicy, actions: frozenset[str]) -> Iterator[Statement | None]:
+def speaking(policy: Policy | MissingPolicy, actions: frozenset[str]) -> Iterator[Statement | None]:
+    """The statements of a policy that may speak of one of the actions; None for what cannot be read."""
     if isinstance(policy, MissingPolicy) or policy.malformed is not None:
         yield None
         return

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from iamsim.env.memo import once
+from iamsim.env.memo import Memo, once
+from iamsim.env.overlay import Overlay
 from iamsim.env.types import MissingPolicy
 from iamsim.env.versions import managed_policy_of
 from iamsim.graph.bundled import bundled_for, bundled_like, in_partition
@@ -18,7 +20,7 @@ from iamsim.theory.globs import Found, GlobAtom, solve
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from iamsim.env.types import Environment
+    from iamsim.env.types import Environment, Principal
     from iamsim.graph.world import Node, Search
     from iamsim.model.policy import Statement
 
@@ -35,18 +37,21 @@ def texts_of(env: Environment, keys: tuple[str, ...]) -> Mapping[str, tuple[str,
     """For each condition key with one of the prefixes `keys`: the values with which policies compare it."""
 
     def made() -> Mapping[str, tuple[str, ...]]:
-        out: dict[str, set[str]] = {}
-        for policy in every_policy(env):
-            for s in policy.statements:
-                for c in s.conditions:
-                    if c.key.lower().startswith(keys):
-                        out.setdefault(c.key.lower(), set()).update(c.values)
-                for v in _variables(s):
-                    if v.startswith(keys):
-                        out.setdefault(v, set())
-        return {k: tuple(sorted(v)) for k, v in sorted(out.items())}
+        every = once(env.memo, "texts", _every_text, env)
+        return {k: v for k, v in every.items() if k.startswith(keys)}
 
     return once(env.memo, ("tag-values", keys), made)
+
+
+def _every_text(env: Environment) -> Mapping[str, tuple[str, ...]]:
+    out: dict[str, set[str]] = {}
+    for policy in every_policy(env):
+        for s in policy.statements:
+            for c in s.conditions:
+                out.setdefault(c.key.lower(), set()).update(c.values)
+            for v in _variables(s):
+                out.setdefault(v, set())
+    return {k: tuple(sorted(v)) for k, v in sorted(out.items())}
 
 
 def _variables(statement: Statement) -> Iterator[str]:
@@ -67,9 +72,9 @@ def new_principals(
     search: Search, env: Environment, node: Node, name: str, instead: str | None = None
 ) -> Iterator[str]:
     """ARNs of users or roles that do not exist yet: an ordinary one, those that policies of the environment name or test
-    with `aws:PrincipalArn`, one for each pattern on which the caller may create, users for whom policy variables
-    speak of what is there, and those that the question asks for. `instead` is the user who gets the name, and whose own it
-    may be with another path.
+    with `aws:PrincipalArn` before any change, one for each pattern on which the caller may create, users for whom policy
+    variables speak of what is there, and those that the question asks for. `instead` is the user who gets the name, and
+    whose own it may be with another path.
     """
     kind = name.removeprefix("$new-")
     taken = _taken_names(env, kind, node.caller.account) - {(instead or "").rpartition("/")[2].lower()}
@@ -107,27 +112,19 @@ def _spoken_of(
     from iamsim.graph.unbound import administrators
 
     head, own = _head(node, kind), tuple(dict.fromkeys(allowed_patterns(env, node)))
-    free = (node.caller.arn or "") in administrators(search.env, node.caller.account)
+    free, memo = (node.caller.arn or "") in administrators(search.env, node.caller.account), search.env.memo
 
     def made() -> tuple[tuple[str, ...], Mapping[str, tuple[str, ...]]]:
-        by_policies = once(
-            env.memo,
-            ("named-by-policies", head),
-            lambda: _named(once(env.memo, "named-principals", _named_by_policies, env), head),
-        )
-        found = (
-            head + FRESH,
-            *by_policies,
-            *_named(own, head),
-            *_by_variables(search, head, _paths(own, head), free=free),
-        )
+        texts = once(memo, "named-principals", _named_by_policies, search.env)
+        told = once(memo, ("named-principals", head), _named, texts, head)
+        found = (head + FRESH, *told, *_named(own, head), *_by_variables(search, head, _paths(own, head), free=free))
         every = tuple(dict.fromkeys(a for a in found if a.startswith(head) and "${" not in a))
         by_name: dict[str, list[str]] = {}
         for arn in every:
             by_name.setdefault(arn.rpartition("/")[2], []).append(arn)
         return every, {n: tuple(arns) for n, arns in by_name.items()}
 
-    return once(env.memo, ("spoken-of", head, own, free), made)
+    return once(memo, ("spoken-of", head, own, free), made)
 
 
 def _taken_names(env: Environment, kind: str, account: str | None) -> frozenset[str]:
@@ -135,12 +132,16 @@ def _taken_names(env: Environment, kind: str, account: str | None) -> frozenset[
 
     Source: IAM User Guide, "IAM and AWS STS quotas", name requirements.
     """
+    every, memo = env.principals, env.memo
+    if isinstance(every, Overlay) and isinstance(memo, Memo):
+        before = replace(env, principals=every.base, memo=memo.parent)
+        return _taken_names(before, kind, account) | _names_among(every.top, kind, account)
+    return once(memo, ("taken-names", kind, account), _names_among, every, kind, account)
 
-    def made() -> frozenset[str]:
-        own = (p for p in env.principals.values() if p.account == account and p.kind.value == kind)
-        return frozenset(p.name.lower() for p in own)
 
-    return once(env.memo, ("taken-names", kind, account), made)
+def _names_among(principals: Mapping[str, Principal], kind: str, account: str | None) -> frozenset[str]:
+    own = (p for p in principals.values() if p.account == account and p.kind.value == kind)
+    return frozenset(p.name.lower() for p in own)
 
 
 def _named_by_policies(env: Environment) -> tuple[str, ...]:
@@ -156,6 +157,7 @@ def _named_by_policies(env: Environment) -> tuple[str, ...]:
 
 
 def _named(texts: Iterable[str], head: str) -> tuple[str, ...]:
+    """The ARNs, beginning with `head`, of users or roles that the texts name."""
     return tuple(dict.fromkeys(_each_named(texts, head)))
 
 
@@ -284,8 +286,8 @@ def _breadth(search: Search, env: Environment, policy: str) -> tuple[bool, int]:
 
 
 def _choices(search: Search, env: Environment, node: Node, keys: tuple[str, ...]) -> Iterator[str]:
-    own = [a for a in env.managed_policies if f":iam::{node.caller.account}:" in a]
-    named = [t for ts in texts_of(env, keys).values() for t in ts]
+    own = once(search.env.memo, ("own-policies", node.caller.account), _own_policies, env, node.caller.account)
+    named = [t for ts in texts_of(search.env, keys).values() for t in ts]
     bundled = any(":iam::aws:" in t or ("*" in t and ":policy/" in t) for t in named)
     seen = {administrator(node.caller.partition)}
     aws = (in_partition(node.caller.partition, a) for a in (bundled_like(search, named) if bundled else ()))
@@ -293,3 +295,8 @@ def _choices(search: Search, env: Environment, node: Node, keys: tuple[str, ...]
         if arn not in seen:
             seen.add(arn)
             yield arn
+
+
+def _own_policies(env: Environment, account: str | None) -> tuple[str, ...]:
+    """The customer managed policies of an account, which changes leave as they are."""
+    return tuple(a for a in env.managed_policies if f":iam::{account}:" in a)

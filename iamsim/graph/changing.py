@@ -142,8 +142,7 @@ def _governs(closure: Closure, node: Node) -> bool:
 
 def _all_lifted(closure: Closure) -> bool:
     """Whether no SCP and no RCP need be left, and nothing else depends on where an account stands."""
-    off = {c.what for c in closure.changes if c.kind is Kind.DISABLED}
-    return not closure.every and off >= {"scp", "rcp"} and not reads_paths(closure.search.env)
+    return not closure.every and closure.known.off >= {"scp", "rcp"} and not reads_paths(closure.search.env)
 
 
 SUBJECT = {

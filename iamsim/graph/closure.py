@@ -12,6 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from iamsim.env.applicable import NO_DOCUMENTS
+from iamsim.env.memo import once
 from iamsim.graph.absorbed import absorb
 from iamsim.graph.accept import accept
 from iamsim.graph.admitted import admitted
@@ -22,6 +23,7 @@ from iamsim.graph.entering import hops
 from iamsim.graph.gains import moves_by, users_by
 from iamsim.graph.means import NODES, techniques_of
 from iamsim.graph.moves import firings
+from iamsim.graph.names import values
 from iamsim.graph.opened import opened
 from iamsim.graph.outcomes import barehanded
 from iamsim.graph.passed import passed
@@ -36,6 +38,7 @@ from iamsim.model.caller import CallerKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from iamsim.aws.escalations import Technique
     from iamsim.env.changes import Change
     from iamsim.graph.moves import Firing
     from iamsim.graph.world import Node, Search
@@ -156,7 +159,7 @@ def _absorb(closure: Closure, node: Node) -> None:
     if not any(a in closure.nodes for a in every[:_RULERS]):
         wanted = {"who": frozenset(every[:_RULERS]) - {node.caller.arn or ""}}
         mine = signature(closure, node)
-        for fired in firings(search, node, mine, techniques_of(search, NODES), wanted):
+        for fired in firings(search, node, mine, _leading_to(search, node, mine, wanted["who"]), wanted):
             accept(closure, fired)
             if fired.sure and not fired.session:
                 break
@@ -185,6 +188,27 @@ def _widen(closure: Closure) -> None:
             _absorb_ruler(closure, key[1], about[0], local=about[1])
 
 
+def _leading_to(search: Search, node: Node, mine: frozenset[Change], who: frozenset[str]) -> list[Technique]:
+    """The techniques that may give the node one of `who`, other users and roles of its account, or no user or role at all: the
+    rest can only name others, as long as no change makes one of `who` anew.
+    """
+    if any(c.who in who for c in mine):
+        return techniques_of(search, NODES)
+    key = (id(search.catalogue), "leading-to", node.caller.account, who, search.ruling)
+    return once(search.env.memo, key, _naming, search, node, who)[0]
+
+
+def _naming(search: Search, node: Node, who: frozenset[str]) -> tuple[list[Technique], object]:
+    def fits(technique: Technique) -> bool:
+        if technique.outcome.type != "becomes":
+            return True
+        name = technique.outcome.get("who")
+        every = (values(search, search.env, node, v, name, {}) for v in technique.variants)
+        return any(not who.isdisjoint(found) for found in every)
+
+    return [t for t in techniques_of(search, NODES) if fits(t)], search.catalogue
+
+
 _RULING = "ruling"
 
 _RULERS = 3
@@ -210,6 +234,7 @@ def _rule(search: Search, node: Node, *, sure: bool, local: bool) -> Closure:
         here = (n for n, node in inner.nodes.items() if node.caller.account == inner.local)
         group = Group(frozenset(n for n in here if n not in BASE and n not in opened), inner.changes)
         below.done["groups"] = {n: [group] for n in group.names}
+        left_open(below).update(opened & {START})
         found = search.env.memo[key] = grow(below, sure=sure, done=below.done)
     if found is None:
         own = replace(search, start=node.caller, ask=replace(ask, documents=NO_DOCUMENTS))

@@ -10,21 +10,21 @@ from iamsim.env.memo import once
 from iamsim.graph.alike import OWN_NAMES, told_alike
 from iamsim.graph.calls import Wanted, check_in
 from iamsim.graph.changing import SUBJECT, WANTED
+from iamsim.graph.crews import may_give, requests_of, uses
 from iamsim.graph.dominated import not_dominated
-from iamsim.graph.firing import ONE, Requests, attempt, numbered, outcome_of, sweeping
+from iamsim.graph.firing import sweeping
 from iamsim.graph.gains import asked_about
 from iamsim.graph.means import TAKEOVERS, may_do, may_do_of, means_of, plausible, techniques_of
-from iamsim.graph.moves import BESIDES, Firing, fewest_of
-from iamsim.graph.names import each_binding, names_in, values
+from iamsim.graph.names import to_bind
 from iamsim.graph.newtags import tagging
-from iamsim.graph.outcomes import AGAIN, RECREATES, gained, named_node
+from iamsim.graph.outcomes import RECREATES
 from iamsim.graph.policies import every_policy
 from iamsim.graph.reach import fires_within_reach
-from iamsim.graph.ruled import not_held, ruler_of, signature
-from iamsim.graph.settled import is_untouched, unsettled
-from iamsim.graph.state import SIGNED, Closure, Fact, loaded
+from iamsim.graph.ruled import not_held, ruled, ruler_of, signature
+from iamsim.graph.settled import is_untouched, stands_alone, unsettled
+from iamsim.graph.state import SIGNED, Closure, loaded
 from iamsim.graph.wants import creatable, wants
-from iamsim.graph.world import Node, own_creation, relevant, worlds
+from iamsim.graph.world import Node, relevant, worlds
 from iamsim.ir.bounds import may
 from iamsim.ir.term import FALSE
 
@@ -34,14 +34,12 @@ if TYPE_CHECKING:
     from iamsim.aws.escalations import Call, Technique, Variant
     from iamsim.env.changes import Change
     from iamsim.env.types import Environment
-    from iamsim.graph.outcomes import Gain
+    from iamsim.graph.crews import Worlds
+    from iamsim.graph.moves import Firing
     from iamsim.graph.world import Search
 
 MAX_CREWS = 200
 """Ways to share out the requests of one variant that are tried."""
-
-Crew = tuple[Node, ...]
-"""The node that makes each request of a variant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +50,27 @@ class _Member:
     kin: object
 
 
-Worlds = dict[str, tuple["Environment", ...]]
-
-
 def combined(closure: Closure) -> Iterator[Firing]:
     """The uses of techniques whose requests several controlled principals of an account share, for what is not held yet."""
     of_account = closure.known.of_account
-    for account in dict.fromkeys(closure.nodes[n].caller.account for n in unsettled(closure)):
+    left: dict[str | None, list[Node]] = {}
+    for node in map(closure.nodes.__getitem__, unsettled(closure)):
+        left.setdefault(node.caller.account, []).append(node)
+    for account in left if not stands_alone(closure) else [a for a in left if _may_join(closure, left[a])]:
         every = ((n, closure.nodes[n]) for n in of_account.get(account, ()) if closure.follows(n))
         nodes = [node for _, node in every if node.caller.kind in SIGNED and loaded(closure, node)]
         key = ("combined", account, frozenset(n.name for n in nodes), closure.changes)
         if len(nodes) > 1 and key not in closure.done:
             closure.done[key] = True
             yield from _of_account(closure, account, nodes)
+
+
+def _may_join(closure: Closure, nodes: list[Node]) -> bool:
+    """Whether some of the nodes, of an account that another rules, may be needed in a crew."""
+    search = closure.search
+    shareable = once(search.env.memo, (id(search.catalogue), "shareable"), _shareable, search)[0]
+    able = _with_means(closure, shareable, nodes)
+    return any(_unruled(search, shareable.techniques, n, ruled=ruled(closure, n)) for n in able)
 
 
 def _of_account(closure: Closure, account: str | None, nodes: list[Node]) -> Iterable[Firing]:
@@ -98,9 +104,11 @@ def _of_nodes(
 ) -> Iterator[Firing]:
     search = closure.search
     among: Worlds = {}
+    who: dict[str, object] = {}
     for node in nodes:
-        arn = node.caller.arn or ""
-        among[node.name] = worlds(search.env, relevant(search.env, signature(closure, node), (arn,)), (arn,))
+        arn, mine = node.caller.arn or "", signature(closure, node)
+        among[node.name] = worlds(search.env, relevant(search.env, mine, (arn,)), (arn,))
+        who[node.name] = _as_node(closure, node, mine)
     means = {n.name: means_of(search, among[n.name], n) for n in nodes}
     most = frozenset[str]().union(*means.values())
     worth: dict[str, bool] = {}
@@ -108,7 +116,7 @@ def _of_nodes(
     sorts: dict[tuple[frozenset[str], frozenset[str]], list[int]] = {}
     for place, node in enumerate(nodes):
         sorts.setdefault((means[node.name], free[node.name]), []).append(place)
-    for technique, number, requests, actions in shareable.variants:
+    for technique, number, requests, actions, tags in shareable.variants:
         variant = technique.variants[number]
         if not most.issuperset(variant.actions):
             continue
@@ -116,27 +124,43 @@ def _of_nodes(
             worth[technique.id] = any(technique.id in f for f in free.values()) and _worth(closure, technique, nodes)
         if not worth[technique.id]:
             continue
-        mine = [(m, places) for (m, f), places in sorts.items() if technique.id in f]
-        having = [[nodes[i] for i in sorted(i for m, places in mine if m >= a for i in places)] for a in actions]
-        if any(h != having[0] or len(h) > 1 for h in having):
-            able = [_able(closure, technique, c, h, among) for c, h in zip(requests, having, strict=True)]
-            yield from _of_variant(closure, technique, number, able, among)
-        tags = _tagging(search, variant) if all(having) else frozenset()
+        fit = [(m, places) for (m, f), places in sorts.items() if technique.id in f]
+        having = [[nodes[i] for i in sorted(i for m, places in fit if m >= a for i in places)] for a in actions]
+        if not all(having) or not may_give(closure, technique, number, nodes, among):
+            continue
         taggers = [n for n in nodes if tags and any(_may_tag(search, e, n, tags) for e in among[n.name])]
+        between = any(h != having[0] or len(h) > 1 for h in having)
+        if not taggers and not between:
+            continue
+        able = [
+            _able(closure, technique, number, place, c, h, among, who)
+            for place, (c, h) in enumerate(zip(requests, having, strict=True))
+        ]
+        if between:
+            yield from _of_variant(closure, technique, number, able, among)
         if taggers:
-            able = [_able(closure, technique, c, h, among) for c, h in zip(requests, having, strict=True)]
             yield from _of_variant(closure, technique, number, able, among, taggers)
+
+
+def _as_node(closure: Closure, node: Node, mine: frozenset[Change]) -> object | None:
+    """What decides the requests that the node may make after the changes `mine`; None if the question does."""
+    about = asked_about(closure, node)
+    if about is None:
+        return None
+    key = ("as-node", node.caller, node.reach, node.only, node.made, mine, about)
+    return once(closure.search.env.memo, key, object)
 
 
 @dataclass(frozen=True, slots=True)
 class _Shareable:
-    """The techniques with a variant of several requests, and these variants: by number, their requests and what each calls.
+    """The techniques with a variant of several requests, and these variants: by number, their requests, what each
+    calls, and the actions that tag what they create.
 
     `actions` are all that they call, `tags` those with which what they create may have to be tagged.
     """
 
     techniques: list[Technique]
-    variants: tuple[tuple[Technique, int, list[tuple[Call, ...]], tuple[frozenset[str], ...]], ...]
+    variants: tuple[tuple[Technique, int, list[tuple[Call, ...]], tuple[frozenset[str], ...], frozenset[str]], ...]
     actions: frozenset[str]
     tags: frozenset[str]
 
@@ -144,10 +168,12 @@ class _Shareable:
 def _shareable(search: Search) -> tuple[_Shareable, object]:
     """What can be shared out, with the catalogue that it is of."""
     every = techniques_of(search, None, leave=("sets-tags", *TAKEOVERS))
-    found = [(t, n, _requests(v)) for t in every for n, v in enumerate(t.variants)]
-    variants = tuple((t, n, r, tuple(map(_actions, r))) for t, n, r in found if len(r) > 1)
-    called = frozenset[str]().union(*(a for *_, actions in variants for a in actions))
-    tags = frozenset(a.lower() for t, n, *_ in variants for a in _tagging(search, t.variants[n]))
+    found = [(t, n, requests_of(v)) for t in every for n, v in enumerate(t.variants)]
+    variants = tuple(
+        (t, n, r, tuple(map(_actions, r)), _tagging(search, t.variants[n])) for t, n, r in found if len(r) > 1
+    )
+    called = frozenset[str]().union(*(a for *_, actions, _ in variants for a in actions))
+    tags = frozenset(a.lower() for *_, mine in variants for a in mine)
     return _Shareable(list(dict.fromkeys(t for t, *_ in variants)), variants, called, tags), search.catalogue
 
 
@@ -196,51 +222,45 @@ def _actions(calls: tuple[Call, ...]) -> frozenset[str]:
     return frozenset(c.action.lower() for c in calls)
 
 
-def _requests(variant: Variant) -> list[tuple[Call, ...]]:
-    """The calls of each request, in the order of their numbers."""
-    out: dict[int, list[Call]] = {}
-    for n, call in numbered(variant.calls, ONE):
-        out.setdefault(n, []).append(call)
-    return [tuple(out[n]) for n in sorted(out)]
-
-
 def _able(
     closure: Closure,
     technique: Technique,
+    number: int,
+    place: int,
     calls: tuple[Call, ...],
     nodes: list[Node],
     among: Worlds,
+    who: dict[str, object],
 ) -> list[_Member]:
     """The nodes that may make one request; of those that are alike one, and of those that may make it in any case one alone."""
-    search = closure.search
-    out: dict[object, _Member] = {}
-    actions = _actions(calls)
+    memo, out = closure.search.env.memo, dict[object, _Member]()
     for node in nodes:
-        if not fires_within_reach(node, tuple(c.action for c in calls)):
-            continue
-        here = among[node.name]
-        alike = told_alike(search, node, signature(closure, node), here, actions)
-        swept = _sweeps(closure, technique, calls, node, here, alike)
-        if swept is not False:
-            kin = (node.caller, node.reach, node.only, node.made) if alike is None else alike
+        same, of = who[node.name], (closure, technique, calls, node, among[node.name])
+        kin, always = (
+            _makes(*of) if same is None else once(memo, ("makes", technique.id, number, place, same), _makes, *of)
+        )
+        if kin is not None:
             member = _Member(node, kin)
-            if swept:
+            if always:
                 return [member]
             out.setdefault(kin, member)
     return list(out.values())
 
 
-def _sweeps(
-    closure: Closure,
-    technique: Technique,
-    calls: tuple[Call, ...],
-    node: Node,
-    among: tuple[Environment, ...],
-    alike: object,
-) -> bool | None:
-    if len(among) != 1 or (not node.name and closure.search.ask.given):
-        return None
-    return sweeping(closure.search, node, technique, calls, among[0], alike)
+def _makes(
+    closure: Closure, technique: Technique, calls: tuple[Call, ...], node: Node, among: tuple[Environment, ...]
+) -> tuple[object, bool]:
+    """What stands for all nodes that are alike for a request, None if the node cannot make it; and whether it can in any case."""
+    search = closure.search
+    if not fires_within_reach(node, tuple(c.action for c in calls)):
+        return None, False
+    kin = told_alike(search, node, signature(closure, node), among, _actions(calls))
+    swept = None
+    if len(among) == 1 and (node.name or not search.ask.given):
+        swept = sweeping(search, node, technique, calls, among[0], kin)
+    if swept is False:
+        return None, False
+    return (node.caller, node.reach, node.only, node.made) if kin is None else kin, swept is True
 
 
 def _of_variant(
@@ -257,7 +277,7 @@ def _of_variant(
     if taggers:
         beside = [_Member(n, None) for n in taggers]
         crews = (c for c in product(*able, beside) if c[-1].node not in [m.node for m in c[:-1]])
-    told = not taggers and not _tagging(search, variant) and OWN_NAMES.isdisjoint(names_in(technique, variant))
+    told = not taggers and not _tagging(search, variant) and OWN_NAMES.isdisjoint(to_bind(search, technique, number))
     for tried, members in enumerate(islice(crews, MAX_CREWS + 1)):
         if tried == MAX_CREWS:
             closure.unsettled.add(f"budget:more than {MAX_CREWS} ways to share out the calls of {technique.id}")
@@ -266,99 +286,10 @@ def _of_variant(
         about = tuple(asked_about(closure, n) for n in crew)
         kin = None
         if told and None not in about:
-            kin = once(search.env.memo, ("crew", technique.id, number, about, *(m.kin for m in members)), object)
-        for bound in _bindings(closure, technique, number, crew, among):
-            fired = _fire(closure, technique, number, crew, bound, among, kin)
-            if fired is not None:
-                yield fired
-
-
-def _bindings(
-    closure: Closure, technique: Technique, number: int, crew: Crew, among: Worlds
-) -> Iterator[dict[str, str]]:
-    """What the names of the variant can stand for, each call on it plausible for its caller."""
-    search, variant = closure.search, technique.variants[number]
-    names = names_in(technique, variant)
-    by = {id(c): node for calls, node in zip(_requests(variant), crew, strict=False) for c in calls}
-    becomes = technique.outcome.get("who") if technique.outcome.type == "becomes" else None
-
-    def choices(name: str, bound: dict[str, str]) -> Iterator[str]:
-        every = (
-            v for n in dict.fromkeys(crew) for e in among[n.name] for v in values(search, e, n, variant, name, bound)
-        )
-        callers = [(c, by[id(c)]) for c in variant.calls if name in c.resources]
-        for value in dict.fromkeys(every):
-            if name == becomes and _becomes_nobody_new(closure, technique, value):
-                continue
-            if all(
-                ":" not in value or any(plausible(e, n, c.action.lower(), value) for e in among[n.name])
-                for c, n in callers
-            ):
-                yield value
-
-    yield from each_binding(names, choices)
-
-
-def _fire(
-    closure: Closure,
-    technique: Technique,
-    number: int,
-    crew: Crew,
-    bound: dict[str, str],
-    among: Worlds,
-    kin: object = None,
-) -> Firing | None:
-    """The use of a variant by a crew in one binding; `kin` stands for all crews that are alike for it."""
-    search, variant = closure.search, technique.variants[number]
-    gains = gained(search, among[crew[0].name][0], technique, variant, crew[0], bound)
-    if not gains or not _lacking(closure, technique, gains):
-        return None
-    about = (*(n.caller.arn or "" for n in crew), *sorted(v for v in bound.values() if ":" in v))
-    needs = closure.relevant(*about)
-    vain = _in_vain(search, crew, bound) if kin is not None and not needs else set()
-    if (kin, *sorted(bound.items())) in vain:
-        return None
-    requests = len(_requests(variant))
-
-    def shared(main: Node) -> Requests:
-        return Requests(others=_others(crew, requests, main))
-
-    def works(some: frozenset[Change]) -> tuple[bool, tuple[str, ...]] | None:
-        tried = attempt(search, main, technique, variant, bound, some, shared(main))
-        return None if tried is None else outcome_of(search, tried)
-
-    main = crew[requests - 1]
-    tried = attempt(search, main, technique, variant, bound, needs, shared(main))
-    found = None if tried is None else outcome_of(search, tried)
-    if tried is None or found is None:
-        vain.add((kin, *sorted(bound.items())))
-        return None
-    readers = [n for n in dict.fromkeys(crew) if n.made and n.caller in tried.readers]
-    main = readers[0] if readers else main
-    sure, reasons = found
-    if len(readers) > 1:
-        sure, reasons = False, ("unsupported:calls of two sessions of which both depend on what they carry",)
-    if technique.outcome.type in RECREATES:
-        sure, reasons = False, AGAIN
-    needs = fewest_of(own_creation(needs, about), needs, lambda some: (works(some) or (False,))[0] >= found[0])
-    others = tuple((r, n.name) for r, n in _others(crew, requests, main))
-    names = tuple(sorted(bound.items()))
-    return Firing(
-        technique.id, number, main.name, names, gains, sure, needs, bool(readers), tried.assumed, reasons, others
-    )  # fmt: skip
-
-
-def _in_vain(search: Search, crew: Crew, bound: dict[str, str]) -> set[object]:
-    """What crews were found to try in vain as everything was loaded, unless it is about one of them."""
-    if any(n.caller.arn in bound.values() for n in crew):
-        return set()
-    return once(search.env.memo, "tried-in-vain", set)
-
-
-def _others(crew: Crew, requests: int, main: Node) -> tuple[tuple[int, Node], ...]:
-    """The nodes of the crew but `main`, by the numbers of their requests; behind those of the requests who only tags."""
-    numbers = (*range(1, requests + 1), BESIDES)
-    return tuple((r, n) for r, n in zip(numbers, crew, strict=False) if n is not main)
+            same = tuple(crew.index(n) for n in crew)  # who makes two requests is not like two who make one each
+            key = ("crew", technique.id, number, about, same, *(m.kin for m in members))
+            kin = once(search.env.memo, key, object)
+        yield from uses(closure, technique, number, crew, among, kin)
 
 
 def _worth(closure: Closure, technique: Technique, nodes: list[Node]) -> bool:
@@ -375,25 +306,3 @@ def _worth(closure: Closure, technique: Technique, nodes: list[Node]) -> bool:
 
 
 _FULL = ("session", "console", "api-any")
-
-
-def _lacking(closure: Closure, technique: Technique, gains: tuple[Gain, ...]) -> bool:
-    """Whether some gain is not held yet and worth having."""
-    facts: list[Fact] = [g.name if isinstance(g, Node) else g for g in gains]
-    if all(f in closure.how and any(k.sure >= closure.sure for k in closure.how[f]) for f in facts):
-        return False
-    if technique.outcome.type not in SUBJECT or technique.outcome.type == "recreates-elsewhere":
-        return not (len(gains) == 1 and isinstance(gains[0], Node) and _held(closure, gains[0]))
-    what = WANTED.get(technique.outcome.type, SUBJECT[technique.outcome.type])
-    return any(getattr(g, "who", None) in wants(closure, a)[what] for g in gains for a in closure.known.of_account)
-
-
-def _becomes_nobody_new(closure: Closure, technique: Technique, arn: str) -> bool:
-    """Whether what a technique gives that makes one the user or role is held already."""
-    known = closure.how.get(named_node(arn, technique.outcome.reach), ())
-    return any(k.sure >= closure.sure for k in known) or (not closure.every and arn in closure.nodes)
-
-
-def _held(closure: Closure, gain: Node) -> bool:
-    """Whether its principal is controlled fully already."""
-    return not closure.every and (gain.caller.arn or "") in closure.nodes

@@ -9,6 +9,7 @@ from iamsim.env.applicable import NO_DOCUMENTS
 from iamsim.env.memo import Memo, once
 from iamsim.graph.alike import held_of
 from iamsim.graph.apart import ENTERING, told_at_the_door
+from iamsim.graph.doors import door_of, lets_in_others
 from iamsim.graph.given import given_for, when_for
 from iamsim.graph.hops import HopCheck, hop_check, hop_term, main_term, read_of
 from iamsim.graph.outside import is_known, role_at
@@ -110,7 +111,8 @@ def edge_to(ask: Ask, start: Caller, node: str, role: Principal, action: str) ->
     if not isinstance(ask.env.memo, Memo) or ask.given or ask.when is not TRUE or ask.documents != NO_DOCUMENTS:
         return _edge_of(mine, session, role, number, action)
     key = ("edge-to", session.caller, node, role.arn, session.ever, ask.missing)
-    return once(ask.env.memo, key, _edge_of, mine, session, role, number, action)
+    kin = _kin(ask.env, session.caller)
+    return once(ask.env.memo, key, _shared_edge, mine, session, role, number, action, kin)
 
 
 def _edges(ask: Ask, session: Session, number: int, action: str, alone: bool) -> dict[str, Edge]:
@@ -130,12 +132,15 @@ def _kin(env: Environment, caller: Caller) -> object | None:
 
 
 def _shared_edge(ask: Ask, session: Session, role: Principal, number: int, action: str, kin: object) -> Edge | None:
-    """`_edge_of`, worked out once for callers whom nothing tells apart that decides about the role."""
+    """`_edge_of`, worked out once for callers whom nothing tells apart that decides about the role, and for roles alike to it."""
     env, arn = ask.env, session.caller.arn or ""
+    if kin is not None and lets_in_others(env, role, arn):
+        return None
     told = None if kin is None else told_at_the_door(env, arn, role)
     if told is None:
         return _edge_of(ask, session, role, number, action)
-    key = ("edge", kin, told, role.arn, number, session.made, session.ever, ask.missing, ask.ever)
+    door = door_of(env, arn, role) or role.arn
+    key = ("edge", kin, told, door, number, session.made, session.ever, ask.missing, ask.ever)
     return once(env.memo, key, _edge_of, ask, session, role, number, action)
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import changed
 from iamsim.env.memo import once
+from iamsim.graph.alike import alike_for
 from iamsim.graph.calls import Place, Wanted, call_checks, check_in, told_keys
 from iamsim.graph.edges import of_session
 from iamsim.graph.newtags import tags_allowed, tags_given
-from iamsim.graph.preconditions import holds
+from iamsim.graph.preconditions import held_before
 from iamsim.graph.world import relevant, worlds
 from iamsim.ir.bounds import may, must
 from iamsim.ir.evaluate import evaluate
@@ -100,18 +101,12 @@ def attempt(
     `bound` gives the names that stand for one thing; all other names of resources are free, the same wherever they recur.
     """
     among = _choices(search, node, bound, changes, requests)
+    before = held_before(search, among[0], node, variant, bound)
+    if before is None:
+        return None
     by = dict(requests.others)
     choices = {n: _choices(search, other, bound, changes, requests) for n, other in requests.others}
-    terms: list[Term] = []
-    background: list[Facts] = []
-    assumed: list[str] = []
-    for condition in variant.preconditions:
-        held = holds(search, among[0], node, condition, bound, variant.calls)
-        if held.term is FALSE or may(held.term) is FALSE:
-            return None
-        terms.append(held.term)
-        background += [c.facts for c in held.checks]
-        assumed += [held.assumed] if held.assumed else []
+    terms, background, assumed = [*before.terms], [*before.facts], [*before.assumed]
     calls: list[CallChecks] = []
     new: dict[str, list[CallChecks]] = {}
     apart = [n for n, _ in numbered(variant.calls, ONE)]
@@ -186,7 +181,8 @@ def sweeping(
         for resource in call.resources:
             name = resource if resource.startswith("$") or resource == "*" else "$any"
             wanted = Wanted(call.action, name, told_keys(technique, call, resource, env))
-            key = ("sweeping", kin or node.caller, node.made, search.ask.missing, search.ask.ever, wanted)
+            who = node.caller if kin is None else alike_for(search, node, env, call.action.lower(), kin)
+            key = ("sweeping", who, node.made, search.ask.missing, search.ask.ever, wanted)
             always, ever = once(env.memo, key, _bounds, search, env, node, wanted)
             if ever is FALSE:
                 return False

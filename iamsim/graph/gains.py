@@ -48,16 +48,9 @@ def _moves(closure: Closure, node: Node, mine: frozenset[Change], about: object)
     if kin is None:
         return tuple(firings(search, node, mine, every, every=closure.every))
     same, own = once(search.env.memo, (id(every), "shared"), _shared, every)[0]
-    arn = node.caller.arn or ""
-    first, found = once(
-        search.env.memo, ("kin", kin, about), lambda: (arn, tuple(firings(search, node, mine, same, kin=kin)))
-    )
-    rest = tuple(firings(search, node, mine, own, kin=kin))
-    if first != arn:
-        found = tuple(f for f in found if f.target != arn)
-        rest += tuple(
-            firings(search, node, mine, [t for t in same if t.outcome.get("who")], {"who": frozenset({first})}, kin=kin)
-        )
+    arn, made = node.caller.arn or "", lambda: tuple(firings(search, node, mine, same, kin=kin, itself=True))
+    found = (f for f in once(search.env.memo, ("kin", kin, about), made) if f.target != arn)
+    rest = firings(search, node, mine, own, kin=kin)
     place = {t.id: n for n, t in enumerate(every)}
     return tuple(sorted((*found, *rest), key=lambda f: (place[f.technique], f.variant, f.bound)))
 

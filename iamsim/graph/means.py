@@ -5,21 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from iamsim.aws.resource_policies import may_meet_policy
 from iamsim.env.applicable import task_policy_at
 from iamsim.env.hits import slice_policy
 from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
 from iamsim.graph.permitted import actions_of, not_refused, permitted
 from iamsim.ir.lower import resource_term
-from iamsim.ir.term import FALSE
+from iamsim.ir.term import FALSE, TRUE
 from iamsim.model.caller import Caller, CallerKind
 from iamsim.model.pattern import match, tokenize
 from iamsim.model.policy import Effect
 
 if TYPE_CHECKING:
     from iamsim.aws.escalations import Technique
+    from iamsim.env.hits import Row
     from iamsim.env.types import Environment
     from iamsim.graph.world import Node, Search
+    from iamsim.model.policy import Policy
 
 NODES = ("becomes", "gains-root-task")
 """Types of outcomes that give a caller who is there."""
@@ -113,10 +116,29 @@ def _allowed(search: Search, env: Environment, caller: Caller, every: frozenset[
 
 
 def means_of(search: Search, among: tuple[Environment, ...], node: Node) -> frozenset[str]:
-    """The actions of the catalogue that identity policies of the node may allow in one of the environments."""
+    """The actions of the catalogue that identity policies of the node may allow, and its boundary, in one of the environments."""
     if len(among) == 1:
-        return may_do(search, among[0], node)
-    return frozenset[str]().union(*(may_do(search, env, node) for env in among))
+        return _within_bounds(search, among[0], node)
+    return frozenset[str]().union(*(_within_bounds(search, env, node) for env in among))
+
+
+def _within_bounds(search: Search, env: Environment, node: Node) -> frozenset[str]:
+    able, name = may_do(search, env, node), node.caller.parent or node.caller.arn or ""
+    principal = env.principals.get(name)
+    boundary = principal.boundary if principal is not None else None
+    if boundary is None or isinstance(boundary, MissingPolicy) or boundary.malformed is not None:
+        return able
+    key = ("may-do", name, "bounded", id(able))
+    return once(env.memo, key, _bounded, env, boundary, able, actions_of(env, search.catalogue))[0]
+
+
+def _bounded(
+    env: Environment, boundary: Policy, able: frozenset[str], every: frozenset[str]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """What of `able` the boundary may allow: no policy of a resource can where none has a say."""
+    within = permitted(env, (boundary,), every)
+    left = frozenset(a for a in able if a in within or may_meet_policy(a))
+    return not_refused(boundary, left), able  # kept, so that its id stays its own
 
 
 def within_means(
@@ -135,10 +157,12 @@ def _within_means(
 
 
 def plausible(env: Environment, node: Node, action: str, resource: str | None) -> bool:
-    """False only if no identity policy of the node can allow `action` on the resource (an ARN; None: on anything)."""
+    """False only if no identity policy of the node can allow `action` on the resource (an ARN; None: on anything), or its task
+    policy refuses it.
+    """
     caller = node.caller
     if caller.kind is CallerKind.ROOT:
-        return True
+        return resource is None or not _task_refuses(env, caller, action, resource)
     principal = env.principals.get(caller.parent or caller.arn or "")
     if principal is None:
         return True
@@ -151,11 +175,28 @@ def plausible(env: Environment, node: Node, action: str, resource: str | None) -
     return any(_may_allow(env, p, action, resource) for p in policies)
 
 
+def _task_refuses(env: Environment, caller: Caller, action: str, resource: str) -> bool:
+    """True only if the task policy of the root session denies the call on the resource without condition."""
+    policy = task_policy_at(env, caller.task_policy) if caller.task_policy is not None else None
+    if policy is None or policy.malformed is not None:
+        return False
+    service = action.partition(":")[0]
+    return any(
+        r.statement.effect is Effect.DENY
+        and r.action is TRUE
+        and r.conditions is TRUE
+        and (
+            r.statement.resource is None or resource_term(r.statement.resource, policy.kind, resource, service) is TRUE
+        )
+        for r in rows_on(env, action, policy)
+    )
+
+
 def _may_allow(env: Environment, policy: object, action: str, resource: str | None) -> bool:
     if isinstance(policy, MissingPolicy) or policy.malformed is not None:  # type: ignore[attr-defined]
         return True
     service = action.partition(":")[0]
-    for row in slice_policy(_About(env, action), policy):  # type: ignore[arg-type]
+    for row in rows_on(env, action, policy):  # type: ignore[arg-type]
         statement = row.statement
         if statement.effect is Effect.DENY:
             continue
@@ -164,6 +205,11 @@ def _may_allow(env: Environment, policy: object, action: str, resource: str | No
         if resource_term(statement.resource, row.policy.kind, resource, service) is not FALSE:
             return True
     return False
+
+
+def rows_on(env: Environment, action: str, policy: Policy) -> tuple[Row, ...]:
+    """The statements of a policy that may speak of the action (lower case)."""
+    return slice_policy(_About(env, action), policy)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ from iamsim.env.changes import Change, Kind, changed
 from iamsim.graph.candidates import ADMINISTRATOR, is_picky
 from iamsim.graph.firing import attempt, may_call, outcome_of, sweeping
 from iamsim.graph.means import means_of, plausible
-from iamsim.graph.names import each_binding, names_in, values
+from iamsim.graph.names import TARGETS, each_binding, to_bind, unnamed, values
 from iamsim.graph.outcomes import Gain, disables, gained, named_node
-from iamsim.graph.preconditions import holds
+from iamsim.graph.preconditions import held_before, holds
 from iamsim.graph.reach import fires_within_reach
+from iamsim.graph.twins import Common, twins_of
 from iamsim.graph.world import Node, of_node, own_creation, relevant, worlds
 from iamsim.ir.term import FALSE, TRUE
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from iamsim.aws.escalations import Technique, Variant
     from iamsim.env.types import Environment
+    from iamsim.graph.twins import Twins
     from iamsim.graph.world import Search
 
 
@@ -70,11 +72,12 @@ def firings(
     *,
     every: bool = False,
     kin: object = None,
+    itself: bool = False,
 ) -> Iterator[Firing]:
     """The uses of `techniques` by `node` after `changes`. `kin` stands for all nodes that are `alike` for them.
 
-    `wanted` gives for the names of an outcome what they may stand for. Of the uses with one gain only the first that is
-    certain is returned unless `every` is set; those before it are not certain.
+    `wanted` gives for the names of an outcome what they may stand for; with `itself` a target may be the node itself. Of the uses
+    with one gain only the first that is certain is returned unless `every` is set; those before it are not certain.
     """
     arn, changes = node.caller.arn or "", of_node(changes, node)
     mine = relevant(search.env, changes, (arn,))
@@ -101,15 +104,17 @@ def firings(
             sweeps = swept is True and _sweepable(technique, variant)
             least = _least(search, node, technique, variant, mine) if sweeps else mine
             done = have if not every else set()
-            for bound in _bindings(search, among, node, technique, variant, wanted, changes, done, sweeps=sweeps):
+            twins = twins_of(search, node, technique, number, kin)
+            about = (search, among, node, technique, number, wanted, changes, done)
+            for bound in _bindings(*about, sweeps=sweeps, itself=itself):
                 gains = gained(search, _there(search, among[0], bound, changes), technique, variant, node, bound)
                 what = tuple(g.name if isinstance(g, Node) else g for g in gains)
                 if not gains or (not every and (what in have or _subject(gains) in have)):
                     continue
                 if sweeps:
-                    fired = _swept(search, node, technique, number, bound, gains, changes, least)
+                    fired = _swept(search, node, technique, number, bound, gains, changes, least, twins)
                 else:
-                    fired = fire(search, node, technique, number, bound, changes, gains)
+                    fired = fire(search, node, technique, number, bound, changes, gains, twins)
                 if fired is not None:
                     if fired.sure and not fired.session:
                         have.add(what)
@@ -182,8 +187,17 @@ def _swept(
     gains: tuple[Gain, ...],
     changes: frozenset[Change],
     needs: frozenset[Change],
+    twins: Twins | None = None,
 ) -> Firing | None:
     """The use of a variant whose calls are allowed on whatever they are made after the changes `needs`."""
+    if not changes:
+        before = held_before(search, search.env, node, technique.variants[number], bound)
+        if before is None:
+            return None
+        if any(t is not TRUE for t in before.terms):
+            return fire(search, node, technique, number, bound, changes, gains, twins)
+        assumed_ = tuple(dict.fromkeys(before.assumed))
+        return Firing(technique.id, number, node.name, tuple(sorted(bound.items())), gains, True, assumed=assumed_)
     env = changed(search.env, needs, (node.caller.arn or "",))
     assumed: list[str] = []
     for condition in technique.variants[number].preconditions:
@@ -234,11 +248,19 @@ def fire(
     bound: Mapping[str, str],
     changes: frozenset[Change],
     gains: tuple[Gain, ...],
+    twins: Twins | None = None,
 ) -> Firing | None:
-    """The use of a variant in one binding, after as few of `changes` as are enough; None if it does not work."""
+    """The use of a variant in one binding, after as few of `changes` as are enough; None if it does not work.
+
+    `twins` keeps what it came to with targets that nothing tells apart, without changes: if it works then, these are not tried.
+    """
     variant = technique.variants[number]
     focus = (node.caller.arn or "", *sorted(v for v in bound.values() if ":" in v))
     needs = own = own_creation(changes, focus)
+    if twins is not None and not own:
+        plain = _as_twins(search, node, technique, number, bound, gains, twins)
+        if not changes or (plain is not None and plain.sure):
+            return plain
     tried = attempt(search, node, technique, variant, bound, needs)
     found = None if tried is None else outcome_of(search, tried)
     rest = relevant(search.env, changes, focus)
@@ -262,6 +284,41 @@ def fire(
         assumed=tried.assumed,
         reasons=found[1],
     )
+
+
+def _as_twins(
+    search: Search,
+    node: Node,
+    technique: Technique,
+    number: int,
+    bound: Mapping[str, str],
+    gains: tuple[Gain, ...],
+    twins: Twins,
+) -> Firing | None:
+    """The use of a variant as everything was loaded, tried for one of the targets that nothing tells apart."""
+    env, target = search.env, bound[twins.name]
+    before = held_before(search, env, node, technique.variants[number], bound)
+    if before is None:
+        return None
+    key = twins.key(env, target, before)
+    if key not in twins.made:
+        found = fire(search, node, technique, number, bound, frozenset(), gains)
+        twins.made[key] = (
+            None
+            if found is None
+            else Common(
+                found.sure, found.session, tuple(a for a in found.assumed if a not in before.assumed), found.reasons
+            )
+        )
+        return found
+    made = twins.made[key]
+    if made is None:
+        return None
+    assumed = tuple(dict.fromkeys((*before.assumed, *made.assumed)))
+    names = tuple(sorted(bound.items()))
+    return Firing(
+        technique.id, number, node.name, names, gains, made.sure, frozenset(), made.session, assumed, made.reasons
+    )  # fmt: skip
 
 
 def _fewest(
@@ -290,17 +347,19 @@ def _bindings(
     among: tuple[Environment, ...],
     node: Node,
     technique: Technique,
-    variant: Variant,
+    number: int,
     wanted: Mapping[str, frozenset[str]] | None,
     changes: frozenset[Change],
     have: set[object],
     *,
     sweeps: bool,
+    itself: bool = False,
 ) -> Iterator[dict[str, str]]:
-    names = names_in(technique, variant)
+    variant, names = technique.variants[number], to_bind(search, technique, number)
     created = technique.outcome.get("who") if technique.outcome.type == "creates-principal" else None
     subjects = {} if wanted is None else {v: wanted[k] for k, vs in technique.outcome.fields if k in wanted for v in vs}
     becomes = technique.outcome.get("who") if technique.outcome.type == "becomes" else None
+    anyone = unnamed(node) if itself else node
 
     def choices(name: str, bound: dict[str, str]) -> Iterator[str]:
         if created in bound and (Kind.CREATED, bound[created]) in have:
@@ -308,7 +367,8 @@ def _bindings(
         opened = (Kind.CREATED, Kind.TRUST) if name == "$target-role" else (Kind.CREATED,)
         kind = ":policy/" if name in _NEW_POLICIES else f":{name.rpartition('-')[2]}/"
         fresh = (c.who for c in changes if c.kind in opened and kind in c.who)
-        every = (v for env in among for v in values(search, env, node, variant, name, bound))
+        by = anyone if name in TARGETS else node
+        every = (v for env in among for v in values(search, env, by, variant, name, bound))
         mine, seen = [c for c in variant.calls if name in c.resources], set[str]()
         for value in (*every, *(fresh if name in _FRESH or (name == "$target-role" and name in subjects) else ())):
             if value in seen or (name in subjects and value not in subjects[name]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import denies
@@ -53,6 +54,24 @@ def names_in(technique: Technique, variant: Variant) -> tuple[str, ...]:
         found.update(v for _, values in condition.fields for v in values)
     found.update(v for _, values in technique.outcome.fields for v in values)
     return tuple(sorted((n for n in found if _rank(n) is not None), key=lambda n: (_rank(n) or 0, n)))
+
+
+TARGETS = ("$target-role", "$target-user")
+"""Names that stand for any role, or user, of the account but the caller."""
+
+
+def unnamed(node: Node) -> Node:
+    """The node as one whose caller has no ARN, for whom whoever the node is can be a target like any other."""
+    return replace(node, caller=replace(node.caller, arn=None))
+
+
+def to_bind(search: Search, technique: Technique, number: int) -> tuple[str, ...]:
+    """The `names_in` a variant, worked out once for a catalogue."""
+
+    def made() -> tuple[tuple[str, ...], Technique]:
+        return names_in(technique, technique.variants[number]), technique
+
+    return once(search.env.memo, (id(technique), "names", number), made)[0]
 
 
 def each_binding(

@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from iamsim.model.policy import Policy
 
 
-def every_policy(env: Environment) -> Iterator[Policy]:
+def every_policy(env: Environment) -> tuple[Policy, ...]:
     """All policies of the environment that could be read, each document once: also those that may yet be attached."""
+    return once(env.memo, "every-policy", lambda: tuple(_every(env)))
+
+
+def _every(env: Environment) -> Iterator[Policy]:
     seen: set[int] = set()
     many: list[Policy | MissingPolicy | None] = []
     for p in env.principals.values():

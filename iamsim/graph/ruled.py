@@ -28,7 +28,7 @@ def ruler_of(closure: Closure, account: str | None) -> str | None:
     key, seen = ("ruler", account), closure.known.seen.get(account, 0)
     known = closure.done.get(key)
     if known is None or (known[0] is None and known[1] != seen):  # type: ignore[index]
-        mine = ((k, closure.nodes[k]) for k in closure.known.of_account.get(account, ()))
+        mine = closure.perhaps_free(account)
         known = closure.done[key] = (next((k for k, n in mine if n.full and is_free(closure, n)), None), seen)
     return known[0]  # type: ignore[index,no-any-return]
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from iamsim.aws.service_sessions import ISSUED_FOR
 from iamsim.env.context import lookup_of
 from iamsim.env.memo import once
+from iamsim.env.whatever import whatever
 from iamsim.graph.outside import SOME
 from iamsim.ir.bindings import ABSENT, Alias, Ambivalent, Cases, Known
 from iamsim.ir.term import FALSE, TRUE, Like, Present, Some, Term, all_of, any_of, const, not_
-from iamsim.judge.callers import caller_of
+from iamsim.judge.callers import caller_of, trusted_services
 from iamsim.model.caller import CallerKind
 from iamsim.model.pattern import plain
+from iamsim.model.policy import PolicyKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,8 +84,25 @@ def possible(env: Environment, role: Principal) -> Caller:
 
 
 def _possible(env: Environment, role: Principal) -> tuple[Caller, Principal]:
-    made = replace(caller_of(env, role), session=None, open_tags=True, open_source_identity=True, open_provider=True)
-    return replace(made, any_role=role.name == SOME), role
+    some = replace(
+        caller_of(env, role),
+        session=None,
+        open_tags=True,
+        open_source_identity=True,
+        open_provider=True,
+        any_role=role.name == SOME,
+    )
+    return some, role
+
+
+def possible_when_written(env: Environment, role: Principal) -> Caller:
+    """As `possible`, once the role's trust policy, which tells nothing else of its sessions, was written by whoever likes."""
+    return once(env.memo, ("possible", role.arn, "written"), _when_written, env, role)
+
+
+def _when_written(env: Environment, role: Principal) -> Caller:
+    written = replace(role, trust=whatever(PolicyKind.TRUST, ""))
+    return replace(possible(env, role), open_services=trusted_services(written))
 
 
 def carried(session: Session) -> Mapping[str, Binding]:

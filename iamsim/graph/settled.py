@@ -13,7 +13,7 @@ from iamsim.graph.known import last
 from iamsim.graph.means import LATE, NODES, may_do, within_means
 from iamsim.graph.outside import outside_roles
 from iamsim.graph.ruled import ruled, signature
-from iamsim.graph.state import Closure, account_of
+from iamsim.graph.state import OUTSIDER, START, Closure, account_of
 from iamsim.graph.trusts import entered
 from iamsim.graph.world import subjects_of
 from iamsim.model.caller import CallerKind
@@ -41,6 +41,8 @@ def unsettled(closure: Closure) -> list[str]:
     names: Collection[str] = closure.nodes
     if base is not None and not closure.extra and not since.changes(base.group):
         names = (*base.rest, *last(closure.nodes, len(closure.nodes) - len(base.nodes)))
+        if stands_alone(closure):
+            names = [n for n in names if n == START or n != base.whole]
     of: dict[str, list[Group]] = closure.done.get("groups", {})  # type: ignore[assignment]
     out = []
     for name in names:
@@ -50,6 +52,26 @@ def unsettled(closure: Closure) -> list[str]:
         if closure.follows(name) and not any(since.settles(g, name) for g in groups):
             out.append(name)
     return out
+
+
+def stands_alone(closure: Closure) -> bool:
+    """True only if beside the start the closure holds nothing but what follows from one who rules its account, and no change that
+    matters to anybody else: then the others, alone and together, give what they were found to give.
+    """
+    base: Absorbed | None = closure.done.get("base")  # type: ignore[assignment]
+    if base is None or base.whole is None or closure.extra:
+        return False
+    start, more = closure.search.start.arn, closure.changes - base.group.changes
+    if any(c.who != start or not _its_own(c) for c in more) or (
+        base.whole != START and start not in base.known.controlled
+    ):
+        return False
+    return {*last(closure.nodes, len(closure.nodes) - len(base.nodes))} <= {START, OUTSIDER, base.whole}
+
+
+def _its_own(change: Change) -> bool:
+    """Whether a change to a user or role is of no consequence to what others may do to it, or with what."""
+    return change.kind in (Kind.WRITES, Kind.DROPS) or (change.kind is Kind.GAINS and ":iam::aws:" in change.what)
 
 
 @dataclass(slots=True)
@@ -64,19 +86,24 @@ class _Since:
         """The changes to what somebody may do that were found since, those to the start itself aside."""
         if id(group) not in self.found:
             search, more = self.closure.search, self.closure.changes - group.changes
-            own = subjects_of(search.env, search.start.arn or "", more) if more else ()
+            start = search.start.arn or ""
+            mine = [c for c in self.closure.known.by_who.get(start, ()) if c in more]
+            own = subjects_of(search.env, start, mine) if more else ()
             self.found[id(group)] = [c for c in more if c.who not in own and c.kind is not Kind.TRUST]
         return self.found[id(group)]
 
     def settles(self, group: Group, name: str) -> bool:
         """Whether none of them is about the node."""
+        about = self.about.get(id(group))
+        if about is None:
+            about = self.about[id(group)] = _by_account(self.changes(group))
+        anywhere, concerned = about
+        if anywhere:
+            return False
+        if not concerned and not self.closure.extra:
+            return True
         caller = self.closure.nodes[name].caller
         if self.closure.extra and self.closure.free(caller.arn or ""):
-            return False
-        if id(group) not in self.about:
-            self.about[id(group)] = _by_account(self.changes(group))
-        anywhere, concerned = self.about[id(group)]
-        if anywhere:
             return False
         near = concerned.get(caller.account or "")
         return near is None or near.isdisjoint(subjects_of(self.closure.search.env, caller.arn or ""))
@@ -95,17 +122,28 @@ def _by_account(changes: Iterable[Change]) -> tuple[bool, Mapping[str, set[str]]
 def busy(closure: Closure, names: list[str]) -> Iterator[str]:
     """Those of `names` that may give what whoever rules their account does not."""
     idle: dict[str, bool] = closure.done.setdefault("idle", {})  # type: ignore[assignment]
-    ends = dead_ends(closure)
+    ends, quiet = dead_ends(closure), _quiet(closure)
     for name in names:
+        if name in quiet:
+            continue
         node = closure.nodes[name]
         if (name in ends or name in idle) and is_untouched(closure, node):
-            continue
-        if _is_idle(closure, node):
+            quiet.add(name)
+        elif _is_idle(closure, node):
             idle[name] = True
         elif _is_dead_end(closure, node):
             ends.add(name)
         elif not (is_barren(closure, node) and closure.done.get(("given", "hops", name)) == signature(closure, node)):
             yield name
+
+
+def _quiet(closure: Closure) -> set[str]:
+    """The names of nodes that give nothing, and that no change bears on, as long as nothing more is changed that does on any."""
+    known = closure.known
+    seen, made = (len(known.acting), Kind.MOVED in known.by_kind), closure.done.get("quiet")
+    if made is None or made[0] is not known or made[1] != seen:  # type: ignore[index]
+        made = closure.done["quiet"] = (known, seen, set[str]())
+    return made[2]  # type: ignore[index,no-any-return]
 
 
 def dead_ends(closure: Closure) -> set[str]:

@@ -14,13 +14,13 @@ from iamsim.graph.known import Known
 from iamsim.graph.names import of_account
 from iamsim.graph.unbound import administrators, unbound
 from iamsim.graph.world import OUTSIDE as OUTSIDE_ACCOUNT
-from iamsim.graph.world import Node, Search, of_node
+from iamsim.graph.world import Node, Search, of_node, subjects_of
 from iamsim.ir.term import TRUE, all_of
 from iamsim.judge.callers import caller_of
 from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from iamsim.env.types import Environment
     from iamsim.graph.moves import Firing
@@ -114,6 +114,16 @@ class Closure:
             known = self.done[key] = (stamp, unbound(env, arn, self.known.own(env, arn)))
         return bool(known[1])  # type: ignore[index]
 
+    def perhaps_free(self, account: str | None) -> Iterator[tuple[str, Node]]:
+        """The nodes of an account that are free as loaded, or that changes bear on, with their names: no other is free."""
+        env, known = self.search.env, self.known
+        every = administrators(env, account)
+        for name in known.of_account.get(account, ()):
+            node = self.nodes[name]
+            arn = node.caller.arn or ""
+            if arn in every or (known.acting and not subjects_of(env, arn).isdisjoint(known.acting)):
+                yield name, node
+
     @property
     def bound(self) -> bool:
         """Whether the question binds the start: by keys, a condition, or a session policy."""
@@ -126,7 +136,7 @@ class Closure:
         key, seen = ("rulers", account), known.seen.get(account, 0)
         made = self.done.get(key)
         if made is None or made[0] != seen:  # type: ignore[index]
-            mine = ((k, self.nodes[k]) for k in known.of_account.get(account, ()) if account)
+            mine = self.perhaps_free(account) if account else ()
             found = any(n.full and self.free(n.caller.arn or "") and not (k == START and self.bound) for k, n in mine)
             made = self.done[key] = (seen, found)
         return bool(made[1])  # type: ignore[index]

@@ -125,12 +125,21 @@ def creatable(closure: Closure, node: Node, technique: Technique) -> bool:
     """Whether a name for which the technique could create a principal does not have a free one yet."""
     if bare(technique) and not (open_to_all(closure.search.env) or texts_of(closure.search.env, (_GRANTEE,))):
         return False
-    made = {c.who for c in closure.known.of_kind(Kind.CREATED) if fully(c)}
+    made = _made(closure)
     names = new_principals(closure.search, closure.search.env, node, technique.outcome.get("who"))
     if closure.free(node.caller.arn or "") or ruled(closure, node):
         # an ordinary new principal could do no more than the node itself
         names = (n for n in names if not n.endswith("/" + FRESH) or n in closure.extra)
     return any(n not in made for n in names)
+
+
+def _made(closure: Closure) -> frozenset[str]:
+    """The users, roles and policies that can be created and may then do everything."""
+    known = closure.done.get("made")
+    every = closure.known.by_kind.get(Kind.CREATED, {})
+    if known is None or known[0] != len(every):  # type: ignore[index]
+        known = closure.done["made"] = (len(every), frozenset(c.who for c in every if fully(c)))
+    return known[1]  # type: ignore[index,no-any-return]
 
 
 def _some(closure: Closure, account: str | None) -> frozenset[str]:

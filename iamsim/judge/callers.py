@@ -184,9 +184,12 @@ def caller_of(env: Environment, principal: Principal) -> Caller:
 
 
 def _make(principal: Principal) -> Caller:
-    arn = parse_arn(principal.arn)
-    base = Caller(
-        kind=CallerKind.USER if principal.kind is PrincipalKind.USER else CallerKind.ROLE_SESSION,
+    arn, role = parse_arn(principal.arn), principal.kind is PrincipalKind.ROLE
+    token = trust_allows(principal, "sts:assumerolewithwebidentity") or trust_allows(
+        principal, "sts:assumerolewithsaml"
+    )
+    return Caller(
+        kind=CallerKind.ROLE_SESSION if role else CallerKind.USER,
         arn=principal.arn,
         account=principal.account,
         partition=arn.partition if arn else "aws",
@@ -195,17 +198,11 @@ def _make(principal: Principal) -> Caller:
         tags=principal.tags,
         tags_known=principal.tags_known,
         bounded=principal.boundary is not None,
-    )
-    if principal.kind is PrincipalKind.USER:
-        return base
-    return replace(
-        base,
-        service_linked=principal.path.startswith("/aws-service-role/"),
-        open_tags=trust_allows(principal, "sts:tagsession"),
-        open_source_identity=trust_allows(principal, "sts:setsourceidentity"),
-        open_provider=trust_allows(principal, "sts:assumerolewithwebidentity")
-        or trust_allows(principal, "sts:assumerolewithsaml"),
-        open_services=_services(principal),
+        service_linked=role and principal.path.startswith("/aws-service-role/"),
+        open_tags=role and trust_allows(principal, "sts:tagsession"),
+        open_source_identity=role and trust_allows(principal, "sts:setsourceidentity"),
+        open_provider=role and token,
+        open_services=trusted_services(principal) if role else (),
     )
 
 
@@ -220,7 +217,8 @@ def trust_allows(role: Principal, action: str) -> bool:
     )
 
 
-def _services(role: Principal) -> tuple[str, ...]:
+def trusted_services(role: Principal) -> tuple[str, ...]:
+    """The services (lower case) that Allow statements of the role's trust policy name, sorted."""
     if role.trust is None or isinstance(role.trust, MissingPolicy):
         return ()
     return tuple(

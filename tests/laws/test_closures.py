@@ -15,9 +15,23 @@ from pages import CORPUS, escalation_pages, read_page
 
 from iamsim import Verdict, can, load
 from iamsim.env.build import environment_of
-from iamsim.graph import closure, combined, edges, means, settled, wants
+from iamsim.env.changes import Change, Kind, changed
+from iamsim.graph import (
+    closure,
+    combined,
+    crews,
+    edges,
+    firing,
+    gains,
+    means,
+    moves,
+    preconditions,
+    settled,
+    state,
+    wants,
+)
 from iamsim.graph.ever import closed
-from iamsim.graph.sessions import Session
+from iamsim.graph.sessions import Session, possible, possible_when_written
 from iamsim.graph.state import begin, everyone_of
 from iamsim.graph.unbound import node_in
 from iamsim.graph.world import Search
@@ -110,7 +124,7 @@ def test_what_is_passed_over_gives_nothing(monkeypatch, sure):
     for name in ("_some", "_taggable_in"):
         monkeypatch.setattr(wants, name, lambda closure, account: everyone_of(closure.search.env, account))
     monkeypatch.setattr(combined, "_with_means", lambda _, __, nodes: nodes)
-    monkeypatch.setattr(combined, "_in_vain", lambda *_: set())
+    monkeypatch.setattr(crews, "_in_vain", lambda *_: set())
     monkeypatch.setattr(means, "not_refused", lambda _, actions: actions)
     for (page, title, files), before in zip(made, quick, strict=True):
         assert facts(environment_of(files), before, sure=sure) == before, (page, title)
@@ -153,3 +167,72 @@ def test_what_earlier_questions_leave_behind_changes_no_answer():
             assert together == alone, (path.stem, title)
             verdicts.update(v for v, *_ in together)
     assert {Verdict.YES, Verdict.NO} <= verdicts
+
+
+def firings_of(env, arns, *, sure):
+    """The firings of each fact of each closure, without the numbers in which they were found."""
+    every = {arn: closed(search_from(env, arn), sure=sure).how for arn in arns}
+    return {arn: {fact: frozenset(fired) for fact, fired in how.items()} for arn, how in every.items()}
+
+
+@pytest.mark.parametrize("sure", [True, False])
+def test_what_is_worked_out_once_for_all_that_are_alike_gives_the_same_firings(monkeypatch, sure):
+    every = [(path.stem, title, files) for path in PAGES for title, files in scenarios(path)]
+    made = every[FIRST % EACH :: 2 * EACH]
+    quick = []
+    for _, _, files in made:
+        env = environment_of(files)
+        quick.append(firings_of(env, sorted(env.principals)[:3], sure=sure))
+    acme = load(ACME)
+    few = sorted(acme.principals)[FIRST % EACH :: 2 * EACH] if sure else []
+    quick_there = firings_of(acme, few, sure=sure)
+    alike = gains.alike
+    monkeypatch.setattr(gains, "alike", lambda *args: None if alike(*args) is None else object())
+    monkeypatch.setattr(firing, "alike_for", lambda *args: args[-1])
+    for module, name in ((moves, "twins_of"), (crews, "twins_among"), (crews, "_tried"), (combined, "_as_node")):
+        monkeypatch.setattr(module, name, lambda *_: None)
+    monkeypatch.setattr(crews, "may_give", lambda *_: True)
+    monkeypatch.setattr(combined, "may_give", lambda *_: True)
+    monkeypatch.setattr(means, "_within_bounds", means.may_do)
+    for module in (firing, moves, crews):
+        monkeypatch.setattr(module, "held_before", preconditions._held_before)
+    monkeypatch.setattr(
+        state.Closure, "perhaps_free", lambda c, a: ((k, c.nodes[k]) for k in c.known.of_account.get(a, ()))
+    )
+    for (page, title, files), before in zip(made, quick, strict=True):
+        assert firings_of(environment_of(files), before, sure=sure) == before, (page, title)
+    assert firings_of(load(ACME), few, sure=sure) == quick_there
+
+
+@pytest.mark.parametrize("sure", [True, False])
+def test_what_absorbers_and_roles_that_let_in_alike_leave_out_gives_no_other_firings(monkeypatch, sure):
+    every = [(path.stem, title, files) for path in PAGES for title, files in scenarios(path)]
+    made = every[FIRST % EACH :: EACH]
+    quick = []
+    for _, _, files in made:
+        env = environment_of(files)
+        quick.append(firings_of(env, sorted(env.principals)[:3], sure=sure))
+    acme = load(ACME)
+    few = sorted(acme.principals)[FIRST % EACH :: EACH] if sure else []
+    quick_there = firings_of(acme, few, sure=sure)
+    monkeypatch.setattr(closure, "_leading_to", lambda search, *_: means.techniques_of(search, means.NODES))
+    for module in (settled, combined):
+        monkeypatch.setattr(module, "stands_alone", lambda _: False)
+    monkeypatch.setattr(edges, "lets_in_others", lambda *_: False)
+    monkeypatch.setattr(edges, "door_of", lambda *_: None)
+    monkeypatch.setattr(means, "_task_refuses", lambda *_: False)
+    for (page, title, files), before in zip(made, quick, strict=True):
+        assert firings_of(environment_of(files), before, sure=sure) == before, (page, title)
+    assert firings_of(load(ACME), few, sure=sure) == quick_there
+
+
+def test_sessions_of_a_role_whose_trust_is_written_are_those_of_the_changed_role():
+    looked = 0
+    for path in PAGES:
+        for _, files in scenarios(path):
+            env = environment_of(files)
+            for arn in (a for a in sorted(env.principals) if ":role/" in a):
+                there = changed(env, (Change(Kind.TRUST, arn),), (arn,))
+                looked += 1
+                assert possible_when_written(env, env.principals[arn]) == possible(there, there.principals[arn])
+    assert looked > 100

@@ -1,0 +1,320 @@
+"""The uses of a technique by a crew, whose nodes make its requests between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from iamsim.env.memo import once
+from iamsim.graph.changing import SUBJECT, WANTED
+from iamsim.graph.firing import ONE, Requests, attempt, numbered, outcome_of
+from iamsim.graph.means import plausible
+from iamsim.graph.moves import BESIDES, Firing, fewest_of
+from iamsim.graph.names import each_binding, to_bind, unnamed, values
+from iamsim.graph.outcomes import AGAIN, RECREATES, gained, named_node
+from iamsim.graph.preconditions import held_before
+from iamsim.graph.twins import Common, twins_among
+from iamsim.graph.wants import wants
+from iamsim.graph.world import Node, own_creation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from iamsim.aws.escalations import Call, Technique, Variant
+    from iamsim.env.changes import Change
+    from iamsim.env.types import Environment
+    from iamsim.graph.firing import Attempt
+    from iamsim.graph.outcomes import Gain
+    from iamsim.graph.state import Closure, Fact
+    from iamsim.graph.twins import Twins
+    from iamsim.graph.world import Search
+
+Crew = tuple[Node, ...]
+"""The node that makes each request of a variant; behind them perhaps one who only tags."""
+
+Worlds = dict[str, tuple["Environment", ...]]
+
+
+def uses(
+    closure: Closure, technique: Technique, number: int, crew: Crew, among: Worlds, kin: object
+) -> Iterator[Firing]:
+    """The uses of a variant by the crew, for what is not held yet; `kin` stands for all crews that are alike for it, if any."""
+    tried = None if kin is None else _tried(closure, technique, number, crew, among, kin)
+    if tried is not None:
+        yield from _of_alike(closure, technique, number, crew, among, tried)
+        return
+    for bound in _bindings(closure, technique, number, crew, among):
+        fired = _fire(closure, technique, number, crew, bound, among, kin)
+        if fired is not None:
+            yield fired
+
+
+def may_give(closure: Closure, technique: Technique, number: int, nodes: Sequence[Node], among: Worlds) -> bool:
+    """False only if whatever the variant is about is held, or does not meet its preconditions, whoever of the nodes uses it."""
+    search, names = closure.search, to_bind(closure.search, technique, number)
+    if technique.outcome.type != "becomes" or names != (technique.outcome.get("who"),) or closure.known.everywhere:
+        return True
+    if any(len(among[n.name]) != 1 or among[n.name][0] is not search.env for n in nodes):
+        return True
+    around = (search.ask.missing, search.ask.ever, search.ruling)
+    for node in {(n.caller.kind, n.caller.account, n.caller.partition): n for n in nodes}.values():
+        of = (node.caller.kind, node.caller.account, node.caller.partition)
+        key = ("fitting", technique.id, number, id(search.catalogue), of, around)
+        fitting, rest, _ = once(search.env.memo, key, _fitting, search, technique, number, node)
+        if any(not _becomes_nobody_new(closure, technique, v) for v in fitting):
+            return True
+        if closure.known.who and any(
+            closure.relevant(v) and not _becomes_nobody_new(closure, technique, v) for v in rest
+        ):
+            return True
+    return False
+
+
+def _fitting(
+    search: Search, technique: Technique, number: int, node: Node
+) -> tuple[tuple[str, ...], tuple[str, ...], object]:
+    """The targets of a variant for any node of an account: those that may meet the preconditions as loaded, and the rest."""
+    variant, env, name = technique.variants[number], search.env, to_bind(search, technique, number)[0]
+    anyone = unnamed(node)
+    every = tuple(dict.fromkeys(values(search, env, anyone, variant, name, {})))
+    fits = tuple(v for v in every if held_before(search, env, anyone, variant, {name: v}) is not None)
+    return fits, tuple(v for v in every if v not in fits), search.catalogue
+
+
+def requests_of(variant: Variant) -> list[tuple[Call, ...]]:
+    """The calls of each request, in the order of their numbers."""
+    out: dict[int, list[Call]] = {}
+    for n, call in numbered(variant.calls, ONE):
+        out.setdefault(n, []).append(call)
+    return [tuple(out[n]) for n in sorted(out)]
+
+
+@dataclass(slots=True)
+class _Tried:
+    """What crews that are alike come to with each target as everything was loaded.
+
+    `left` are the targets that were not tried in vain, in order; `made` is what it came to with those of them that were tried.
+    """
+
+    twins: Twins
+    left: list[str]
+    made: dict[str, Common] = field(default_factory=dict)
+
+
+def _tried(
+    closure: Closure, technique: Technique, number: int, crew: Crew, among: Worlds, kin: object
+) -> _Tried | None:
+    """What is kept for crews like this one; None if it is about more than one target, or changes bear on the crew."""
+    search, names = closure.search, to_bind(closure.search, technique, number)
+    if technique.outcome.type != "becomes" or names != (technique.outcome.get("who"),):
+        return None
+    if any(len(among[n.name]) != 1 or among[n.name][0] is not search.env for n in crew):
+        return None
+    if closure.relevant(*(n.caller.arn or "" for n in crew)):
+        return None
+    twins = twins_among(search, _callers(technique.variants[number], crew), technique, number, kin)
+    if twins is None:
+        return None
+    return once(search.env.memo, ("tried", kin), _untried, search, technique, number, crew, twins)
+
+
+def _callers(variant: Variant, crew: Crew) -> tuple[Node, ...]:
+    """The node that makes each call."""
+    return tuple(crew[n - 1] for n, _ in numbered(variant.calls, ONE))
+
+
+def _untried(search: Search, technique: Technique, number: int, crew: Crew, twins: Twins) -> _Tried:
+    variant, env = technique.variants[number], search.env
+    by = zip(variant.calls, _callers(variant, crew), strict=True)
+    callers = [(c.action.lower(), n) for c, n in by if twins.name in c.resources]
+    every = dict.fromkeys(values(search, env, unnamed(crew[0]), variant, twins.name, {}))
+    return _Tried(twins, [v for v in every if all(plausible(env, n, a, v) for a, n in callers)])
+
+
+def _of_alike(
+    closure: Closure, technique: Technique, number: int, crew: Crew, among: Worlds, tried: _Tried
+) -> Iterator[Firing]:
+    """The uses by a crew on which no change bears: what crews like it came to, but for targets that are of it or changed."""
+    search, name, vain = closure.search, tried.twins.name, set[str]()
+    own = [n.caller.arn or "" for n in crew]
+    # what is the first of the crew is a target for the others alone, and comes last
+    last = [v for v in tried.left if v == own[0] and any(o != v for o in own)]
+    for value in (*(v for v in tried.left if v != own[0]), *last):
+        if _becomes_nobody_new(closure, technique, value):
+            continue
+        bound = {name: value}
+        if value in own or closure.relevant(value):
+            fired = _fire(closure, technique, number, crew, bound, among, None)
+            if fired is not None:
+                yield fired
+            continue
+        use = tried.made.get(value) or _as_twins(search, technique, number, crew, bound, tried)
+        if use is None:
+            vain.add(value)
+            continue
+        tried.made[value] = use
+        gains = gained(search, search.env, technique, technique.variants[number], crew[0], bound)
+        yield _fired(technique, number, crew, bound, gains, use, frozenset())
+    if vain:
+        tried.left = [v for v in tried.left if v not in vain]
+
+
+def _as_twins(
+    search: Search, technique: Technique, number: int, crew: Crew, bound: dict[str, str], tried: _Tried
+) -> Common | None:
+    """What the crew comes to with one target, tried for one of those that nothing tells apart."""
+    variant, twins = technique.variants[number], tried.twins
+    main = crew[len(requests_of(variant)) - 1]
+    before = held_before(search, search.env, main, variant, bound)
+    if before is None:
+        return None
+    key = twins.key(search.env, bound[twins.name], before)
+    if key not in twins.made:
+        found = _use(search, technique, number, crew, bound, frozenset())
+        use = None if found is None else found[0]
+        if use is not None:
+            use = replace(use, assumed=tuple(a for a in use.assumed if a not in before.assumed))
+        twins.made[key] = use
+    made = twins.made[key]
+    return None if made is None else replace(made, assumed=tuple(dict.fromkeys((*before.assumed, *made.assumed))))
+
+
+def _bindings(
+    closure: Closure, technique: Technique, number: int, crew: Crew, among: Worlds
+) -> Iterator[dict[str, str]]:
+    """What the names of the variant can stand for, each call on it plausible for its caller."""
+    search, variant = closure.search, technique.variants[number]
+    names = to_bind(search, technique, number)
+    by = {id(c): node for c, node in zip(variant.calls, _callers(variant, crew), strict=True)}
+    becomes = technique.outcome.get("who") if technique.outcome.type == "becomes" else None
+
+    def choices(name: str, bound: dict[str, str]) -> Iterator[str]:
+        every = (
+            v for n in dict.fromkeys(crew) for e in among[n.name] for v in values(search, e, n, variant, name, bound)
+        )
+        callers = [(c, by[id(c)]) for c in variant.calls if name in c.resources]
+        for value in dict.fromkeys(every):
+            if name == becomes and _becomes_nobody_new(closure, technique, value):
+                continue
+            if all(
+                ":" not in value or any(plausible(e, n, c.action.lower(), value) for e in among[n.name])
+                for c, n in callers
+            ):
+                yield value
+
+    yield from each_binding(names, choices)
+
+
+def _fire(
+    closure: Closure,
+    technique: Technique,
+    number: int,
+    crew: Crew,
+    bound: dict[str, str],
+    among: Worlds,
+    kin: object = None,
+) -> Firing | None:
+    """The use of a variant by a crew in one binding; `kin` stands for all crews that are alike for it."""
+    search, variant = closure.search, technique.variants[number]
+    gains = gained(search, among[crew[0].name][0], technique, variant, crew[0], bound)
+    if not gains or not _lacking(closure, technique, gains):
+        return None
+    about = (*(n.caller.arn or "" for n in crew), *sorted(v for v in bound.values() if ":" in v))
+    needs = closure.relevant(*about)
+    vain = _in_vain(search, crew, bound) if kin is not None and not needs else set()
+    if (kin, *sorted(bound.items())) in vain:
+        return None
+    found = _use(search, technique, number, crew, bound, needs)
+    if found is None:
+        vain.add((kin, *sorted(bound.items())))
+        return None
+    return _fired(technique, number, crew, bound, gains, *found)
+
+
+_BOTH = "unsupported:calls of two sessions of which both depend on what they carry"
+
+
+def _use(
+    search: Search, technique: Technique, number: int, crew: Crew, bound: dict[str, str], needs: frozenset[Change]
+) -> tuple[Common, frozenset[Change]] | None:
+    """What the use of a variant by a crew in one binding comes to after `needs`, and as few of these as are enough."""
+    variant = technique.variants[number]
+    requests = len(requests_of(variant))
+    main = requests - 1
+
+    def attempted(some: frozenset[Change]) -> Attempt | None:
+        shared = Requests(others=_others(crew, requests, crew[main]))
+        return attempt(search, crew[main], technique, variant, bound, some, shared)
+
+    def certain(some: frozenset[Change]) -> bool:
+        less = attempted(some)
+        return ((None if less is None else outcome_of(search, less)) or (False,))[0]
+
+    tried = attempted(needs)
+    found = None if tried is None else outcome_of(search, tried)
+    if tried is None or found is None:
+        return None
+    readers = [n for n in dict.fromkeys(crew) if n.made and n.caller in tried.readers]
+    main = crew.index(readers[0]) if readers else main
+    sure, reasons = found
+    if len(readers) > 1:
+        sure, reasons = False, (_BOTH,)
+    if technique.outcome.type in RECREATES:
+        sure, reasons = False, AGAIN
+    about = (*(n.caller.arn or "" for n in crew), *(v for v in bound.values() if ":" in v))
+    needs = fewest_of(own_creation(needs, about), needs, lambda some: certain(some) >= found[0])
+    return Common(sure, bool(readers), tried.assumed, reasons, main), needs
+
+
+def _fired(
+    technique: Technique,
+    number: int,
+    crew: Crew,
+    bound: dict[str, str],
+    gains: tuple[Gain, ...],
+    use: Common,
+    needs: frozenset[Change],
+) -> Firing:
+    main, requests = crew[use.main], len(requests_of(technique.variants[number]))
+    others = tuple((r, n.name) for r, n in _others(crew, requests, main))
+    names = tuple(sorted(bound.items()))
+    return Firing(
+        technique.id, number, main.name, names, gains, use.sure, needs, use.session, use.assumed, use.reasons, others
+    )  # fmt: skip
+
+
+def _in_vain(search: Search, crew: Crew, bound: dict[str, str]) -> set[object]:
+    """What crews were found to try in vain as everything was loaded, unless it is about one of them."""
+    if any(n.caller.arn in bound.values() for n in crew):
+        return set()
+    return once(search.env.memo, "tried-in-vain", set)
+
+
+def _others(crew: Crew, requests: int, main: Node) -> tuple[tuple[int, Node], ...]:
+    """The nodes of the crew but `main`, by the numbers of their requests; behind those of the requests who only tags."""
+    numbers = (*range(1, requests + 1), BESIDES)
+    return tuple((r, n) for r, n in zip(numbers, crew, strict=False) if n is not main)
+
+
+def _lacking(closure: Closure, technique: Technique, gains: tuple[Gain, ...]) -> bool:
+    """Whether some gain is not held yet and worth having."""
+    facts: list[Fact] = [g.name if isinstance(g, Node) else g for g in gains]
+    if all(f in closure.how and any(k.sure >= closure.sure for k in closure.how[f]) for f in facts):
+        return False
+    if technique.outcome.type not in SUBJECT or technique.outcome.type == "recreates-elsewhere":
+        return not (len(gains) == 1 and isinstance(gains[0], Node) and _held(closure, gains[0]))
+    what = WANTED.get(technique.outcome.type, SUBJECT[technique.outcome.type])
+    return any(getattr(g, "who", None) in wants(closure, a)[what] for g in gains for a in closure.known.of_account)
+
+
+def _becomes_nobody_new(closure: Closure, technique: Technique, arn: str) -> bool:
+    """Whether what a technique gives that makes one the user or role is held already."""
+    if not closure.every and arn in closure.nodes:
+        return True
+    known = closure.how.get(named_node(arn, technique.outcome.reach), ())
+    return any(k.sure >= closure.sure for k in known)
+
+
+def _held(closure: Closure, gain: Node) -> bool:
+    """Whether its principal is controlled fully already."""
+    return not closure.every and (gain.caller.arn or "") in closure.nodes
