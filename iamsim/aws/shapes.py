@@ -87,6 +87,8 @@ def _goes_on(template: str, other: str, separator: str) -> bool:
     mine, others = template.split(":", 5), other.split(":", 5)
     if template == other or len(mine) < 6 or len(others) < 6 or mine[2] != others[2]:
         return False
+    if not others[5].startswith(mine[5].partition("${")[0]):
+        return False
     regex = "[^/:]+".join(re.escape(p) for p in re.split(r"\$\{[^}]*\}", mine[5]))
     return re.fullmatch(f"{regex}{separator}.*", _VARIABLE.sub("x", others[5])) is not None
 

@@ -99,13 +99,15 @@ def _same(var: str, other: str) -> Term:
 def tagging(template: str) -> tuple[str, ...]:
     """The actions that tag a resource of the type with this template of ARNs, in lower case."""
     service = template.split(":")[2] if template.count(":") > 1 else ""
-    arn = re.sub(r"\$\{[^}]*\}", "x", template)
-    return tuple(_tagging(expand(f"{service}:*"), arn)) if service else ()
+    return tuple(_tagging(expand(f"{service}:*"), template)) if service else ()
 
 
-def _tagging(actions: Iterable[str], arn: str) -> Iterable[str]:
+def _tagging(actions: Iterable[str], template: str) -> Iterable[str]:
+    arn, pattern = (re.sub(r"\$\{[^}]*\}", x, template) for x in "x*")
     for action in actions:
         info = action_info(action)
         removes = any(word in action.lower() for word in ("untag", "delete", "remove"))
-        if info is not None and "Tagging" in info.access_level and not removes and fits(action, arn):
+        if info is None or "Tagging" not in info.access_level or removes:
+            continue
+        if any(pattern in use.arn_patterns for use in info.resource_types) or fits(action, arn):
             yield action.lower()
