@@ -121,7 +121,7 @@ def test_every_template_fits_its_own_type():
             for template in templates:
                 sample = re.sub(r"\$\{[^}]*\}", "x", template)
                 assert any(shapes.could_be(s, sample) for s in actions._shapes(service, name)), template
-                assert any(shapes.could_be(s, shapes.starred(template)) for s in actions._shapes(service)[name])
+                assert any(shapes.could_be(s, shapes.starred(template)) for s in actions._shapes(service, name))
 
 
 def test_action_info():
