@@ -14,12 +14,12 @@ from iamsim.graph.dominated import same_ceilings
 from iamsim.graph.edges import of_session
 from iamsim.graph.entering import edge_in, fewest_to_enter
 from iamsim.graph.known import last
-from iamsim.graph.moves import Firing
+from iamsim.graph.moves import Firing, fully
 from iamsim.graph.ruled import ruled, ruler_of
 from iamsim.graph.sessions import possible
 from iamsim.graph.state import ASSUME, OUTSIDE, OUTSIDER, Closure, account_of, loaded
 from iamsim.graph.wants import taggable, tagged, worthwhile
-from iamsim.graph.world import Node, caller_in, own_creation, worlds
+from iamsim.graph.world import Node, caller_in, made_only, own_creation, worlds
 from iamsim.ir.term import FALSE, TRUE
 from iamsim.judge.candidates import Target
 from iamsim.judge.check import check_of
@@ -35,28 +35,21 @@ if TYPE_CHECKING:
 
 
 def admitted(closure: Closure) -> Iterator[Firing]:
-    """Roles whose trust policy or tags were changed, assumed by whichever node may."""
+    """Roles whose trust policy or tags were changed, or that were created, assumed by whichever node may."""
     search = closure.search
-    late = closure.late and bool(texts_of(search.env, ("aws:principaltag/",)))
-    about = set(_pending(closure))
-    if late:
-        about |= closure.known.opened.keys() & taggable(closure)
-    for role in sorted(about):
-        asked = late and role in closure.nodes and tagged(closure, role)
-        if role in closure.nodes and any(f.technique == ASSUME and (not asked or f.needs) for f in closure.how[role]):
-            continue
-        if role in closure.nodes and not closure.every and not (asked or worthwhile(closure, role)):
-            continue
+    for target, made in _worth_admitting(closure):
+        role = target if made is None else made.who
         for name, node in _callers(closure):
             arn = node.caller.arn or ""
-            changes = closure.relevant(arn, role)
+            changes = closure.relevant_to(node, arn, role)
+            changes = changes if made is None else made_only(changes, made)
             if name == OUTSIDER:
                 if not any(c.who == role and c.kind in (Kind.TRUST, Kind.CREATED) for c in changes) or any(
-                    f.sure for f in closure.how.get(role, ())
+                    f.sure for f in closure.how.get(target, ())
                 ):
                     continue
                 changes |= OUTSIDE
-            key = ("admitted", name, role, changes)
+            key = ("admitted", name, target, changes)
             if key in closure.done:
                 continue
             closure.done[key] = True
@@ -74,7 +67,7 @@ def admitted(closure: Closure) -> Iterator[Firing]:
             if means is not None:
                 needs = frozenset(opened) | means
                 there = changed(search.env, needs, (role,))
-                gain = Node(role, possible(there, there.principals[role]))
+                gain = Node(target, possible(there, there.principals[role]))
                 yield Firing(ASSUME, 0, name, (("$target-role", role),), (gain,), True, needs)
                 break
             found = None
@@ -84,14 +77,42 @@ def admitted(closure: Closure) -> Iterator[Firing]:
                     found = edge
             if found is None:
                 continue
-            target = changed(search.env, changes, (role,)).principals[role]
-            gain = Node(role, possible(changed(search.env, changes, (role,)), target))
+            there = changed(search.env, changes, (role,))
+            gain = Node(target, possible(there, there.principals[role]))
             sure = found.sure
             plain = not node.made or (found.plain and not any(of_session(v) for v in found.read))
             needs = changes if name == OUTSIDER else fewest_to_enter(closure, node, role, changes, sure)
             yield Firing(ASSUME, 0, name, (("$target-role", role),), (gain,), sure, needs, not plain)
             if sure:
                 break
+
+
+def _worth_admitting(closure: Closure) -> Iterator[tuple[str, Change | None]]:
+    """The names of nodes of roles that may be assumed now, those that are created with their creation."""
+    late = closure.late and bool(texts_of(closure.search.env, ("aws:principaltag/",)))
+    about = set(_pending(closure))
+    if late:
+        about |= closure.known.opened.keys() & taggable(closure)
+    for target in sorted(about):
+        made = closure.known.opened.get(target)
+        role = target if made is None else made.who
+        if made is None and role not in closure.search.env.principals:
+            continue  # one that is created is assumed as what it was created
+        if made is not None and not closure.every and made != _fullest(closure, made):
+            continue
+        held = target in closure.nodes
+        asked = late and held and tagged(closure, role)
+        if held and any(f.technique == ASSUME and (not asked or f.needs) for f in closure.how[target]):
+            continue
+        if held and not closure.every and not (asked or worthwhile(closure, role)):
+            continue
+        yield target, made
+
+
+def _fullest(closure: Closure, made: Change) -> Change:
+    """The way to create the same role with a policy of choice and without a boundary; else the way itself."""
+    ways = (c for c in closure.known.by_who[made.who] if c.kind is Kind.CREATED)
+    return next((c for c in ways if fully(c)), made)
 
 
 def _pending(closure: Closure) -> list[str]:
@@ -136,7 +157,7 @@ def _entering(closure: Closure, node: Node) -> frozenset[Change] | None:
     if search.ask.given or search.ask.when is not TRUE:
         return None
     arn = node.caller.arn or ""
-    own = closure.relevant(arn)
+    own = closure.relevant_to(node, arn)
     least = own_creation(own, (arn,))
     tries = (least, *(least | {c} for c in sorted(own - least)), *((own,) if len(own) > len(least) + 1 else ()))
     found: frozenset[Change] | None = next((some for some in tries if _enters(search, node, some)), None)

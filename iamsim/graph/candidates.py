@@ -230,7 +230,7 @@ def boundaries(search: Search, env: Environment, node: Node, bound: Mapping[str,
 
 
 def _in_order(search: Search, env: Environment, node: Node, key: str) -> Iterator[str]:
-    """What conditions on the key choose among, the widest first: a role that is created is followed with the first that can be."""
+    """What conditions on the key choose among, the widest first."""
     own = _choices(search, env, node, (key,))
     if not is_picky(search.env):
         yield from own

@@ -11,7 +11,7 @@ from iamsim.graph.calls import Place, Wanted, call_checks, check_in, told_keys
 from iamsim.graph.edges import of_session
 from iamsim.graph.newtags import tags_allowed, tags_given
 from iamsim.graph.preconditions import holds
-from iamsim.graph.world import relevant, worlds
+from iamsim.graph.world import of_node, relevant, worlds
 from iamsim.ir.bounds import may, must
 from iamsim.ir.evaluate import evaluate
 from iamsim.ir.term import FALSE, TRUE, Term, all_of, any_of, variables
@@ -163,7 +163,7 @@ def _choices(
 ) -> tuple[Environment, ...]:
     """The environments among which the attacker chooses for a request by the node."""
     focus = (node.caller.arn or "", *sorted(v for v in bound.values() if ":" in v))
-    about = relevant(search.env, changes, focus)
+    about = relevant(search.env, of_node(changes, node), focus)
     return (changed(search.env, about, focus),) if requests.exact else worlds(search.env, about, focus)
 
 

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from iamsim.env.changes import Change, Kind
-from iamsim.graph.world import EVERYWHERE, bearing, name_before, subjects_of
+from iamsim.graph.world import EVERYWHERE, bearing, name_before, name_made, subjects_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +43,7 @@ class Known:
     by_kind: dict[Kind, dict[Change, None]] = field(default_factory=dict)
     everywhere: tuple[Change, ...] = ()
     off: frozenset[str] = frozenset()
-    opened: dict[str, None] = field(default_factory=dict)
+    opened: dict[str, Change | None] = field(default_factory=dict)
     seen: dict[str | None, int] = field(default_factory=dict)
     held: dict[str | None, dict[str, None]] = field(default_factory=dict)
     controlled: set[str] = field(default_factory=set)
@@ -99,7 +99,8 @@ class Known:
             if change.kind is Kind.DISABLED:
                 self.off |= {change.what}
         if change.kind in OPENING and ":role/" in change.who:
-            self.opened[change.who] = None
+            created = change.kind is Kind.CREATED
+            self.opened.setdefault(name_made(change) if created else change.who, change if created else None)
 
     def changes(self) -> frozenset[Change]:
         """All changes, as one set that is made once for what is known."""

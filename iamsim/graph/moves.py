@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind, changed
@@ -13,7 +13,7 @@ from iamsim.graph.names import each_binding, names_in, values
 from iamsim.graph.outcomes import Gain, disables, gained, named_node
 from iamsim.graph.preconditions import holds
 from iamsim.graph.reach import fires_within_reach
-from iamsim.graph.world import Node, of_node, own_creation, relevant, worlds
+from iamsim.graph.world import Node, each_way, name_made, of_node, own_creation, relevant, worlds
 from iamsim.ir.term import FALSE, TRUE
 
 if TYPE_CHECKING:
@@ -102,23 +102,25 @@ def firings(
             least = _least(search, node, technique, variant, mine) if sweeps else mine
             done = have if not every else set()
             for bound in _bindings(search, among, node, technique, variant, wanted, changes, done, sweeps=sweeps):
-                gains = gained(search, _there(search, among[0], bound, changes), technique, variant, node, bound)
-                what = tuple(g.name if isinstance(g, Node) else g for g in gains)
-                if not gains or (not every and (what in have or _subject(gains) in have)):
-                    continue
-                if sweeps:
-                    fired = _swept(search, node, technique, number, bound, gains, changes, least)
-                else:
-                    fired = fire(search, node, technique, number, bound, changes, gains)
-                if fired is not None:
-                    if fired.sure and not fired.session:
-                        have.add(what)
-                        last = gains[-1]
-                        if (fully(last) or _is_new_role(last)) and not (
-                            isinstance(last, Change) and last.kind is Kind.BOUNDARY and is_picky(search.env)
-                        ):
-                            have.add(_subject(gains))
-                    yield fired
+                for way in each_way(changes, bound.values()) if changes else (changes,):
+                    gains = gained(search, _there(search, among[0], bound, way), technique, variant, node, bound)
+                    gains = tuple(_as_made(g, way) for g in gains)
+                    what = tuple(g.name if isinstance(g, Node) else g for g in gains)
+                    if not gains or (not every and not have.isdisjoint((what, _subject(gains), _otherwise(gains)))):
+                        continue
+                    if sweeps:
+                        fired = _swept(search, node, technique, number, bound, gains, way, least)
+                    else:
+                        fired = fire(search, node, technique, number, bound, way, gains)
+                    if fired is not None:
+                        if fired.sure and not fired.session:
+                            have.update((what, _unbounded(gains)))
+                            last = gains[-1]
+                            if fully(last) and not (
+                                isinstance(last, Change) and last.kind is Kind.BOUNDARY and is_picky(search.env)
+                            ):
+                                have.add(_subject(gains))
+                        yield fired
 
 
 def _there(search: Search, env: Environment, bound: Mapping[str, str], changes: frozenset[Change]) -> Environment:
@@ -208,9 +210,28 @@ def _subject(gains: tuple[Gain, ...]) -> object:
     return (last.kind, last.who)
 
 
-def _is_new_role(change: object) -> bool:
-    """Whether a gain is a role that is created, which is followed under one boundary alone."""
-    return isinstance(change, Change) and change.kind is Kind.CREATED and ":role/" in change.who
+def _otherwise(gains: tuple[Gain, ...]) -> object:
+    """What the user or role that is created has besides its boundary."""
+    last = gains[-1]
+    if not isinstance(last, Change) or last.kind is not Kind.CREATED or ":policy/" in last.who:
+        return gains
+    return ("created", last.who, last.what.partition(",")[2])
+
+
+def _unbounded(gains: tuple[Gain, ...]) -> object:
+    """The same of one that is created without a boundary: under none it may do more."""
+    last = gains[-1]
+    bounded = isinstance(last, Change) and last.kind is Kind.CREATED and not last.what.startswith(",")
+    return gains if bounded else _otherwise(gains)
+
+
+def _as_made(gain: Gain, changes: frozenset[Change]) -> Gain:
+    """The gain; of a principal that one of `changes` creates it is that which this makes of it."""
+    arn = gain.caller.arn if isinstance(gain, Node) else None
+    made = next((c for c in changes if c.kind is Kind.CREATED and c.who == arn), None) if changes and arn else None
+    if made is None or not isinstance(gain, Node) or not gain.name.startswith(made.who) or "," in gain.name:
+        return gain
+    return replace(gain, name=name_made(made) + gain.name.removeprefix(made.who))
 
 
 def fully(change: object) -> bool:

@@ -11,7 +11,7 @@ from iamsim.env.types import PrincipalKind
 from iamsim.graph.candidates import FRESH, administrator
 from iamsim.graph.sessions import possible
 from iamsim.graph.unbound import most_of
-from iamsim.graph.world import Node
+from iamsim.graph.world import Node, name_made
 from iamsim.judge.callers import caller_of
 from iamsim.model.caller import Caller, CallerKind
 from iamsim.model.policy import Policy
@@ -238,5 +238,4 @@ def new_node(search: Search, change: Change) -> Node:
     """The node of the user or role that the change creates."""
     env = changed(search.env, (change,), (change.who,))
     made = env.principals[change.who]
-    name = f"{change.who}#{change.what}" if change.what.strip(",") else change.who
-    return barehanded(search, Node(name, caller_of(env, made), made=made.kind is PrincipalKind.ROLE))
+    return barehanded(search, Node(name_made(change), caller_of(env, made), made=made.kind is PrincipalKind.ROLE))

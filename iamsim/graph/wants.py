@@ -65,11 +65,11 @@ def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
         who.add(arn)
         principal = env.principals.get(arn)
         if principal is None:
-            first = next(c for c in known.by_who[arn] if c.kind is Kind.CREATED)
-            policies.update(p for p in first.what.split(",")[:2] if p not in ("", WITHOUT))
+            ways = [c.what.split(",") for c in known.by_who[arn] if c.kind is Kind.CREATED]
+            policies.update(p for way in ways for p in way[:2] if p not in ("", WITHOUT))
             if ":user/" in arn:
                 users.add(arn)
-                groups.update(g for g in first.what.split(",")[2:] if g in env.groups)
+                groups.update(g for way in ways for g in way[2:] if g in env.groups)
             continue
         if principal.kind is PrincipalKind.USER:
             users.add(arn)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, pairwise, product
 from typing import TYPE_CHECKING, Any
 
 from iamsim.env.changes import Change, Kind, changed, may_cost
@@ -12,7 +12,7 @@ from iamsim.env.memo import once
 from iamsim.graph.candidates import texts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from iamsim.aws.escalations import Catalogue
     from iamsim.env.types import Environment
@@ -284,13 +284,34 @@ def own_creation(changes: frozenset[Change], focus: Iterable[str]) -> frozenset[
     return frozenset(c for c in changes if c.kind is Kind.CREATED and c.who in who)
 
 
+def name_made(change: Change) -> str:
+    """The name of the node of the user or role that the change creates: that of each way to create it is another."""
+    return f"{change.who}#{change.what}" if change.what.strip(",") else change.who
+
+
+def made_only(changes: frozenset[Change], made: Change) -> frozenset[Change]:
+    """`changes` without other ways in which the user or role that `made` creates may come to be: a name is given once."""
+    return frozenset(c for c in changes if c == made or c.kind is not Kind.CREATED or c.who != made.who)
+
+
 def of_node(changes: frozenset[Change], node: Node) -> frozenset[Change]:
-    """`changes` without other ways in which the principal of the node may come to be: a name is given once."""
-    what = node.name.partition("#")[2]
-    if "," not in what:
+    """`changes` without other ways in which the principal of the node may come to be."""
+    if "," not in node.name:
         return changes
-    arn = node.caller.arn
-    return frozenset(c for c in changes if not (c.kind is Kind.CREATED and c.who == arn and c.what != what))
+    arn, what, *_ = (*node.name.split("#"), "")
+    return made_only(changes, Change(Kind.CREATED, arn, what)) if "," in what else changes
+
+
+def each_way(changes: frozenset[Change], who: Iterable[str]) -> Iterator[frozenset[Change]]:
+    """`changes` with one way to create each of `who`, for each choice of these."""
+    made = [c for c in sorted(own_creation(changes, who)) if ":policy/" not in c.who]
+    several = {c.who for c, other in pairwise(made) if c.who == other.who}
+    ways = [[c for c in made if c.who == w] for w in sorted(several)]
+    for chosen in product(*ways):
+        some = changes
+        for c in chosen:
+            some = made_only(some, c)
+        yield some
 
 
 def names_of(bound: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
