@@ -19,7 +19,7 @@ from iamsim.graph.ruled import ruled, ruler_of
 from iamsim.graph.sessions import possible
 from iamsim.graph.state import ASSUME, OUTSIDE, OUTSIDER, Closure, account_of, loaded
 from iamsim.graph.wants import taggable, tagged, worthwhile
-from iamsim.graph.world import Node, caller_in, made_only, own_creation, worlds
+from iamsim.graph.world import Node, caller_in, own_creation, worlds
 from iamsim.ir.term import FALSE, TRUE
 from iamsim.judge.candidates import Target
 from iamsim.judge.check import check_of
@@ -42,7 +42,7 @@ def admitted(closure: Closure) -> Iterator[Firing]:
         for name, node in _callers(closure):
             arn = node.caller.arn or ""
             changes = closure.relevant_to(node, arn, role)
-            changes = changes if made is None else made_only(changes, made)
+            changes = closure.with_way(changes, made)
             if name == OUTSIDER:
                 if not any(c.who == role and c.kind in (Kind.TRUST, Kind.CREATED) for c in changes) or any(
                     f.sure for f in closure.how.get(target, ())
@@ -111,7 +111,7 @@ def _worth_admitting(closure: Closure) -> Iterator[tuple[str, Change | None]]:
 
 def _fullest(closure: Closure, made: Change) -> Change:
     """The way to create the same role with a policy of choice and without a boundary; else the way itself."""
-    ways = (c for c in closure.known.by_who[made.who] if c.kind is Kind.CREATED)
+    ways = (c for c in closure.known.by_who.get(made.who, ()) if c.kind is Kind.CREATED)
     return next((c for c in ways if fully(c)), made)
 
 

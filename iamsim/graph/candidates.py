@@ -221,9 +221,9 @@ def is_picky(env: Environment) -> bool:
     return bool(texts_of(env, ("iam:policyarn", "iam:permissionsboundary")))
 
 
-def boundaries(search: Search, env: Environment, node: Node, bound: Mapping[str, str]) -> Iterator[str]:
+def boundaries(search: Search, env: Environment, node: Node, *, new: bool) -> Iterator[str]:
     """Boundaries to set: none for a new principal, else AdministratorAccess; then as `granting_policies`."""
-    if any(n in bound for n in ("$new-user", "$new-role")):
+    if new:
         yield ""
     yield administrator(node.caller.partition)
     yield from _in_order(search, env, node, "iam:permissionsboundary")

@@ -29,7 +29,7 @@ def free_itself(closure: Closure, name: str, node: Node) -> None:
     """Changes that the node may make to itself, which come first: with them most others are needless."""
     arn = node.caller.arn or ""
     mine = signature(closure, node)
-    if closure.done.get(("itself", name)) == mine or closure.free(arn) or node.caller.kind not in SIGNED:
+    if closure.done.get(("itself", name)) == mine or closure.frees(node) or node.caller.kind not in SIGNED:
         return
     closure.done["itself", name] = mine
     if not loaded(closure, node) or arn not in closure.search.env.principals:

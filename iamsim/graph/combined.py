@@ -24,7 +24,7 @@ from iamsim.graph.ruled import not_held, ruler_of, signature
 from iamsim.graph.settled import is_untouched, unsettled
 from iamsim.graph.state import SIGNED, Closure, Fact, loaded
 from iamsim.graph.wants import creatable, wants
-from iamsim.graph.world import Node, of_node, own_creation, relevant, worlds
+from iamsim.graph.world import Node, own_creation, relevant, worlds
 from iamsim.ir.bounds import may
 from iamsim.ir.term import FALSE
 
@@ -314,9 +314,7 @@ def _fire(
     if not gains or not _lacking(closure, technique, gains):
         return None
     about = (*(n.caller.arn or "" for n in crew), *sorted(v for v in bound.values() if ":" in v))
-    needs = closure.relevant(*about)
-    for member in crew:
-        needs = of_node(needs, member)
+    needs = closure.relevant_to_all(crew, *about)
     vain = _in_vain(search, crew, bound) if kin is not None and not needs else set()
     if (kin, *sorted(bound.items())) in vain:
         return None

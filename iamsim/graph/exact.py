@@ -11,7 +11,7 @@ from iamsim.graph.firing import ONE, Requests, attempt
 from iamsim.graph.hops import hop_term, read_of
 from iamsim.graph.sessions import Session
 from iamsim.graph.state import START, Closure, later
-from iamsim.graph.world import Node, caller_in
+from iamsim.graph.world import Node, caller_in, is_again
 from iamsim.ir.bounds import may
 from iamsim.ir.lower import RESOURCE
 from iamsim.ir.term import FALSE, TRUE, Like, Present, all_of, any_of
@@ -93,7 +93,7 @@ def _itself(closure: Closure, node: Node) -> tuple[Firing, ...]:
 
     key, role = ("itself-again", node.name), node.caller.arn or ""
     if key not in closure.done:
-        known = node.full and role in closure.search.env.principals
+        known = node.full and role in closure.search.env.principals and not is_again(node)
         edge = edge_in(closure, node, closure.search.env, role) if known else None
         fired = Firing(ASSUMES[0], 0, node.name, (("$target-role", role),), (node,), True, frozenset(), True)
         closure.done[key] = () if edge is None or not edge.sure else (fired,)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from iamsim.env.changes import changed
+from iamsim.env.changes import Change, Kind, changed
 from iamsim.env.memo import once
 from iamsim.graph.calls import Place, Wanted, call_checks, check_in, told_keys
 from iamsim.graph.edges import of_session
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from iamsim.aws.escalations import Call, Technique, Variant
-    from iamsim.env.changes import Change
     from iamsim.env.facts import Facts
     from iamsim.env.types import Environment
     from iamsim.graph.calls import CallChecks
@@ -121,6 +120,8 @@ def attempt(
         for resource in call.resources:
             place = Place(hop, f"@{len(calls)}|" if calls else "", request, requests.session if other is None else None)
             worlds_of = choices.get(request, among)
+            if calls and technique.outcome.type == "recreates-principal":
+                worlds_of = (*worlds_of, *_anew(search, node, technique, bound, changes, requests))
             made = call_checks(search, other or node, technique, call, resource, bound, worlds_of, place)
             if all(c.authorization.allowed is FALSE for c in made.checks):
                 return None
@@ -165,6 +166,19 @@ def _choices(
     focus = (node.caller.arn or "", *sorted(v for v in bound.values() if ":" in v))
     about = relevant(search.env, of_node(changes, node), focus)
     return (changed(search.env, about, focus),) if requests.exact else worlds(search.env, about, focus)
+
+
+def _anew(
+    search: Search,
+    node: Node,
+    technique: Technique,
+    bound: Mapping[str, str],
+    changes: frozenset[Change],
+    requests: Requests,
+) -> tuple[Environment, ...]:
+    """The environments in which the principal that is created again has no tags of the former one."""
+    who = bound[technique.outcome.get("who")]
+    return _choices(search, node, bound, changes | {Change(Kind.CREATED, who, f",,,{who}")}, requests)
 
 
 def _reads_session(term: Term) -> bool:

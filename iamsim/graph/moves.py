@@ -244,7 +244,7 @@ def fully(change: object) -> bool:
         return True  # no policy of the type is left
     if change.kind in (Kind.GAINS, Kind.BOUNDARY):
         return not change.what or change.what.endswith(":iam::aws:" + ADMINISTRATOR)
-    return change.kind is Kind.CREATED and not change.what.strip(",")
+    return change.kind is Kind.CREATED and (not change.what.strip(",") or change.what == f",,,{change.who}")
 
 
 def fire(

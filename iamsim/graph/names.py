@@ -133,7 +133,7 @@ def values(
         case "$new-policy":
             return new_policies(search, node)
         case "$chosen-boundary":
-            return boundaries(search, env, node, bound)
+            return boundaries(search, env, node, new=not variant.actions.isdisjoint(_CREATING))
         case "$granting-policy":
             return granting_policies(search, env, node)
         case "$task-policy":
@@ -143,6 +143,9 @@ def values(
         case _:
             disables = any(c.action == "organizations:DisablePolicyType" for c in variant.calls)
             return _organization(env, node, name, bound, disables=disables)
+
+
+_CREATING = frozenset({"iam:createrole", "iam:createuser"})
 
 
 def _groups(env: Environment, own: str) -> tuple[str, ...]:

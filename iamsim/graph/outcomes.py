@@ -10,7 +10,6 @@ from iamsim.env.organization import below
 from iamsim.env.types import PrincipalKind
 from iamsim.graph.candidates import FRESH, administrator
 from iamsim.graph.sessions import possible
-from iamsim.graph.unbound import most_of
 from iamsim.graph.world import Node, name_made
 from iamsim.judge.callers import caller_of
 from iamsim.model.caller import Caller, CallerKind
@@ -69,15 +68,12 @@ def gained(
             ordinary = of("who").endswith("/" + FRESH) or of("who") == of("user")
             return () if ordinary else (new_node(search, change), change)
         case "recreates-principal":
-            who = of("who")
-            opens = Change(Kind.TRUST, who) if ":role/" in who else barehanded(search, node_of(search.env, who))
-            most: list[Gain] = [c for c in sorted(most_of(search.env, who)) if c.kind is not Kind.LEAVES]
-            if not _writes(node, bound):
-                most = [c for c in most if c != Change(Kind.WRITES, who)]
-                most += [*_inline(search.env, who), Change(Kind.GAINS, who, bound["$granting-policy"])]
-            return (opens, *most)
+            policy = "" if _writes(node, bound) else bound["$granting-policy"]
+            change = Change(Kind.CREATED, of("who"), ",".join((of("boundary"), policy, "", of("who"))))
+            return (change,) if ":role/" in of("who") else (new_node(search, change), change)
         case "recreates-elsewhere":
-            change = Change(Kind.CREATED, of("who"), f",{'' if _writes(node, bound) else bound['$granting-policy']},")
+            policy = "" if _writes(node, bound) else bound["$granting-policy"]
+            change = Change(Kind.CREATED, of("who"), f"{of('boundary')},{policy},")
             return (change,) if ":role/" in of("who") else (new_node(search, change), change)
         case "gains-second-factor":
             return (Change(Kind.FACTOR, of("who")),)

@@ -15,7 +15,7 @@ from iamsim.graph.outside import outside_roles
 from iamsim.graph.ruled import ruled, signature
 from iamsim.graph.state import Closure, account_of
 from iamsim.graph.trusts import entered
-from iamsim.graph.world import subjects_of
+from iamsim.graph.world import is_again, subjects_of
 from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
@@ -70,8 +70,9 @@ class _Since:
 
     def settles(self, group: Group, name: str) -> bool:
         """Whether none of them is about the node."""
-        caller = self.closure.nodes[name].caller
-        if self.closure.extra and self.closure.free(caller.arn or ""):
+        node = self.closure.nodes[name]
+        caller = node.caller
+        if self.closure.extra and self.closure.frees(node):
             return False
         if id(group) not in self.about:
             self.about[id(group)] = _by_account(self.changes(group))
@@ -143,7 +144,9 @@ def _uses_nothing(search: Search, node: Node) -> tuple[bool, object]:
 def is_untouched(closure: Closure, node: Node) -> bool:
     """Whether no change is about what the node may do, or about where accounts stand."""
     known = closure.known
-    return Kind.MOVED not in known.by_kind and not known.stamp(closure.search.env, node.caller.arn or "")
+    if is_again(node) or Kind.MOVED in known.by_kind:
+        return False
+    return not known.stamp(closure.search.env, node.caller.arn or "")
 
 
 def _is_idle(closure: Closure, node: Node) -> bool:

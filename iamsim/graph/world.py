@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import combinations, pairwise, product
 from typing import TYPE_CHECKING, Any
 
-from iamsim.env.changes import Change, Kind, changed, may_cost
+from iamsim.env.changes import Change, Kind, again, changed, may_cost
 from iamsim.env.memo import once
 from iamsim.graph.candidates import texts_of
 
@@ -294,12 +294,26 @@ def made_only(changes: frozenset[Change], made: Change) -> frozenset[Change]:
     return frozenset(c for c in changes if c == made or c.kind is not Kind.CREATED or c.who != made.who)
 
 
-def of_node(changes: frozenset[Change], node: Node) -> frozenset[Change]:
-    """`changes` without other ways in which the principal of the node may come to be."""
+def made_of(node: Node) -> Change | None:
+    """The change that creates the principal of the node, where that may be done in several ways."""
     if "," not in node.name:
-        return changes
+        return None
     arn, what, *_ = (*node.name.split("#"), "")
-    return made_only(changes, Change(Kind.CREATED, arn, what)) if "," in what else changes
+    return Change(Kind.CREATED, arn, what) if "," in what else None
+
+
+def is_again(node: Node) -> bool:
+    """True iff the principal of the node was deleted and created again."""
+    made = made_of(node)
+    return made is not None and again(made)
+
+
+def of_node(changes: frozenset[Change], node: Node) -> frozenset[Change]:
+    """`changes` without other ways in which the principal of the node may come to be; with that of one created again."""
+    made = made_of(node)
+    if made is None:
+        return changes
+    return made_only(changes, made) | {made} if again(made) else made_only(changes, made)
 
 
 def each_way(changes: frozenset[Change], who: Iterable[str]) -> Iterator[frozenset[Change]]:
