@@ -16,7 +16,7 @@ from iamsim.diagnostics import Origin
 from iamsim.env.memo import Memo, once
 from iamsim.env.organization import below
 from iamsim.env.overlay import Overlay
-from iamsim.env.tree import with_policy, without_account, without_policy, without_type
+from iamsim.env.tree import with_account, with_policy, without_account, without_policy, without_type
 from iamsim.env.types import Environment, MissingPolicy, Principal, PrincipalKind
 from iamsim.env.versions import as_boundary, boundary_of, managed_policy_of
 from iamsim.env.whatever import granting, whatever
@@ -58,6 +58,7 @@ class Kind(StrEnum):
     DISABLED = "disabled"  # organization id; `scp` or `rcp`: the policy type is switched off
     MOVED = "moved"  # account; id of the root or unit below which it is now
     LEFT = "left"  # account that has left its organization
+    ENTERED = "entered"  # account that was in none; id of the root directly below which it is now
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -73,7 +74,7 @@ class Change:
         return hash((self.who, self.what))
 
 
-_ORGANIZATION = (Kind.LIFTED, Kind.ATTACHED, Kind.DISABLED, Kind.MOVED, Kind.LEFT)
+_ORGANIZATION = (Kind.LIFTED, Kind.ATTACHED, Kind.DISABLED, Kind.MOVED, Kind.LEFT, Kind.ENTERED)
 
 
 def changed(env: Environment, changes: Iterable[Change], focus: Iterable[str] = ()) -> Environment:
@@ -384,5 +385,7 @@ def _organization(organization: Any, change: Change) -> Any:
             return without_type(organization, change.what) if organization.id == change.who else organization
         case Kind.LEFT:
             return without_account(organization, change.who, None)
+        case Kind.ENTERED:
+            return with_account(organization, change.who, change.what)
         case _:
             return without_account(organization, change.who, change.what)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind
 from iamsim.graph.accept import accept
+from iamsim.graph.candidates import texts_of
 from iamsim.graph.dominated import not_dominated
 from iamsim.graph.means import LATE, means_of, within_means
 from iamsim.graph.moves import BESIDES, Firing, firings
@@ -83,6 +84,8 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
             continue
         subject = SUBJECT.get(technique.outcome.type)
         if subject is None:
+            if technique.outcome.type == "joins-organization" and not texts_of(search.env, _MEMBERSHIP):
+                continue
             if _once(closure, name, technique.id, mine):
                 continue
             if (
@@ -113,6 +116,9 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
                 case _:
                     yield from found
 
+
+_MEMBERSHIP = ("aws:principalorgid", "aws:principalorgpaths")
+"""Keys that tell the principals of members from others."""
 
 _OF_ORGANIZATIONS = ("lifts-org-policy", "attaches-org-policy", "moves-account")
 

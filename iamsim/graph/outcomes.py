@@ -10,7 +10,7 @@ from iamsim.env.organization import below
 from iamsim.env.types import PrincipalKind
 from iamsim.graph.candidates import FRESH, administrator
 from iamsim.graph.sessions import possible
-from iamsim.graph.world import Node, name_made
+from iamsim.graph.world import NEWCOMER, Node, name_made
 from iamsim.judge.callers import caller_of
 from iamsim.model.caller import Caller, CallerKind
 from iamsim.model.policy import Policy
@@ -75,6 +75,8 @@ def gained(
             policy = "" if _writes(node, bound) else bound["$granting-policy"]
             change = Change(Kind.CREATED, of("who"), f"{of('boundary')},{policy},")
             return (change,) if ":role/" in of("who") else (new_node(search, change), change)
+        case "joins-organization":
+            return _newcomer(search, node, _node_id(of("to")))
         case "gains-second-factor":
             return (Change(Kind.FACTOR, of("who")),)
         case "creates-policy":
@@ -121,6 +123,16 @@ def gained(
             return _of_organization(
                 env, technique, bound, of("policy"), of("account"), of("to"), disables=disables(variant)
             )
+
+
+def _newcomer(search: Search, node: Node, root: str) -> tuple[Gain, ...]:
+    """A user who may do anything in an account that becomes a member of the organization."""
+    number = [o.root.id for o in search.env.organizations].index(root)
+    account = str(int(NEWCOMER) - number)
+    who = f"arn:{node.caller.partition}:iam::{account}:user/newcomer"
+    made, entered = Change(Kind.CREATED, who), Change(Kind.ENTERED, account, root)
+    env = changed(search.env, (made, entered), (who,))
+    return (Node(who, caller_of(env, env.principals[who]), made=False), made, entered)
 
 
 SECOND_FACTOR = "second-factor-held"

@@ -23,7 +23,7 @@ def passed(closure: Closure) -> Iterator[Firing]:
     """The techniques that make a service use a role of which nobody holds a session although its trust policy can be written."""
     search = closure.search
     written = {c.who for c in closure.known.of_kind(Kind.TRUST, Kind.CREATED) if ":role/" in c.who}
-    left = frozenset(r for r in written if r not in closure.nodes)
+    left = frozenset(r for r in written if r not in closure.known.controlled)
     if not left:
         return
     every = _by_service(search)

@@ -65,7 +65,7 @@ class _Since:
         if id(group) not in self.found:
             search, more = self.closure.search, self.closure.changes - group.changes
             own = subjects_of(search.env, search.start.arn or "", more) if more else ()
-            self.found[id(group)] = [c for c in more if c.who not in own and c.kind is not Kind.TRUST]
+            self.found[id(group)] = [c for c in more if c.who not in own and c.kind not in (Kind.TRUST, Kind.ENTERED)]
         return self.found[id(group)]
 
     def settles(self, group: Group, name: str) -> bool:

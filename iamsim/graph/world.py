@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 OUTSIDE = "999999999999"
 """The attacker's own account, which is in none of the organizations."""
 
+NEWCOMER = "999999999998"
+"""An account of the attacker that becomes a member of the first organization; that of the next has the number before it."""
+
 _SUBSETS = 5
 _ALTERNATIVES = 40
 
@@ -153,6 +156,7 @@ EVERYWHERE = (
     Kind.DISABLED,
     Kind.MOVED,
     Kind.LEFT,
+    Kind.ENTERED,
     Kind.RESOURCE,
     Kind.UNGUARDED,
     Kind.GRANTED,
@@ -225,6 +229,8 @@ def _bears(change: Change, accounts: set[str], off: frozenset[str]) -> bool:
     match change.kind:
         case Kind.LEFT:
             return change.who in accounts or change.who == OUTSIDE
+        case Kind.ENTERED:
+            return change.who in accounts
         case Kind.MOVED:
             return change.who in accounts and off != {"scp", "rcp"}
         case Kind.ATTACHED:
@@ -279,9 +285,11 @@ def _agree(chosen: tuple[Change, ...]) -> bool:
 
 
 def own_creation(changes: frozenset[Change], focus: Iterable[str]) -> frozenset[Change]:
-    """The changes that created one of `focus`: without these it does not exist."""
+    """The changes that created one of `focus`, or brought its account along: without these it does not exist."""
     who = set(focus)
-    return frozenset(c for c in changes if c.kind is Kind.CREATED and c.who in who)
+    made = frozenset(c for c in changes if c.kind is Kind.CREATED and c.who in who)
+    homes = {c.who.split(":")[4] for c in made}
+    return made | {c for c in changes if c.kind is Kind.ENTERED and c.who in homes} if made else made
 
 
 def name_made(change: Change) -> str:
