@@ -86,7 +86,10 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
         if subject is None:
             if technique.outcome.type == "joins-organization" and not texts_of(search.env, _MEMBERSHIP):
                 continue
-            if _once(closure, name, technique.id, mine):
+            about = (
+                mine.union(closure.known.of_kind(Kind.ENTERED)) if technique.outcome.type == "moves-account" else mine
+            )
+            if _once(closure, name, technique.id, about):
                 continue
             if (
                 technique.outcome.type == "creates-principal"
@@ -94,7 +97,7 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
                 and not creatable(closure, node, technique)
             ):
                 continue
-            yield from firings(search, node, mine, [technique], {})
+            yield from firings(search, node, about, [technique], {})
             continue
         what = WANTED.get(technique.outcome.type, subject)
         if any(c.fact == "role-is-permission-set" for v in technique.variants for c in v.preconditions):

@@ -9,15 +9,15 @@ from iamsim.env.changes import Change, Kind, changed
 from iamsim.graph.candidates import ADMINISTRATOR, is_picky
 from iamsim.graph.firing import attempt, may_call, outcome_of, sweeping
 from iamsim.graph.means import means_of, plausible
-from iamsim.graph.names import each_binding, names_in, values
+from iamsim.graph.names import accounts_entered, each_binding, names_in, values
 from iamsim.graph.outcomes import Gain, disables, gained, named_node
 from iamsim.graph.preconditions import holds
 from iamsim.graph.reach import fires_within_reach
-from iamsim.graph.world import Node, each_way, name_made, of_node, own_creation, relevant, worlds
+from iamsim.graph.world import Node, each_way, name_made, of_node, own_creation, reads_paths, relevant, worlds
 from iamsim.ir.term import FALSE, TRUE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from iamsim.aws.escalations import Technique, Variant
     from iamsim.env.types import Environment
@@ -116,9 +116,7 @@ def firings(
                         if fired.sure and not fired.session:
                             have.update((what, _unbounded(gains)))
                             last = gains[-1]
-                            if fully(last) and not (
-                                isinstance(last, Change) and last.kind is Kind.BOUNDARY and is_picky(search.env)
-                            ):
+                            if fully(last) and not _told_apart(search.env, last):
                                 have.add(_subject(gains))
                         yield fired
 
@@ -234,6 +232,13 @@ def _as_made(gain: Gain, changes: frozenset[Change]) -> Gain:
     return replace(gain, name=name_made(made) + gain.name.removeprefix(made.who))
 
 
+def _told_apart(env: Environment, gain: Gain) -> bool:
+    """Whether policies ask which boundary there is, or where an account stands, so that one that allows less may be needed."""
+    if not isinstance(gain, Change):
+        return False
+    return (gain.kind is Kind.BOUNDARY and is_picky(env)) or (gain.kind is Kind.MOVED and reads_paths(env))
+
+
 def fully(change: object) -> bool:
     """True iff the change gives more than any other of its kind could: everything, without a boundary."""
     if not isinstance(change, Change):
@@ -328,8 +333,9 @@ def _bindings(
             return
         opened = (Kind.CREATED, Kind.TRUST) if name == "$target-role" else (Kind.CREATED,)
         kind = ":policy/" if name in _NEW_POLICIES else f":{name.rpartition('-')[2]}/"
-        fresh = (c.who for c in changes if c.kind in opened and kind in c.who)
+        fresh: Iterable[str] = (c.who for c in changes if c.kind in opened and kind in c.who)
         every = (v for env in among for v in values(search, env, node, variant, name, bound))
+        fresh = accounts_entered(search.env, node, changes) if name == "$org-account" else fresh
         mine, seen = [c for c in variant.calls if name in c.resources], set[str]()
         for value in (*every, *(fresh if name in _FRESH or (name == "$target-role" and name in subjects) else ())):
             if value in seen or (name in subjects and value not in subjects[name]):
@@ -351,8 +357,8 @@ def _bindings(
 
 
 _NEW_POLICIES = ("$granting-policy", "$chosen-boundary")
-_FRESH = ("$any-user", "$any-role", "$either-user", *_NEW_POLICIES)
-"""Names that also stand for principals and policies that changes create."""
+_FRESH = ("$any-user", "$any-role", "$either-user", "$org-account", *_NEW_POLICIES)
+"""Names that also stand for principals, policies and members of organizations that changes create."""
 
 
 def _plausible(among: tuple[Environment, ...], node: Node, action: str, resource: str) -> bool:

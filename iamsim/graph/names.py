@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from iamsim.env.changes import denies
+from iamsim.env.changes import Kind, denies
 from iamsim.env.facts import place
 from iamsim.env.memo import once
 from iamsim.env.organization import below
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from iamsim.aws.escalations import Technique, Variant
+    from iamsim.env.changes import Change
     from iamsim.env.types import Environment, Group, OrgNode, Principal
     from iamsim.graph.world import Node, Search
     from iamsim.model.policy import Match, Policy
@@ -284,6 +285,14 @@ def _organization(
             yield from _nodes(nodes, head, organization.id, bound)
         case _:
             return
+
+
+def accounts_entered(env: Environment, node: Node, changes: frozenset[Change]) -> Iterator[str]:
+    """The ARNs of accounts that changes bring into the organization of the caller's account."""
+    for c in sorted(c for c in changes if c.kind is Kind.ENTERED):
+        organization = next(o for o in env.organizations if o.root.id == c.what)
+        head = f"arn:{node.caller.partition}:organizations::{organization.management_account}:account/"
+        yield f"{head}{organization.id}/{c.who}"
 
 
 _MOST = 10
