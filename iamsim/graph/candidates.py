@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from iamsim.env.memo import once
@@ -11,7 +12,7 @@ from iamsim.graph.bundled import bundled_for, bundled_like, in_partition
 from iamsim.graph.permitted import actions_of, permitted
 from iamsim.graph.policies import every_policy
 from iamsim.graph.variables import names_in_place
-from iamsim.model.pattern import Pattern, tokenize
+from iamsim.model.pattern import Pattern, match, tokenize
 from iamsim.model.policy import Malformed
 from iamsim.theory.globs import Found, GlobAtom, solve
 
@@ -117,6 +118,26 @@ def _named_by_policies(env: Environment) -> tuple[str, ...]:
                 if not isinstance(e, Malformed) and e.type == "AWS":
                     names.add(e.value)
     return tuple(sorted(names))
+
+
+def told_by_name(env: Environment, arn: str) -> bool:
+    """Whether some policy tells the user or role from a new one of its account by its name."""
+    patterns = once(env.memo, "telling-names", _telling, env)
+    new = f"{arn.partition('/')[0]}/{FRESH}"
+    return any(match(p, arn) and not match(p, new) for p in patterns)
+
+
+_VARIABLE = re.compile(r"\$\{[^}]*\}")
+
+
+def _telling(env: Environment) -> tuple[Pattern, ...]:
+    """The patterns of ARNs and names of users and roles in policies, in which variables may stand for anything."""
+    texts = {t if ":" in t else f"*/{t}" for t in _named_by_policies(env)}
+    for policy in every_policy(env):
+        for s in policy.statements:
+            patterns = s.resource.patterns if s.resource is not None else ()
+            texts.update(p.text for p in patterns if isinstance(p, Pattern) and (":iam:" in p.text or ":*:" in p.text))
+    return tuple(tokenize(t, variables=False) for t in sorted({_VARIABLE.sub("*", t) for t in texts}))
 
 
 def _named(env: Environment, node: Node, head: str) -> Iterator[str]:

@@ -223,6 +223,17 @@ def may_call(
     return allowed is not FALSE and may(allowed) is not FALSE
 
 
+def may_be_with(search: Search, env: Environment, node: Node, calls: Sequence[Call], name: str, value: str) -> bool:
+    """False only if the node is never allowed one of the calls on anything once the name in its condition keys is bound."""
+    for call in calls:
+        fixed = tuple(sorted((k, (value,) if value else ()) for k, v in call.context if v == name))
+        if fixed:
+            allowed = check_in(search, env, node, Wanted(call.action, "$any", fixed)).authorization.allowed
+            if allowed is FALSE or may(allowed) is FALSE:
+                return False
+    return True
+
+
 def numbered(calls: tuple[Call, ...], requests: Requests) -> list[tuple[int, Call]]:
     """The calls with the number of their request; a role is passed in the request that comes next."""
     if requests.together:

@@ -7,13 +7,23 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind, changed
 from iamsim.graph.candidates import ADMINISTRATOR, is_picky
-from iamsim.graph.firing import attempt, may_call, outcome_of, sweeping
+from iamsim.graph.firing import attempt, may_be_with, may_call, outcome_of, sweeping
 from iamsim.graph.means import means_of, plausible
 from iamsim.graph.names import accounts_entered, each_binding, names_in, values
 from iamsim.graph.outcomes import Gain, disables, gained, named_node
 from iamsim.graph.preconditions import holds
 from iamsim.graph.reach import fires_within_reach
-from iamsim.graph.world import Node, each_way, name_made, of_node, own_creation, reads_paths, relevant, worlds
+from iamsim.graph.world import (
+    Node,
+    each_way,
+    name_before,
+    name_made,
+    of_node,
+    own_creation,
+    reads_paths,
+    relevant,
+    worlds,
+)
 from iamsim.ir.term import FALSE, TRUE
 
 if TYPE_CHECKING:
@@ -106,7 +116,9 @@ def firings(
                     gains = gained(search, _there(search, among[0], bound, way), technique, variant, node, bound)
                     gains = tuple(_as_made(g, way) for g in gains)
                     what = tuple(g.name if isinstance(g, Node) else g for g in gains)
-                    if not gains or (not every and not have.isdisjoint((what, _subject(gains), _otherwise(gains)))):
+                    if not gains or (
+                        not every and (not have.isdisjoint((what, _subject(gains))) or _beaten(gains, have))
+                    ):
                         continue
                     if sweeps:
                         fired = _swept(search, node, technique, number, bound, gains, way, least)
@@ -114,7 +126,7 @@ def firings(
                         fired = fire(search, node, technique, number, bound, way, gains)
                     if fired is not None:
                         if fired.sure and not fired.session:
-                            have.update((what, _unbounded(gains)))
+                            have.update((what, *_beats(gains)))
                             last = gains[-1]
                             if fully(last) and not _told_apart(search.env, last):
                                 have.add(_subject(gains))
@@ -208,19 +220,30 @@ def _subject(gains: tuple[Gain, ...]) -> object:
     return (last.kind, last.who)
 
 
-def _otherwise(gains: tuple[Gain, ...]) -> object:
-    """What the user or role that is created has besides its boundary."""
+def _parts(gains: tuple[Gain, ...]) -> tuple[object, object] | None:
+    """What the user or role that is created is bound by, and what it has besides; None for other gains."""
     last = gains[-1]
     if not isinstance(last, Change) or last.kind is not Kind.CREATED or ":policy/" in last.who:
-        return gains
-    return ("created", last.who, last.what.partition(",")[2])
+        return None
+    if name_before(last) not in ("", last.who):
+        return None
+    boundary, _, rest = last.what.partition(",")
+    return (last.who, "boundary", boundary), (last.who, "besides", rest)
 
 
-def _unbounded(gains: tuple[Gain, ...]) -> object:
-    """The same of one that is created without a boundary: under none it may do more."""
-    last = gains[-1]
-    bounded = isinstance(last, Change) and last.kind is Kind.CREATED and not last.what.startswith(",")
-    return gains if bounded else _otherwise(gains)
+def _beaten(gains: tuple[Gain, ...], have: set[object]) -> bool:
+    """Whether the same can be had without a boundary, or under the same boundary with a policy of choice."""
+    parts = _parts(gains)
+    return parts is not None and not have.isdisjoint(parts)
+
+
+def _beats(gains: tuple[Gain, ...]) -> Iterator[object]:
+    """What `_beaten` looks for, once this is had."""
+    parts, last = _parts(gains), gains[-1]
+    if parts is not None and isinstance(last, Change):
+        boundary, policy, group, *_ = (*last.what.split(","), "", "", "")
+        yield from (parts[1],) if not boundary else ()
+        yield from (parts[0],) if not policy and not group else ()
 
 
 def _as_made(gain: Gain, changes: frozenset[Change]) -> Gain:
@@ -344,6 +367,10 @@ def _bindings(
             if name == becomes and (named_node(value, technique.outcome.reach),) in have:
                 continue
             if not sweeps and not all(_plausible(among, node, c.action, value) for c in mine):
+                continue
+            if name in _NEW_POLICIES and not any(
+                may_be_with(search, e, node, variant.calls, name, value) for e in among
+            ):
                 continue
             if name.startswith("$new-") and not all(
                 any(may_call(search, env, node, technique, c, name, value) for env in among) for c in mine

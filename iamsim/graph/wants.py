@@ -9,7 +9,7 @@ from iamsim.env.changes import WITHOUT, Kind, changed
 from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.graph.apart import tags_matter, told_at_the_door
-from iamsim.graph.candidates import FRESH, new_principals, texts_of
+from iamsim.graph.candidates import FRESH, new_principals, texts_of, told_by_name
 from iamsim.graph.dominated import asked_by, asked_for
 from iamsim.graph.entering import edge_in
 from iamsim.graph.moves import fully
@@ -27,6 +27,8 @@ from iamsim.model.pattern import match, tokenize
 from iamsim.model.policy import Malformed
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from iamsim.aws.escalations import Technique
     from iamsim.env.types import Environment
     from iamsim.graph.world import Node
@@ -99,8 +101,17 @@ def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
         "user": frozenset(users),
         "role": _roles(closure, account),
         "unarmed": _unarmed(closure, account),
-        "recreated": frozenset(a for a in who | not_held(closure, account) if a in env.principals),
+        "recreated": _recreated(closure, who | not_held(closure, account)),
     }
+
+
+def _recreated(closure: Closure, among: Collection[str]) -> frozenset[str]:
+    """Those of the users and roles that may usefully be created again: where a new one will not do, whatever it is called."""
+    env = closure.search.env
+    new = {c.who.partition("/")[0] for c in closure.known.of_kind(Kind.CREATED) if c.who.endswith("/" + FRESH)}
+    return frozenset(
+        a for a in among if a in env.principals and (a.partition("/")[0] not in new or told_by_name(env, a))
+    )
 
 
 def _unarmed(closure: Closure, account: str | None) -> frozenset[str]:
