@@ -121,7 +121,7 @@ def _named_by_policies(env: Environment) -> tuple[str, ...]:
 
 
 def told_by_name(env: Environment, arn: str) -> bool:
-    """Whether some policy tells the user or role from a new one of its account by its name."""
+    """Whether some policy tells the user or role from a new one of its account by its name, be it under another path."""
     patterns = once(env.memo, "telling-names", _telling, env)
     new = f"{arn.partition('/')[0]}/{FRESH}"
     return any(match(p, arn) and not match(p, new) for p in patterns)
@@ -137,7 +137,9 @@ def _telling(env: Environment) -> tuple[Pattern, ...]:
         for s in policy.statements:
             patterns = s.resource.patterns if s.resource is not None else ()
             texts.update(p.text for p in patterns if isinstance(p, Pattern) and (":iam:" in p.text or ":*:" in p.text))
-    return tuple(tokenize(t, variables=False) for t in sorted({_VARIABLE.sub("*", t) for t in texts}))
+    plain = {_VARIABLE.sub("*", t) for t in texts}
+    names = {f"*/{t.rpartition('/')[2]}" for t in plain if "/" in t}
+    return tuple(tokenize(t, variables=False) for t in sorted(plain | names))
 
 
 def _named(env: Environment, node: Node, head: str) -> Iterator[str]:
