@@ -7,7 +7,6 @@ about changes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
@@ -17,13 +16,12 @@ from iamsim.diagnostics import Origin
 from iamsim.env.memo import Memo, once
 from iamsim.env.organization import below
 from iamsim.env.overlay import Overlay
-from iamsim.env.tree import with_policy, without_account, without_policy, without_type
+from iamsim.env.tree import with_account, with_policy, without_account, without_policy, without_type
 from iamsim.env.types import Environment, MissingPolicy, Principal, PrincipalKind
 from iamsim.env.versions import as_boundary, boundary_of, managed_policy_of
-from iamsim.env.whatever import whatever
+from iamsim.env.whatever import granting, whatever
 from iamsim.model.arn import parse_arn
 from iamsim.model.policy import Effect, Policy, PolicyKind
-from iamsim.model.read_policy import read_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,7 +47,8 @@ class Kind(StrEnum):
     TAGS = "tags"  # user or role ARN; KEY=VALUE, KEY: removed, or KEY=*: any value, or as it was
     FACTOR = "factor"  # user ARN: a second factor is registered that goes with the credentials taken
     CREATED = "created"  # user or role ARN; BOUNDARY,POLICY,GROUP,WAS: each an ARN or nothing (no policy: one of
-    # choice, or `WITHOUT`; WAS: the user that has this name or path now). Managed policy ARN: its document is of choice
+    # choice, or `WITHOUT`; WAS: the user that has this name or path now; the same ARN: it is deleted before). Managed policy
+    # ARN: its document is of choice
     RESOURCE = "resource"  # resource ARN: its policy is of choice
     UNGUARDED = "unguarded"  # resource ARN: its policy is deleted
     GRANTED = "granted"  # resource ARN; actions, with commas, that its policy now grants; `;ARN`: to nobody else
@@ -59,6 +58,7 @@ class Kind(StrEnum):
     DISABLED = "disabled"  # organization id; `scp` or `rcp`: the policy type is switched off
     MOVED = "moved"  # account; id of the root or unit below which it is now
     LEFT = "left"  # account that has left its organization
+    ENTERED = "entered"  # account that was in none; id of the root directly below which it is now
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -74,7 +74,7 @@ class Change:
         return hash((self.who, self.what))
 
 
-_ORGANIZATION = (Kind.LIFTED, Kind.ATTACHED, Kind.DISABLED, Kind.MOVED, Kind.LEFT)
+_ORGANIZATION = (Kind.LIFTED, Kind.ATTACHED, Kind.DISABLED, Kind.MOVED, Kind.LEFT, Kind.ENTERED)
 
 
 def changed(env: Environment, changes: Iterable[Change], focus: Iterable[str] = ()) -> Environment:
@@ -102,7 +102,9 @@ def _changed(env: Environment, wanted: frozenset[Change], about: frozenset[str])
         if ":policy/" in arn:
             continue
         made = next((c for c in changes if c.kind is Kind.CREATED and c.who == arn), None)
-        own = env.principals.get(arn) or (created(env, arn, made.what, changes) if made is not None else None)
+        own = env.principals.get(arn)
+        if made is not None and (own is None or again(made)):
+            own = created(env, arn, made.what, changes)
         if own is None:
             continue
         new, theirs = _principal(env, own, changes)
@@ -165,15 +167,15 @@ def _with(
 
 
 def created(env: Environment, arn: str, what: str, changes: list[Change]) -> Principal:
-    """The user or role that someone created: with a policy of choice, or with the policy or in the group that `what` names,
-    or all that the user has who now has this name.
+    """The user or role that someone created, also in place of one that was deleted: with a policy of choice, or with the policy
+    or in the group that `what` names, or all that the user has who now has this name.
     """
     boundary, policy, group, was = (*what.split(","), "", "", "")[:4]
     fields = parse_arn(arn)
     assert fields is not None
     kind = PrincipalKind(fields.resource.partition("/")[0])
     path, _, name = fields.resource.partition("/")[2].rpartition("/")
-    if was:
+    if was not in ("", arn):
         before = _principal(env, env.principals[was], changes)[0]
         return replace(before, arn=arn, name=name, path=f"/{path}/" if path else "/")
     written = whatever(PolicyKind.IDENTITY, f"the policy written for {kind} {name}")
@@ -193,6 +195,11 @@ def created(env: Environment, arn: str, what: str, changes: list[Change]) -> Pri
         else None,
         origin=Origin(""),
     )
+
+
+def again(change: Change) -> bool:
+    """True iff the change creates a user or role again that was deleted before: nothing of the former one is left."""
+    return change.kind is Kind.CREATED and change.what.endswith(f",{change.who}")
 
 
 def denies(policy: Policy | MissingPolicy) -> bool:
@@ -358,32 +365,14 @@ def _resource(env: Environment, change: Change, changes: list[Change], focus: li
         if c.kind is Kind.UNGUARDED:
             policy = None
         elif c.kind is Kind.RESOURCE:
-            policy = _granting(change.who, "*", None, focus)
+            policy = granting(change.who, "*", None, focus)
         elif c.kind is Kind.GRANTED:
             actions, _, only = c.what.partition(";")
-            policy = _granting(change.who, actions, policy, [a for a in focus if only in ("", a)])
+            policy = granting(change.who, actions, policy, [a for a in focus if only in ("", a)])
         elif c.kind is Kind.LABELS:
             key, equals, value = c.what.partition("=")
             tags = (*((k, v) for k, v in tags if k.lower() != key), *(((key, value),) if equals else ()))
     return replace(found, policy=policy, tags=tags)
-
-
-def _granting(
-    arn: str, actions: str, before: Policy | MissingPolicy | None, who: list[str]
-) -> Policy | MissingPolicy | None:
-    """The policy of a resource, kept as far as `before` says, by which whoever may write it grants the callers `who`."""
-    if isinstance(before, MissingPolicy):
-        return before
-    kept: list[Any] = []
-    if before is not None and isinstance(before.document, Mapping):
-        statements = before.document.get("Statement", [])
-        kept = statements if isinstance(statements, list) else [statements]
-    what = {"Effect": "Allow", "Action": actions.split(","), "Resource": "*"}
-    named = {**what, "Principal": {"AWS": who}}
-    # naming a role leaves out what its boundary or session policy does not allow; naming its sessions does not
-    sessions = {**what, "Principal": "*", "Condition": {"ArnEquals": {"aws:PrincipalArn": who}}}
-    document = {"Version": "2012-10-17", "Statement": [*kept, named, sessions] if who else kept}
-    return read_policy(document, PolicyKind.RESOURCE, f"of {arn} as rewritten", Origin("<the policy written>"))[0]
 
 
 def _organization(organization: Any, change: Change) -> Any:
@@ -396,5 +385,7 @@ def _organization(organization: Any, change: Change) -> Any:
             return without_type(organization, change.what) if organization.id == change.who else organization
         case Kind.LEFT:
             return without_account(organization, change.who, None)
+        case Kind.ENTERED:
+            return with_account(organization, change.who, change.what)
         case _:
             return without_account(organization, change.who, change.what)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from iamsim.diagnostics import Origin
 from iamsim.env.organization import below
+from iamsim.env.types import OrgNode
 from iamsim.model.policy import PolicyKind
 from iamsim.model.read_policy import read_policy
 
 if TYPE_CHECKING:
-    from iamsim.env.types import Organization, OrgNode
+    from iamsim.env.types import Organization
     from iamsim.model.policy import Policy
 
 _FULL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
@@ -84,3 +85,16 @@ def without_account(organization: Organization, account: str, to: str | None) ->
     if to is None:
         return replace(organization, root=root, left=(*organization.left, account))
     return replace(organization, root=put(root))
+
+
+def with_account(organization: Organization, account: str, to: str) -> Organization:
+    """The organization with one more account directly below its root, if that is `to`.
+
+    With SCPs on, AWS attaches the one that allows everything to a new member.
+    Source: AWS Organizations User Guide, "SCP evaluation".
+    """
+    if organization.root.id != to:
+        return organization
+    scps = (read_policy(_FULL, PolicyKind.SCP, "FullAWSAccess", Origin(FULL))[0],) if organization.scps_enabled else ()
+    member = OrgNode(id=account, kind="account", name=account, scps=scps, rcps=(), children=(), origin=Origin(""))
+    return replace(organization, root=replace(organization.root, children=(*organization.root.children, member)))

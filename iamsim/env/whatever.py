@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from iamsim.aws.services import PASSED_TO
 from iamsim.diagnostics import Origin
+from iamsim.env.types import MissingPolicy
 from iamsim.model.policy import PolicyKind
 from iamsim.model.read_policy import read_policy
 
@@ -34,3 +36,21 @@ def whatever(kind: PolicyKind, name: str) -> Policy:
 def _read(kind: PolicyKind) -> Policy:
     document = _ANYONE if kind is PolicyKind.TRUST else _WHATEVER
     return read_policy(document, kind, "", Origin("<>"))[0]
+
+
+def granting(
+    arn: str, actions: str, before: Policy | MissingPolicy | None, who: list[str]
+) -> Policy | MissingPolicy | None:
+    """The policy of a resource, kept as far as `before` says, by which whoever may write it grants the callers `who`."""
+    if isinstance(before, MissingPolicy):
+        return before
+    kept: list[Any] = []
+    if before is not None and isinstance(before.document, Mapping):
+        statements = before.document.get("Statement", [])
+        kept = statements if isinstance(statements, list) else [statements]
+    what = {"Effect": "Allow", "Action": actions.split(","), "Resource": "*"}
+    named = {**what, "Principal": {"AWS": who}}
+    # naming a role leaves out what its boundary or session policy does not allow; naming its sessions does not
+    sessions = {**what, "Principal": "*", "Condition": {"ArnEquals": {"aws:PrincipalArn": who}}}
+    document = {"Version": "2012-10-17", "Statement": [*kept, named, sessions] if who else kept}
+    return read_policy(document, PolicyKind.RESOURCE, f"of {arn} as rewritten", Origin("<the policy written>"))[0]

@@ -14,7 +14,7 @@ from iamsim.graph.dominated import same_ceilings
 from iamsim.graph.edges import of_session
 from iamsim.graph.entering import edge_in, fewest_to_enter
 from iamsim.graph.known import last
-from iamsim.graph.moves import Firing
+from iamsim.graph.moves import Firing, fully
 from iamsim.graph.ruled import ruled, ruler_of
 from iamsim.graph.sessions import possible, possible_when_written
 from iamsim.graph.state import ASSUME, OUTSIDE, OUTSIDER, Closure, account_of, loaded
@@ -35,31 +35,24 @@ if TYPE_CHECKING:
 
 
 def admitted(closure: Closure) -> Iterator[Firing]:
-    """Roles whose trust policy or tags were changed, assumed by whichever node may."""
+    """Roles whose trust policy or tags were changed, or that were created, assumed by whichever node may."""
     search = closure.search
     known = (len(closure.how), len(closure.nodes), closure.count, closure.late)
     if closure.done.get("admitted") == known:
         return  # nothing was found since all of them were looked at
-    late = closure.late and bool(texts_of(search.env, ("aws:principaltag/",)))
-    about = set(_pending(closure))
-    if late:
-        about |= closure.known.opened.keys() & taggable(closure)
-    for role in sorted(about):
-        asked = late and role in closure.nodes and tagged(closure, role)
-        if role in closure.nodes and any(f.technique == ASSUME and (not asked or f.needs) for f in closure.how[role]):
-            continue
-        if role in closure.nodes and not closure.every and not (asked or worthwhile(closure, role)):
-            continue
+    for target, made in _worth_admitting(closure):
+        role = target if made is None else made.who
         for name, node in _callers(closure):
             arn = node.caller.arn or ""
-            changes = closure.relevant(arn, role)
+            changes = closure.relevant_to(node, arn, role)
+            changes = closure.with_way(changes, made)
             if name == OUTSIDER:
                 if not any(c.who == role and c.kind in (Kind.TRUST, Kind.CREATED) for c in changes) or any(
-                    f.sure for f in closure.how.get(role, ())
+                    f.sure for f in closure.how.get(target, ())
                 ):
                     continue
                 changes |= OUTSIDE
-            key = ("admitted", name, role, changes)
+            key = ("admitted", name, target, changes)
             if key in closure.done:
                 continue
             closure.done[key] = True
@@ -76,7 +69,8 @@ def admitted(closure: Closure) -> Iterator[Firing]:
             means = _entering(closure, node) if name != OUTSIDER and home and opened else None
             if means is not None:
                 needs = frozenset(opened) | means
-                yield Firing(ASSUME, 0, name, (("$target-role", role),), (_entered(search, role, needs),), True, needs)
+                gain = _entered(search, target, role, needs)
+                yield Firing(ASSUME, 0, name, (("$target-role", role),), (gain,), True, needs)
                 break
             found = None
             for env in worlds(search.env, changes, (arn, role)):
@@ -85,8 +79,8 @@ def admitted(closure: Closure) -> Iterator[Firing]:
                     found = edge
             if found is None:
                 continue
-            target = changed(search.env, changes, (role,)).principals[role]
-            gain = Node(role, possible(changed(search.env, changes, (role,)), target))
+            there = changed(search.env, changes, (role,))
+            gain = Node(target, possible(there, there.principals[role]))
             sure = found.sure
             plain = not node.made or (found.plain and not any(of_session(v) for v in found.read))
             needs = changes if name == OUTSIDER else fewest_to_enter(closure, node, role, changes, sure)
@@ -94,6 +88,34 @@ def admitted(closure: Closure) -> Iterator[Firing]:
             if sure:
                 break
     closure.done["admitted"] = known
+
+
+def _worth_admitting(closure: Closure) -> Iterator[tuple[str, Change | None]]:
+    """The names of nodes of roles that may be assumed now, those that are created with their creation."""
+    late = closure.late and bool(texts_of(closure.search.env, ("aws:principaltag/",)))
+    about = set(_pending(closure))
+    if late:
+        about |= closure.known.opened.keys() & taggable(closure)
+    for target in sorted(about):
+        made = closure.known.opened.get(target)
+        role = target if made is None else made.who
+        if made is None and role not in closure.search.env.principals:
+            continue  # one that is created is assumed as what it was created
+        if made is not None and not closure.every and made != _fullest(closure, made):
+            continue
+        held = target in closure.nodes
+        asked = late and held and tagged(closure, role)
+        if held and any(f.technique == ASSUME and (not asked or f.needs) for f in closure.how[target]):
+            continue
+        if held and not closure.every and not (asked or worthwhile(closure, role)):
+            continue
+        yield target, made
+
+
+def _fullest(closure: Closure, made: Change) -> Change:
+    """The way to create the same role with a policy of choice and without a boundary; else the way itself."""
+    ways = (c for c in closure.known.by_who.get(made.who, ()) if c.kind is Kind.CREATED)
+    return next((c for c in ways if fully(c)), made)
 
 
 def _pending(closure: Closure) -> list[str]:
@@ -138,7 +160,7 @@ def _entering(closure: Closure, node: Node) -> frozenset[Change] | None:
     if search.ask.given or search.ask.when is not TRUE:
         return None
     arn = node.caller.arn or ""
-    own = closure.relevant(arn)
+    own = closure.relevant_to(node, arn)
     least = own_creation(own, (arn,))
     tries = (least, *(least | {c} for c in sorted(own - least)), *((own,) if len(own) > len(least) + 1 else ()))
     found: frozenset[Change] | None = next((some for some in tries if _enters(search, node, some)), None)
@@ -150,13 +172,13 @@ def _entering(closure: Closure, node: Node) -> frozenset[Change] | None:
     return found
 
 
-def _entered(search: Search, role: str, needs: frozenset[Change]) -> Node:
-    """The sessions of the role after changes."""
+def _entered(search: Search, target: str, role: str, needs: frozenset[Change]) -> Node:
+    """The sessions of the role after changes, as the node `target`."""
     principal = search.env.principals.get(role)
     if principal is not None and all(c.kind is Kind.TRUST for c in needs if c.who == role):
-        return Node(role, possible_when_written(search.env, principal))
+        return Node(target, possible_when_written(search.env, principal))
     there = changed(search.env, needs, (role,))
-    return Node(role, possible(there, there.principals[role]))
+    return Node(target, possible(there, there.principals[role]))
 
 
 def _enters(search: Search, node: Node, changes: frozenset[Change]) -> bool:

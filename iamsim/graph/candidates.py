@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from iamsim.graph.bundled import bundled_for, bundled_like, in_partition
 from iamsim.graph.permitted import actions_of, permitted
 from iamsim.graph.policies import every_policy
 from iamsim.graph.variables import names_in_place
-from iamsim.model.pattern import Pattern, tokenize
+from iamsim.model.pattern import Pattern, match, tokenize
 from iamsim.model.policy import Malformed
 from iamsim.theory.globs import Found, GlobAtom, solve
 
@@ -156,6 +157,28 @@ def _named_by_policies(env: Environment) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
+def told_by_name(env: Environment, arn: str) -> bool:
+    """Whether some policy tells the user or role from a new one of its account by its name, be it under another path."""
+    patterns = once(env.memo, "telling-names", _telling, env)
+    new = f"{arn.partition('/')[0]}/{FRESH}"
+    return any(match(p, arn) and not match(p, new) for p in patterns)
+
+
+_VARIABLE = re.compile(r"\$\{[^}]*\}")
+
+
+def _telling(env: Environment) -> tuple[Pattern, ...]:
+    """The patterns of ARNs and names of users and roles in policies, in which variables may stand for anything."""
+    texts = {t if ":" in t else f"*/{t}" for t in _named_by_policies(env)}
+    for policy in every_policy(env):
+        for s in policy.statements:
+            patterns = s.resource.patterns if s.resource is not None else ()
+            texts.update(p.text for p in patterns if isinstance(p, Pattern) and (":iam:" in p.text or ":*:" in p.text))
+    plain = {_VARIABLE.sub("*", t) for t in texts}
+    names = {f"*/{t.rpartition('/')[2]}" for t in plain if "/" in t}
+    return tuple(tokenize(t, variables=False) for t in sorted(plain | names))
+
+
 def _named(texts: Iterable[str], head: str) -> tuple[str, ...]:
     """The ARNs, beginning with `head`, of users or roles that the texts name."""
     return tuple(dict.fromkeys(_each_named(texts, head)))
@@ -260,16 +283,16 @@ def is_picky(env: Environment) -> bool:
     return bool(texts_of(env, ("iam:policyarn", "iam:permissionsboundary")))
 
 
-def boundaries(search: Search, env: Environment, node: Node, bound: Mapping[str, str]) -> Iterator[str]:
+def boundaries(search: Search, env: Environment, node: Node, *, new: bool) -> Iterator[str]:
     """Boundaries to set: none for a new principal, else AdministratorAccess; then as `granting_policies`."""
-    if any(n in bound for n in ("$new-user", "$new-role")):
+    if new:
         yield ""
     yield administrator(node.caller.partition)
     yield from _in_order(search, env, node, "iam:permissionsboundary")
 
 
 def _in_order(search: Search, env: Environment, node: Node, key: str) -> Iterator[str]:
-    """What conditions on the key choose among, the widest first: a role that is created is followed with the first that can be."""
+    """What conditions on the key choose among, the widest first."""
     own = _choices(search, env, node, (key,))
     if not is_picky(search.env):
         yield from own

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind
 from iamsim.graph.accept import accept
+from iamsim.graph.candidates import texts_of
 from iamsim.graph.dominated import not_dominated
 from iamsim.graph.means import LATE, means_of, within_means
 from iamsim.graph.moves import BESIDES, Firing, firings
@@ -29,7 +30,7 @@ def free_itself(closure: Closure, name: str, node: Node) -> None:
     """Changes that the node may make to itself, which come first: with them most others are needless."""
     arn = node.caller.arn or ""
     mine = signature(closure, node)
-    if closure.done.get(("itself", name)) == mine or closure.free(arn) or node.caller.kind not in SIGNED:
+    if closure.done.get(("itself", name)) == mine or closure.frees(node) or node.caller.kind not in SIGNED:
         return
     closure.done["itself", name] = mine
     if not loaded(closure, node) or arn not in closure.search.env.principals:
@@ -83,7 +84,12 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
             continue
         subject = SUBJECT.get(technique.outcome.type)
         if subject is None:
-            if _once(closure, name, technique.id, mine):
+            if technique.outcome.type == "joins-organization" and not texts_of(search.env, _MEMBERSHIP):
+                continue
+            about = (
+                mine.union(closure.known.of_kind(Kind.ENTERED)) if technique.outcome.type == "moves-account" else mine
+            )
+            if _once(closure, name, technique.id, about):
                 continue
             if (
                 technique.outcome.type == "creates-principal"
@@ -91,7 +97,7 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
                 and not creatable(closure, node, technique)
             ):
                 continue
-            yield from firings(search, node, mine, [technique], {})
+            yield from firings(search, node, about, [technique], {})
             continue
         what = WANTED.get(technique.outcome.type, subject)
         if any(c.fact == "role-is-permission-set" for v in technique.variants for c in v.preconditions):
@@ -113,6 +119,9 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
                 case _:
                     yield from found
 
+
+_MEMBERSHIP = ("aws:principalorgid", "aws:principalorgpaths")
+"""Keys that tell the principals of members from others."""
 
 _OF_ORGANIZATIONS = ("lifts-org-policy", "attaches-org-policy", "moves-account")
 

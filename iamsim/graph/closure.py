@@ -105,7 +105,7 @@ _LATE = (tag_firings, combined, passed, opened)
 def _order(closure: Closure) -> list[str]:
     """The nodes to look at: whoever may do everything in its account first, since it makes most of the others needless."""
     names = busy(closure, unsettled(closure))
-    return sorted(names, key=lambda n: (not closure.free(closure.nodes[n].caller.arn or ""), n != START))
+    return sorted(names, key=lambda n: (not closure.frees(closure.nodes[n]), n != START))
 
 
 def _of_node(closure: Closure, name: str) -> None:
@@ -115,9 +115,9 @@ def _of_node(closure: Closure, name: str) -> None:
         return
     if not closure.every:
         free_itself(closure, name, node)
-        if closure.free(node.caller.arn or ""):
+        if closure.frees(node):
             _absorb(closure, node)
-    free = closure.free(node.caller.arn or "")
+    free = closure.frees(node)
     if free:
         # users that can be taken over and roles that can be opened first: what is left for all else is little
         _give(closure, node, hops)

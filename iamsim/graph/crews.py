@@ -220,7 +220,7 @@ def _fire(
     if not gains or not _lacking(closure, technique, gains):
         return None
     about = (*(n.caller.arn or "" for n in crew), *sorted(v for v in bound.values() if ":" in v))
-    needs = closure.relevant(*about)
+    needs = closure.relevant_to_all(crew, *about)
     vain = _in_vain(search, crew, bound) if kin is not None and not needs else set()
     if (kin, *sorted(bound.items())) in vain:
         return None

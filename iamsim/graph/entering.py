@@ -17,7 +17,7 @@ from iamsim.graph.ruled import ruled
 from iamsim.graph.sessions import possible
 from iamsim.graph.settled import asked_for_by_none
 from iamsim.graph.state import NO_HOPS, Closure
-from iamsim.graph.world import Node, caller_in, own_creation, relevant, worlds
+from iamsim.graph.world import Node, caller_in, made_of, own_creation, relevant, worlds
 from iamsim.model.pattern import tokenize
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def hops(closure: Closure, node: Node, mine: frozenset[Change]) -> Iterator[Firi
             if own > needs and role not in edges_of(search, node, changed(search.env, needs, (arn,))):
                 needs = fewest_to_enter(closure, node, role, own, sure)
             target = role_at(env, role)
-            gain = Node(role, possible(env, target))
+            itself = role == arn and made_of(node) is not None
+            gain = Node(node.name if itself else role, possible(env, target))
             reasons = () if role in env.principals else (f"missing:trust policy of {role}",)
             fired = Firing(
                 hop_technique(node.caller),

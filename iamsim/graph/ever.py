@@ -11,19 +11,20 @@ from iamsim.env.collector import retained, undisturbed
 from iamsim.env.memo import once
 from iamsim.graph.accept import accept
 from iamsim.graph.candidates import is_picky
+from iamsim.graph.clock import path_term
 from iamsim.graph.closure import grow
 from iamsim.graph.derive import deepen, depths, derivations, smallest
 from iamsim.graph.exact import ASSUMES, Route, crew, joined, joint, routes, verdict_of
 from iamsim.graph.firing import settled
 from iamsim.graph.given import given_for, when_for
 from iamsim.graph.goals import MAX_TARGETS, Reached, asked_of, goal_along, goals, joint_goal, request_of
-from iamsim.graph.hops import hop_term, read_of
+from iamsim.graph.hops import read_of
 from iamsim.graph.last import last_steps
 from iamsim.graph.order import in_some_order
 from iamsim.graph.state import START, Closure, begin
 from iamsim.graph.takeover import takeovers
 from iamsim.graph.world import Node, relevant, subject
-from iamsim.ir.term import FALSE, TRUE, all_of
+from iamsim.ir.term import FALSE, TRUE
 from iamsim.judge.check import settle
 from iamsim.smt.types import Sat
 
@@ -282,7 +283,7 @@ def _step(closure: Closure, fired: Firing, within: tuple[Firing, ...]) -> Step |
                 continue
             checks, _ = found
             read = read_of(checks, ())
-            term = all_of(hop_term(h, read) for h in checks)
+            term = path_term(checks, read)
             outcome = settle(term, tuple(h.check.facts for h in checks), search.ask.limits)
             if isinstance(outcome.sure, Sat):
                 return Step(fired, checks[-1], None, outcome.sure.assignment)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from iamsim.aws.service_sessions import ISSUED_FOR, passing_of
 from iamsim.env.changes import changed
+from iamsim.graph.clock import path_term
 from iamsim.graph.firing import ONE, Requests, attempt
-from iamsim.graph.hops import hop_term, read_of
+from iamsim.graph.hops import read_of
 from iamsim.graph.sessions import Session
 from iamsim.graph.state import START, Closure, later
-from iamsim.graph.world import Node, caller_in
+from iamsim.graph.world import Node, caller_in, is_again
 from iamsim.ir.bounds import may
 from iamsim.ir.lower import RESOURCE
 from iamsim.ir.term import FALSE, TRUE, Like, Present, all_of, any_of
@@ -93,7 +94,7 @@ def _itself(closure: Closure, node: Node) -> tuple[Firing, ...]:
 
     key, role = ("itself-again", node.name), node.caller.arn or ""
     if key not in closure.done:
-        known = node.full and role in closure.search.env.principals
+        known = node.full and role in closure.search.env.principals and not is_again(node)
         edge = edge_in(closure, node, closure.search.env, role) if known else None
         fired = Firing(ASSUMES[0], 0, node.name, (("$target-role", role),), (node,), True, frozenset(), True)
         closure.done[key] = () if edge is None or not edge.sure else (fired,)
@@ -232,7 +233,7 @@ def joint(
     if tried is None:
         return None
     read = read_of(checks, [tried.term])
-    term = all_of([*(hop_term(h, read) for h in checks), tried.term])
+    term = path_term(checks, read, tried.term, at=f"{len(hops) + 1}|")
     background = (*(h.check.facts for h in checks), *tried.background)
     return checks, replace(tried, term=term, background=background)
 
@@ -295,5 +296,5 @@ def _along(closure: Closure, fired: Firing, route: Route) -> tuple[bool, tuple[s
         return None
     checks, _ = found
     read = read_of(checks, ())
-    term = all_of(hop_term(h, read) for h in checks)
+    term = path_term(checks, read)
     return verdict_of(closure, term, tuple(h.check.facts for h in checks))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from iamsim.env.changes import changed
+from iamsim.env.changes import Change, Kind, changed
 from iamsim.env.memo import once
 from iamsim.graph.alike import alike_for
 from iamsim.graph.calls import Place, Wanted, call_checks, check_in, told_keys
 from iamsim.graph.edges import of_session
 from iamsim.graph.newtags import tags_allowed, tags_given
 from iamsim.graph.preconditions import held_before
-from iamsim.graph.world import relevant, worlds
+from iamsim.graph.world import of_node, relevant, worlds
 from iamsim.ir.bounds import may, must
 from iamsim.ir.evaluate import evaluate
 from iamsim.ir.term import FALSE, TRUE, Term, all_of, any_of, variables
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from iamsim.aws.escalations import Call, Technique, Variant
-    from iamsim.env.changes import Change
     from iamsim.env.facts import Facts
     from iamsim.env.types import Environment
     from iamsim.graph.calls import CallChecks
@@ -116,6 +115,8 @@ def attempt(
         for resource in call.resources:
             place = Place(hop, f"@{len(calls)}|" if calls else "", request, requests.session if other is None else None)
             worlds_of = choices.get(request, among)
+            if calls and technique.outcome.type == "recreates-principal":
+                worlds_of = (*worlds_of, *_anew(search, node, technique, bound, changes, requests))
             made = call_checks(search, other or node, technique, call, resource, bound, worlds_of, place)
             if all(c.authorization.allowed is FALSE for c in made.checks):
                 return None
@@ -158,8 +159,21 @@ def _choices(
 ) -> tuple[Environment, ...]:
     """The environments among which the attacker chooses for a request by the node."""
     focus = (node.caller.arn or "", *sorted(v for v in bound.values() if ":" in v))
-    about = relevant(search.env, changes, focus)
+    about = relevant(search.env, of_node(changes, node), focus)
     return (changed(search.env, about, focus),) if requests.exact else worlds(search.env, about, focus)
+
+
+def _anew(
+    search: Search,
+    node: Node,
+    technique: Technique,
+    bound: Mapping[str, str],
+    changes: frozenset[Change],
+    requests: Requests,
+) -> tuple[Environment, ...]:
+    """The environments in which the principal that is created again has no tags of the former one."""
+    who = bound[technique.outcome.get("who")]
+    return _choices(search, node, bound, changes | {Change(Kind.CREATED, who, f",,,{who}")}, requests)
 
 
 def _reads_session(term: Term) -> bool:
@@ -203,6 +217,17 @@ def may_call(
     wanted = Wanted(call.action, value, told_keys(technique, call, name, env))
     allowed = check_in(search, env, node, wanted).authorization.allowed
     return allowed is not FALSE and may(allowed) is not FALSE
+
+
+def may_be_with(search: Search, env: Environment, node: Node, calls: Sequence[Call], name: str, value: str) -> bool:
+    """False only if the node is never allowed one of the calls on anything once the name in its condition keys is bound."""
+    for call in calls:
+        fixed = tuple(sorted((k, (value,) if value else ()) for k, v in call.context if v == name))
+        if fixed:
+            allowed = check_in(search, env, node, Wanted(call.action, "$any", fixed)).authorization.allowed
+            if allowed is FALSE or may(allowed) is FALSE:
+                return False
+    return True
 
 
 def numbered(calls: tuple[Call, ...], requests: Requests) -> list[tuple[int, Call]]:

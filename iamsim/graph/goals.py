@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind, changed
 from iamsim.graph.candidates import FRESH, users_asked
+from iamsim.graph.clock import path_term
 from iamsim.graph.dominated import favoured_by_request
 from iamsim.graph.edges import of_session
 from iamsim.graph.exact import Route, joined, routes, verdict_of
 from iamsim.graph.given import given_for, requests_kept, when_for
-from iamsim.graph.hops import documents_for, hop_term, last_facts, read_of
+from iamsim.graph.hops import documents_for, last_facts, read_of
 from iamsim.graph.reach import within_reach
 from iamsim.graph.ruled import ruler_of
 from iamsim.graph.state import OUTSIDER, SIGNED, START, Closure, Fact
@@ -306,7 +307,7 @@ def joint_goal(
         if last.term is FALSE:
             continue
         read = read_of(checks, [last.term])
-        term = all_of([*(hop_term(h, read) for h in checks), last.term])
+        term = path_term(checks, read, last.term)
         background = (*(h.check.facts for h in checks), check.facts)
         outcome = verdict_of(closure, term, background)
         if outcome is not None and (best is None or outcome[0]):

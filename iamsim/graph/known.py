@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from iamsim.env.changes import Change, Kind
-from iamsim.graph.world import EVERYWHERE, bearing, name_before, subjects_of
+from iamsim.env.changes import Change, Kind, again
+from iamsim.graph.world import EVERYWHERE, bearing, is_again, name_before, name_made, subjects_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,8 +29,9 @@ class Known:
     """What the facts of `how` and `nodes` say, by subject, account and kind; `update` adds what was found since.
 
     `seen` counts for each account what was found about it, so that whatever hangs on it alone is worked out again only then.
-    `controlled` are the ARNs of all callers. `acting` are the subjects of changes that bear on what somebody may do; a trust
-    policy bears on who may be its role.
+    `controlled` are the ARNs of all callers, those aside that are created again and so are others than the ones of the same
+    name. `acting` are the subjects of changes that bear on what somebody may do; a trust policy bears on who may be its role.
+    `again` are the changes that create principals again.
     """
 
     how: dict[Fact, tuple[Firing, ...]]
@@ -43,7 +44,8 @@ class Known:
     by_kind: dict[Kind, dict[Change, None]] = field(default_factory=dict)
     everywhere: tuple[Change, ...] = ()
     off: frozenset[str] = frozenset()
-    opened: dict[str, None] = field(default_factory=dict)
+    opened: dict[str, Change | None] = field(default_factory=dict)
+    again: dict[Change, None] = field(default_factory=dict)
     seen: dict[str | None, int] = field(default_factory=dict)
     held: dict[str | None, dict[str, None]] = field(default_factory=dict)
     controlled: set[str] = field(default_factory=set)
@@ -62,6 +64,7 @@ class Known:
             by_who=dict(self.by_who),
             by_kind={k: dict(v) for k, v in self.by_kind.items()},
             opened=dict(self.opened),
+            again=dict(self.again),
             seen=dict(self.seen),
             held={k: dict(v) for k, v in self.held.items()},
             controlled=set(self.controlled),
@@ -80,12 +83,15 @@ class Known:
             caller = self.nodes[name].caller
             self.seen[caller.account] = self.seen.get(caller.account, 0) + 1
             self.of_account.setdefault(caller.account, {})[name] = None
-            if caller.arn:
+            if caller.arn and not is_again(self.nodes[name]):
                 self.held.setdefault(caller.account, {})[caller.arn] = None
                 self.controlled.add(caller.arn)
         self.callers = len(self.nodes)
 
     def _add(self, change: Change) -> None:
+        if again(change):
+            self._add_again(change)
+            return
         self.by_who[change.who] = (*self.by_who.get(change.who, ()), change)
         self.who.add(change.who)
         if change.kind is not Kind.TRUST:
@@ -99,7 +105,16 @@ class Known:
             if change.kind is Kind.DISABLED:
                 self.off |= {change.what}
         if change.kind in OPENING and ":role/" in change.who:
-            self.opened[change.who] = None
+            created = change.kind is Kind.CREATED
+            self.opened.setdefault(name_made(change) if created else change.who, change if created else None)
+
+    def _add_again(self, change: Change) -> None:
+        """Takes in that a principal may be created again, which bears on nothing but what it then is: a node of its own."""
+        self.again[change] = None
+        account = change.who.split(":", 5)[4]
+        self.seen[account] = self.seen.get(account, 0) + 1
+        if ":role/" in change.who:
+            self.opened[name_made(change)] = change
 
     def changes(self) -> frozenset[Change]:
         """All changes, as one set that is made once for what is known."""

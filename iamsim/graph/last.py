@@ -98,7 +98,7 @@ def _federated(closure: Closure) -> Iterator[Firing]:
         account = node.caller.account
         if node.caller.kind is not CallerKind.USER or not node.full or few.get(account, 0) >= _FEW:
             continue
-        if not closure.relevant(node.caller.arn or "") and _CALL not in may_do(search, search.env, node):
+        if not closure.relevant_to(node, node.caller.arn or "") and _CALL not in may_do(search, search.env, node):
             continue
         few[account] = few.get(account, 0) + (account in rulers)
         for other in federated(search.env, node):

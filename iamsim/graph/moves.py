@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind, changed
 from iamsim.graph.candidates import ADMINISTRATOR, is_picky
-from iamsim.graph.firing import attempt, may_call, outcome_of, sweeping
+from iamsim.graph.firing import attempt, may_be_with, may_call, outcome_of, sweeping
 from iamsim.graph.means import means_of, plausible
-from iamsim.graph.names import TARGETS, each_binding, to_bind, unnamed, values
+from iamsim.graph.names import TARGETS, accounts_entered, each_binding, to_bind, unnamed, values
 from iamsim.graph.outcomes import Gain, disables, gained, named_node
 from iamsim.graph.preconditions import held_before, holds
 from iamsim.graph.reach import fires_within_reach
 from iamsim.graph.twins import Common, twins_of
-from iamsim.graph.world import Node, of_node, own_creation, relevant, worlds
+from iamsim.graph.world import (
+    Node,
+    each_way,
+    name_before,
+    name_made,
+    of_node,
+    own_creation,
+    reads_paths,
+    relevant,
+    worlds,
+)
 from iamsim.ir.term import FALSE, TRUE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from iamsim.aws.escalations import Technique, Variant
     from iamsim.env.types import Environment
@@ -107,23 +117,25 @@ def firings(
             twins = twins_of(search, node, technique, number, kin)
             about = (search, among, node, technique, number, wanted, changes, done)
             for bound in _bindings(*about, sweeps=sweeps, itself=itself):
-                gains = gained(search, _there(search, among[0], bound, changes), technique, variant, node, bound)
-                what = tuple(g.name if isinstance(g, Node) else g for g in gains)
-                if not gains or (not every and (what in have or _subject(gains) in have)):
-                    continue
-                if sweeps:
-                    fired = _swept(search, node, technique, number, bound, gains, changes, least, twins)
-                else:
-                    fired = fire(search, node, technique, number, bound, changes, gains, twins)
-                if fired is not None:
-                    if fired.sure and not fired.session:
-                        have.add(what)
-                        last = gains[-1]
-                        if (fully(last) or _is_new_role(last)) and not (
-                            isinstance(last, Change) and last.kind is Kind.BOUNDARY and is_picky(search.env)
-                        ):
-                            have.add(_subject(gains))
-                    yield fired
+                for way in each_way(changes, bound.values()) if changes else (changes,):
+                    gains = gained(search, _there(search, among[0], bound, way), technique, variant, node, bound)
+                    gains = tuple(_as_made(g, way) for g in gains) if way else gains
+                    what = tuple(g.name if isinstance(g, Node) else g for g in gains)
+                    if not gains or (
+                        not every and (not have.isdisjoint((what, _subject(gains))) or _beaten(gains, have))
+                    ):
+                        continue
+                    if sweeps:
+                        fired = _swept(search, node, technique, number, bound, gains, way, least, twins)
+                    else:
+                        fired = fire(search, node, technique, number, bound, way, gains, twins)
+                    if fired is not None:
+                        if fired.sure and not fired.session:
+                            have.update((what, *_beats(gains)))
+                            last = gains[-1]
+                            if fully(last) and not _told_apart(search.env, last):
+                                have.add(_subject(gains))
+                        yield fired
 
 
 def _there(search: Search, env: Environment, bound: Mapping[str, str], changes: frozenset[Change]) -> Environment:
@@ -222,9 +234,46 @@ def _subject(gains: tuple[Gain, ...]) -> object:
     return (last.kind, last.who)
 
 
-def _is_new_role(change: object) -> bool:
-    """Whether a gain is a role that is created, which is followed under one boundary alone."""
-    return isinstance(change, Change) and change.kind is Kind.CREATED and ":role/" in change.who
+def _parts(gains: tuple[Gain, ...]) -> tuple[object, object] | None:
+    """What the user or role that is created is bound by, and what it has besides; None for other gains."""
+    last = gains[-1]
+    if not isinstance(last, Change) or last.kind is not Kind.CREATED or ":policy/" in last.who:
+        return None
+    if name_before(last) not in ("", last.who):
+        return None
+    boundary, _, rest = last.what.partition(",")
+    return (last.who, "boundary", boundary), (last.who, "besides", rest)
+
+
+def _beaten(gains: tuple[Gain, ...], have: set[object]) -> bool:
+    """Whether the same can be had without a boundary, or under the same boundary with a policy of choice."""
+    parts = _parts(gains)
+    return parts is not None and not have.isdisjoint(parts)
+
+
+def _beats(gains: tuple[Gain, ...]) -> Iterator[object]:
+    """What `_beaten` looks for, once this is had."""
+    parts, last = _parts(gains), gains[-1]
+    if parts is not None and isinstance(last, Change):
+        boundary, policy, group, *_ = (*last.what.split(","), "", "", "")
+        yield from (parts[1],) if not boundary else ()
+        yield from (parts[0],) if not policy and not group else ()
+
+
+def _as_made(gain: Gain, changes: frozenset[Change]) -> Gain:
+    """The gain; of a principal that one of `changes` creates it is that which this makes of it."""
+    arn = gain.caller.arn if isinstance(gain, Node) else None
+    made = next((c for c in changes if c.kind is Kind.CREATED and c.who == arn), None) if changes and arn else None
+    if made is None or not isinstance(gain, Node) or not gain.name.startswith(made.who) or "," in gain.name:
+        return gain
+    return replace(gain, name=name_made(made) + gain.name.removeprefix(made.who))
+
+
+def _told_apart(env: Environment, gain: Gain) -> bool:
+    """Whether policies ask which boundary there is, or where an account stands, so that one that allows less may be needed."""
+    if not isinstance(gain, Change):
+        return False
+    return (gain.kind is Kind.BOUNDARY and is_picky(env)) or (gain.kind is Kind.MOVED and reads_paths(env))
 
 
 def fully(change: object) -> bool:
@@ -237,7 +286,7 @@ def fully(change: object) -> bool:
         return True  # no policy of the type is left
     if change.kind in (Kind.GAINS, Kind.BOUNDARY):
         return not change.what or change.what.endswith(":iam::aws:" + ADMINISTRATOR)
-    return change.kind is Kind.CREATED and not change.what.strip(",")
+    return change.kind is Kind.CREATED and (not change.what.strip(",") or change.what == f",,,{change.who}")
 
 
 def fire(
@@ -366,9 +415,10 @@ def _bindings(
             return
         opened = (Kind.CREATED, Kind.TRUST) if name == "$target-role" else (Kind.CREATED,)
         kind = ":policy/" if name in _NEW_POLICIES else f":{name.rpartition('-')[2]}/"
-        fresh = (c.who for c in changes if c.kind in opened and kind in c.who)
+        fresh: Iterable[str] = (c.who for c in changes if c.kind in opened and kind in c.who)
         by = anyone if name in TARGETS else node
         every = (v for env in among for v in values(search, env, by, variant, name, bound))
+        fresh = accounts_entered(search.env, node, changes) if name == "$org-account" else fresh
         mine, seen = [c for c in variant.calls if name in c.resources], set[str]()
         for value in (*every, *(fresh if name in _FRESH or (name == "$target-role" and name in subjects) else ())):
             if value in seen or (name in subjects and value not in subjects[name]):
@@ -377,6 +427,10 @@ def _bindings(
             if name == becomes and (named_node(value, technique.outcome.reach),) in have:
                 continue
             if not sweeps and not all(_plausible(among, node, c.action, value) for c in mine):
+                continue
+            if name in _NEW_POLICIES and not any(
+                may_be_with(search, e, node, variant.calls, name, value) for e in among
+            ):
                 continue
             if name.startswith("$new-") and not all(
                 any(may_call(search, env, node, technique, c, name, value) for env in among) for c in mine
@@ -390,8 +444,8 @@ def _bindings(
 
 
 _NEW_POLICIES = ("$granting-policy", "$chosen-boundary")
-_FRESH = ("$any-user", "$any-role", "$either-user", *_NEW_POLICIES)
-"""Names that also stand for principals and policies that changes create."""
+_FRESH = ("$any-user", "$any-role", "$either-user", "$org-account", *_NEW_POLICIES)
+"""Names that also stand for principals, policies and members of organizations that changes create."""
 
 
 def _plausible(among: tuple[Environment, ...], node: Node, action: str, resource: str) -> bool:

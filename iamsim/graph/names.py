@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from iamsim.env.changes import denies
+from iamsim.env.changes import Kind, denies
 from iamsim.env.facts import place
 from iamsim.env.memo import once
 from iamsim.env.organization import below
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from iamsim.aws.escalations import Technique, Variant
+    from iamsim.env.changes import Change
     from iamsim.env.types import Environment, Group, OrgNode, Principal
     from iamsim.graph.world import Node, Search
     from iamsim.model.policy import Match, Policy
@@ -152,7 +153,7 @@ def values(
         case "$new-policy":
             return new_policies(search, node)
         case "$chosen-boundary":
-            return boundaries(search, env, node, bound)
+            return boundaries(search, env, node, new=not variant.actions.isdisjoint(_CREATING))
         case "$granting-policy":
             return granting_policies(search, env, node)
         case "$task-policy":
@@ -162,6 +163,9 @@ def values(
         case _:
             disables = any(c.action == "organizations:DisablePolicyType" for c in variant.calls)
             return _organization(env, node, name, bound, disables=disables)
+
+
+_CREATING = frozenset({"iam:createrole", "iam:createuser"})
 
 
 def _groups(env: Environment, own: str) -> tuple[str, ...]:
@@ -300,6 +304,14 @@ def _organization(
             yield from _nodes(nodes, head, organization.id, bound)
         case _:
             return
+
+
+def accounts_entered(env: Environment, node: Node, changes: frozenset[Change]) -> Iterator[str]:
+    """The ARNs of accounts that changes bring into the organization of the caller's account."""
+    for c in sorted(c for c in changes if c.kind is Kind.ENTERED):
+        organization = next(o for o in env.organizations if o.root.id == c.what)
+        head = f"arn:{node.caller.partition}:organizations::{organization.management_account}:account/"
+        yield f"{head}{organization.id}/{c.who}"
 
 
 _MOST = 10

@@ -101,7 +101,7 @@ def candidates(closure: Closure, targets: tuple[Target, ...], budget: Budget) ->
 def _world(closure: Closure, node: Node, *more: str) -> Environment:
     """The environment in which the node fares best: all changes that cost nothing are made."""
     focus = (node.caller.arn or "", *more)
-    return worlds(closure.search.env, closure.relevant(*focus), focus)[0]
+    return worlds(closure.search.env, closure.relevant_to(node, *focus), focus)[0]
 
 
 def _all(node: Node, technique: str, found: Amendments, held: int, *, close: bool) -> Iterator[Candidate]:

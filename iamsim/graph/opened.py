@@ -62,7 +62,7 @@ def opened(closure: Closure) -> Iterator[Firing]:
         for node in list(closure.nodes.values()) if gains else ():
             if not closure.follows(node.name) or node.caller.kind not in SIGNED or not loaded(closure, node):
                 continue
-            about = closure.relevant(node.caller.arn or "", use.arn)
+            about = closure.relevant_to(node, node.caller.arn or "", use.arn)
             key = ("opened", node.name, use.technique.id, use.number, use.arn, about)
             if key in closure.done or not _named(node, use):
                 continue

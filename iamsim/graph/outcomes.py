@@ -10,8 +10,7 @@ from iamsim.env.organization import below
 from iamsim.env.types import PrincipalKind
 from iamsim.graph.candidates import FRESH, administrator
 from iamsim.graph.sessions import possible
-from iamsim.graph.unbound import most_of
-from iamsim.graph.world import Node
+from iamsim.graph.world import NEWCOMER, Node, name_made
 from iamsim.judge.callers import caller_of
 from iamsim.model.caller import Caller, CallerKind
 from iamsim.model.policy import Policy
@@ -69,16 +68,15 @@ def gained(
             ordinary = of("who").endswith("/" + FRESH) or of("who") == of("user")
             return () if ordinary else (new_node(search, change), change)
         case "recreates-principal":
-            who = of("who")
-            opens = Change(Kind.TRUST, who) if ":role/" in who else barehanded(search, node_of(search.env, who))
-            most: list[Gain] = [c for c in sorted(most_of(search.env, who)) if c.kind is not Kind.LEAVES]
-            if not _writes(node, bound):
-                most = [c for c in most if c != Change(Kind.WRITES, who)]
-                most += [*_inline(search.env, who), Change(Kind.GAINS, who, bound["$granting-policy"])]
-            return (opens, *most)
-        case "recreates-elsewhere":
-            change = Change(Kind.CREATED, of("who"), f",{'' if _writes(node, bound) else bound['$granting-policy']},")
+            policy = "" if _writes(node, bound) else bound["$granting-policy"]
+            change = Change(Kind.CREATED, of("who"), ",".join((of("boundary"), policy, "", of("who"))))
             return (change,) if ":role/" in of("who") else (new_node(search, change), change)
+        case "recreates-elsewhere":
+            policy = "" if _writes(node, bound) else bound["$granting-policy"]
+            change = Change(Kind.CREATED, of("who"), f"{of('boundary')},{policy},")
+            return (change,) if ":role/" in of("who") else (new_node(search, change), change)
+        case "joins-organization":
+            return _newcomer(search, node, _node_id(of("to")))
         case "gains-second-factor":
             return (Change(Kind.FACTOR, of("who")),)
         case "creates-policy":
@@ -125,6 +123,16 @@ def gained(
             return _of_organization(
                 env, technique, bound, of("policy"), of("account"), of("to"), disables=disables(variant)
             )
+
+
+def _newcomer(search: Search, node: Node, root: str) -> tuple[Gain, ...]:
+    """A user who may do anything in an account that becomes a member of the organization."""
+    number = [o.root.id for o in search.env.organizations].index(root)
+    account = str(int(NEWCOMER) - number)
+    who = f"arn:{node.caller.partition}:iam::{account}:user/newcomer"
+    made, entered = Change(Kind.CREATED, who), Change(Kind.ENTERED, account, root)
+    env = changed(search.env, (made, entered), (who,))
+    return (Node(who, caller_of(env, env.principals[who]), made=False), made, entered)
 
 
 SECOND_FACTOR = "second-factor-held"
@@ -238,5 +246,4 @@ def new_node(search: Search, change: Change) -> Node:
     """The node of the user or role that the change creates."""
     env = changed(search.env, (change,), (change.who,))
     made = env.principals[change.who]
-    name = f"{change.who}#{change.what}" if change.what.strip(",") else change.who
-    return barehanded(search, Node(name, caller_of(env, made), made=made.kind is PrincipalKind.ROLE))
+    return barehanded(search, Node(name_made(change), caller_of(env, made), made=made.kind is PrincipalKind.ROLE))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from iamsim.env.changes import Kind
+from iamsim.env.changes import Change, Kind
 from iamsim.graph.dominated import not_dominated
 from iamsim.graph.means import NODES, techniques_of
 from iamsim.graph.moves import firings
 from iamsim.graph.ruled import ruled, signature
 from iamsim.graph.state import SIGNED, Closure, account_of, loaded
+from iamsim.graph.world import name_made
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,17 +22,23 @@ if TYPE_CHECKING:
 
 def passed(closure: Closure) -> Iterator[Firing]:
     """The techniques that make a service use a role of which nobody holds a session although its trust policy can be written."""
-    search = closure.search
     written = {c.who for c in closure.known.of_kind(Kind.TRUST, Kind.CREATED) if ":role/" in c.who}
-    left = frozenset(r for r in written if r not in closure.nodes)
-    if not left:
-        return
-    every = _by_service(search)
+    left = [(frozenset(r for r in written if r not in closure.known.controlled), frozenset[Change]())]
+    again = (c for c in closure.known.again if ":role/" in c.who and name_made(c) not in closure.nodes)
+    left += [(frozenset({c.who}), frozenset({c})) for c in again]
+    for roles, made in left:
+        if roles:
+            yield from _of(closure, roles, made)
+
+
+def _of(closure: Closure, left: frozenset[str], made: frozenset[Change]) -> Iterator[Firing]:
+    """The techniques that give these roles; `made` creates them again."""
+    search, every = closure.search, _by_service(closure.search)
     for name, node in list(closure.nodes.items()):
         roles = frozenset(r for r in left if account_of(r) == node.caller.account)
         if not roles or not closure.follows(name) or node.caller.kind not in SIGNED or not loaded(closure, node):
             continue
-        changes = signature(closure, node) | closure.relevant(*sorted(roles))
+        changes = signature(closure, node) | closure.relevant(*sorted(roles)) | made
         key = ("passed", name, roles, changes)
         if key in closure.done:
             continue

@@ -26,7 +26,7 @@ def refuted(closure: Closure, node: Node, targets: tuple[Target, ...]) -> tuple[
     for target in targets[:_TARGETS]:
         arn = node.caller.arn or ""
         about = (arn, target.resource) if target.resource and ":iam:" in target.resource else (arn,)
-        changes = closure.relevant(*about)
+        changes = closure.relevant_to(node, *about)
         for env in worlds(closure.search.env, changes, about):
             found = request_of(closure, node, target, env)
             if found.term is not FALSE and verdict_of(closure, found.term, (found.check.facts,)) is not None:

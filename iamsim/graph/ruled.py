@@ -9,6 +9,7 @@ from iamsim.env.types import PrincipalKind
 from iamsim.graph.moves import fully
 from iamsim.graph.names import of_account
 from iamsim.graph.state import OUTSIDER, START, Closure, account_of, everyone_of
+from iamsim.graph.world import is_again
 
 if TYPE_CHECKING:
     from iamsim.graph.world import Node
@@ -39,7 +40,7 @@ def is_free(closure: Closure, node: Node) -> bool:
         return False
     arn = node.caller.arn or ""
     made = any(c.kind is Kind.CREATED and fully(c) for c in closure.known.by_who.get(arn, ()))
-    return node.name != OUTSIDER and (made or closure.free(arn))
+    return node.name != OUTSIDER and (made or closure.frees(node))
 
 
 def not_held(closure: Closure, account: str | None) -> frozenset[str]:
@@ -48,7 +49,7 @@ def not_held(closure: Closure, account: str | None) -> frozenset[str]:
     key, mine = ("not-held", account), closure.known.of_account.get(account, ())
     known = closure.done.get(key)
     if known is None or known[0] != len(mine):  # type: ignore[index]
-        held = {n.caller.arn for n in map(closure.nodes.__getitem__, mine) if n.full}
+        held = {n.caller.arn for n in map(closure.nodes.__getitem__, mine) if n.full and not is_again(n)}
         every = (a for k in PrincipalKind for a in of_account(env, k, account))
         found = frozenset(a for a in every if a not in held and not env.principals[a].path.startswith(_FIXED))
         known = closure.done[key] = (len(mine), found)
@@ -71,7 +72,7 @@ def signature(closure: Closure, node: Node) -> frozenset[Change]:
     alone = ruled(closure, node) and not closure.every
     key = ("signature", node.name)
     created = len(known.by_kind.get(Kind.CREATED, ()))
-    around = -1 if alone else known.seen.get(account, 0)
+    around = -1 if alone and not is_again(node) else known.seen.get(account, 0)
     stamp = (known.stamp(closure.search.env, arn), len(known.everywhere), created, around)
     made = closure.done.get(key)
     if made is None or made[0] != stamp:  # type: ignore[index]

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.memo import once
+from iamsim.graph.clock import path_term
 from iamsim.graph.edges import Edge, edges_from, possible_session
 from iamsim.graph.given import given_for, requests_kept, when_for
-from iamsim.graph.hops import HopCheck, documents_for, hop_check, hop_term, last_facts, read_of
+from iamsim.graph.hops import HopCheck, documents_for, hop_check, last_facts, read_of
 from iamsim.graph.outside import role_at
 from iamsim.graph.sessions import Session, assumed
 from iamsim.graph.trusts import roles_for
@@ -216,7 +217,7 @@ def _open(ask: Ask, caller: Caller, path: tuple[str, ...], action: str) -> bool 
         return None
     hops, _ = found
     read = read_of(hops, ())
-    term = all_of(hop_term(h, read) for h in hops)
+    term = path_term(hops, read)
     settled = settle(term, tuple(h.check.facts for h in hops), ask.limits)
     return isinstance(settled.sure, Sat) if settled.possible else None
 
@@ -235,7 +236,7 @@ def _decide(ask: Ask, caller: Caller, path: tuple[str, ...], action: str, target
     if goal is FALSE:
         return ()
     read = read_of(hops, [goal])
-    term = all_of([*(hop_term(h, read) for h in hops), goal])
+    term = path_term(hops, read, goal)
     background = (*(h.check.facts for h in hops), check.facts)
     settled = settle(term, background, ask.limits, ask.engine)
     if isinstance(settled.sure, Sat):

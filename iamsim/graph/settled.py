@@ -15,7 +15,7 @@ from iamsim.graph.outside import outside_roles
 from iamsim.graph.ruled import ruled, signature
 from iamsim.graph.state import OUTSIDER, START, Closure, account_of
 from iamsim.graph.trusts import entered
-from iamsim.graph.world import subjects_of
+from iamsim.graph.world import is_again, subjects_of
 from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class _Since:
             start = search.start.arn or ""
             mine = [c for c in self.closure.known.by_who.get(start, ()) if c in more]
             own = subjects_of(search.env, start, mine) if more else ()
-            self.found[id(group)] = [c for c in more if c.who not in own and c.kind is not Kind.TRUST]
+            self.found[id(group)] = [c for c in more if c.who not in own and c.kind not in (Kind.TRUST, Kind.ENTERED)]
         return self.found[id(group)]
 
     def settles(self, group: Group, name: str) -> bool:
@@ -102,8 +102,9 @@ class _Since:
             return False
         if not concerned and not self.closure.extra:
             return True
-        caller = self.closure.nodes[name].caller
-        if self.closure.extra and self.closure.free(caller.arn or ""):
+        node = self.closure.nodes[name]
+        caller = node.caller
+        if self.closure.extra and self.closure.frees(node):
             return False
         near = concerned.get(caller.account or "")
         return near is None or near.isdisjoint(subjects_of(self.closure.search.env, caller.arn or ""))
@@ -181,7 +182,9 @@ def _uses_nothing(search: Search, node: Node) -> tuple[bool, object]:
 def is_untouched(closure: Closure, node: Node) -> bool:
     """Whether no change is about what the node may do, or about where accounts stand."""
     known = closure.known
-    return Kind.MOVED not in known.by_kind and not known.stamp(closure.search.env, node.caller.arn or "")
+    if is_again(node) or Kind.MOVED in known.by_kind:
+        return False
+    return not known.stamp(closure.search.env, node.caller.arn or "")
 
 
 def _is_idle(closure: Closure, node: Node) -> bool:

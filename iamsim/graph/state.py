@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.applicable import NO_DOCUMENTS
-from iamsim.env.changes import Change, Kind, changed
+from iamsim.env.changes import Change, Kind, again, changed
 from iamsim.env.memo import once
 from iamsim.env.types import PrincipalKind
 from iamsim.graph.given import given_for, when_for
@@ -14,13 +14,13 @@ from iamsim.graph.known import Known
 from iamsim.graph.names import of_account
 from iamsim.graph.unbound import administrators, unbound
 from iamsim.graph.world import OUTSIDE as OUTSIDE_ACCOUNT
-from iamsim.graph.world import Node, Search, of_node, subjects_of
+from iamsim.graph.world import Node, Search, is_again, made_of, made_only, subjects_of
 from iamsim.ir.term import TRUE, all_of
 from iamsim.judge.callers import caller_of
 from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from iamsim.env.types import Environment
     from iamsim.graph.moves import Firing
@@ -92,8 +92,22 @@ class Closure:
 
     def relevant_to(self, node: Node, *focus: str) -> frozenset[Change]:
         """As `relevant`, without other ways in which the principal of the node may come to be."""
+        return self.with_way(self.relevant(*focus), made_of(node))
+
+    def relevant_to_all(self, nodes: Iterable[Node], *focus: str) -> frozenset[Change]:
+        """As `relevant_to`, of several nodes."""
         found = self.relevant(*focus)
-        return of_node(found, node) if "," in node.name else found
+        for node in nodes:
+            found = self.with_way(found, made_of(node))
+        return found
+
+    def with_way(self, changes: frozenset[Change], made: Change | None) -> frozenset[Change]:
+        """`changes` with `made` as the one way in which its principal comes to be."""
+        if made is None:
+            return changes
+        if again(made):
+            changes = changes.union({made}, *(self.known.by_who.get(p, ()) for p in made.what.split(",")[:2]))
+        return made_only(changes, made)
 
     def follows(self, name: str) -> bool:
         """True iff what the node gives is followed here."""
@@ -102,6 +116,13 @@ class Closure:
     def held(self, account: str | None) -> Collection[str]:
         """The ARNs of the callers of an account that are controlled."""
         return self.known.held.get(account, ())
+
+    def frees(self, node: Node) -> bool:
+        """As `free`, of the principal as the node has it."""
+        made = made_of(node)
+        if made is not None and again(made):
+            return made.what == f",,,{made.who}"
+        return self.free(node.caller.arn or "")
 
     def free(self, arn: str) -> bool:
         """True iff nothing but SCPs, RCPs and resource policies keeps the user or role from doing whatever it likes."""
@@ -121,7 +142,7 @@ class Closure:
         for name in known.of_account.get(account, ()):
             node = self.nodes[name]
             arn = node.caller.arn or ""
-            if arn in every or (known.acting and not subjects_of(env, arn).isdisjoint(known.acting)):
+            if arn in every or is_again(node) or (known.acting and not subjects_of(env, arn).isdisjoint(known.acting)):
                 yield name, node
 
     @property
@@ -137,7 +158,7 @@ class Closure:
         made = self.done.get(key)
         if made is None or made[0] != seen:  # type: ignore[index]
             mine = self.perhaps_free(account) if account else ()
-            found = any(n.full and self.free(n.caller.arn or "") and not (k == START and self.bound) for k, n in mine)
+            found = any(n.full and self.frees(n) and not (k == START and self.bound) for k, n in mine)
             made = self.done[key] = (seen, found)
         return bool(made[1])  # type: ignore[index]
 

@@ -16,7 +16,7 @@ from iamsim.graph.names import of_account
 from iamsim.graph.settled import unsettled
 from iamsim.graph.tag_values import ASKED, names_told, tag_values
 from iamsim.graph.wants import worth_tagging
-from iamsim.graph.world import own_creation, worlds
+from iamsim.graph.world import is_again, own_creation, worlds
 from iamsim.ir.term import variables
 from iamsim.model.caller import CallerKind
 from iamsim.smt.types import Sat
@@ -45,7 +45,7 @@ def tag_firings(closure: Closure) -> Iterator[Firing]:
         own = node.caller.arn or ""
         if node.caller.kind not in _TAGGING or not _may_tag(closure, node):
             continue
-        among = worlds(env, closure.relevant(own), (own,))
+        among = worlds(env, closure.relevant_to(node, own), (own,))
         able = frozenset[str]().union(*(may_do(closure.search, e, node) for e in among))
         for technique in techniques_of(closure.search, ("sets-tags",)):
             for number, variant in enumerate(technique.variants):
@@ -68,7 +68,7 @@ _TAGGING = (CallerKind.USER, CallerKind.ROLE_SESSION, CallerKind.ROOT)
 def _may_tag(closure: Closure, node: Node) -> bool:
     """False only if no identity policy of the node allows what some technique that sets tags calls."""
     search, arn = closure.search, node.caller.arn or ""
-    if arn not in search.env.principals or closure.known.stamp(search.env, arn):
+    if arn not in search.env.principals or is_again(node) or closure.known.stamp(search.env, arn):
         return True
     return bool(within_means(search, ("sets-tags",), may_do(search, search.env, node)))
 

@@ -142,7 +142,7 @@ def _with_fewest(closure: Closure, fired: Firing, name: str) -> Firing:
     search, node = closure.search, closure.nodes[name]
     technique = search.catalogue.entry(fired.technique)
     variant = technique.variants[fired.variant]
-    needs = closure.relevant(node.caller.arn or "")
+    needs = closure.relevant_to(node, node.caller.arn or "")
     for change in sorted(needs, reverse=True):
         tried = attempt(search, node, technique, variant, dict(fired.bound), needs - {change})
         found = None if tried is None else outcome_of(search, tried)

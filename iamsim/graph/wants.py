@@ -9,7 +9,7 @@ from iamsim.env.changes import WITHOUT, Kind, changed
 from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.graph.apart import tags_matter, told_at_the_door
-from iamsim.graph.candidates import FRESH, new_principals, texts_of
+from iamsim.graph.candidates import FRESH, new_principals, texts_of, told_by_name
 from iamsim.graph.dominated import asked_by, asked_for
 from iamsim.graph.entering import edge_in
 from iamsim.graph.moves import fully
@@ -20,12 +20,15 @@ from iamsim.graph.policies import open_to_all
 from iamsim.graph.ruled import not_held, ruled, ruler_of
 from iamsim.graph.state import Closure, account_of, everyone_of
 from iamsim.graph.unbound import most_of, node_in
+from iamsim.graph.world import is_again
 from iamsim.ir.term import TRUE
 from iamsim.model.caller import CallerKind
 from iamsim.model.pattern import match, tokenize
 from iamsim.model.policy import Malformed
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from iamsim.aws.escalations import Technique
     from iamsim.env.types import Environment
     from iamsim.graph.world import Node
@@ -54,22 +57,24 @@ def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
     controlled = sorted(a for a in closure.held(account) if a in env.principals and (not within or a in some))
     made = (c.who for c in known.of_kind(Kind.CREATED) if account_of(c.who) == account)
     created = {w for w in made if ":policy/" not in w}
+    renewed = {c.who for c in known.again if account_of(c.who) == account}
     who: set[str] = set()
     groups: set[str] = set()
     policies: set[str] = set()
     users: set[str] = set()
-    for arn in (*controlled, *sorted(created)):
+    policies.update(p for c in known.again if c.who in renewed for p in c.what.split(",")[:2] if p)
+    for arn in (*controlled, *sorted(created | renewed)):
         plain = within and arn not in closure.extra
-        if (plain and not (closure.late and _special(closure, arn))) or closure.free(arn):
+        if (plain and not (closure.late and _special(closure, arn))) or (closure.free(arn) and arn not in renewed):
             continue
         who.add(arn)
         principal = env.principals.get(arn)
         if principal is None:
-            first = next(c for c in known.by_who[arn] if c.kind is Kind.CREATED)
-            policies.update(p for p in first.what.split(",")[:2] if p not in ("", WITHOUT))
+            ways = [c.what.split(",") for c in known.by_who[arn] if c.kind is Kind.CREATED]
+            policies.update(p for way in ways for p in way[:2] if p not in ("", WITHOUT))
             if ":user/" in arn:
                 users.add(arn)
-                groups.update(g for g in first.what.split(",")[2:] if g in env.groups)
+                groups.update(g for way in ways for g in way[2:] if g in env.groups)
             continue
         if principal.kind is PrincipalKind.USER:
             users.add(arn)
@@ -77,7 +82,9 @@ def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
             groups.update(g for g in (*principal.groups, *joined) if g in env.groups)
         if principal.boundary is not None and principal.boundary.arn:
             policies.add(principal.boundary.arn)
-    bounded = frozenset(a for a in who if a in created or env.principals[a].boundary is not None) - lifted
+    bounded = (
+        frozenset(a for a in who if a in created or a in renewed or env.principals[a].boundary is not None) - lifted
+    )
     for carrier in (*who, *groups):
         own = env.principals.get(carrier) or env.groups.get(carrier)
         policies.update(p.arn for p in (own.policies if own is not None else ()) if p.arn)
@@ -94,8 +101,17 @@ def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
         "user": frozenset(users),
         "role": _roles(closure, account),
         "unarmed": _unarmed(closure, account),
-        "recreated": frozenset(a for a in who | not_held(closure, account) if a in env.principals),
+        "recreated": _recreated(closure, who | not_held(closure, account)),
     }
+
+
+def _recreated(closure: Closure, among: Collection[str]) -> frozenset[str]:
+    """Those of the users and roles that may usefully be created again: where a new one will not do, whatever it is called."""
+    env = closure.search.env
+    new = {c.who.partition("/")[0] for c in closure.known.of_kind(Kind.CREATED) if c.who.endswith("/" + FRESH)}
+    return frozenset(
+        a for a in among if a in env.principals and (a.partition("/")[0] not in new or told_by_name(env, a))
+    )
 
 
 def _unarmed(closure: Closure, account: str | None) -> frozenset[str]:
@@ -306,7 +322,7 @@ def _roles(closure: Closure, account: str | None) -> frozenset[str]:
     known = closure.known
     have = {c.who for c in known.of_kind(Kind.TRUST, Kind.CREATED)}
     mine = map(closure.nodes.__getitem__, known.of_account.get(account, ()))
-    held = {n.caller.arn or "" for n in mine if n.made and n.full}
+    held = {n.caller.arn or "" for n in mine if n.made and n.full and not is_again(n)}
     out = {r for r in of_account(env, PrincipalKind.ROLE, account) if r not in held}
     # the trust policy of a role that is held may come to let its sessions bring tags
     if closure.late:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, pairwise, product
 from typing import TYPE_CHECKING, Any
 
-from iamsim.env.changes import Change, Kind, changed, may_cost
+from iamsim.env.changes import Change, Kind, again, changed, may_cost
 from iamsim.env.memo import once
 from iamsim.graph.candidates import texts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from iamsim.aws.escalations import Catalogue
     from iamsim.env.types import Environment
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 OUTSIDE = "999999999999"
 """The attacker's own account, which is in none of the organizations."""
+
+NEWCOMER = "999999999998"
+"""An account of the attacker that becomes a member of the first organization; that of the next has the number before it."""
 
 _SUBSETS = 5
 _ALTERNATIVES = 40
@@ -153,6 +156,7 @@ EVERYWHERE = (
     Kind.DISABLED,
     Kind.MOVED,
     Kind.LEFT,
+    Kind.ENTERED,
     Kind.RESOURCE,
     Kind.UNGUARDED,
     Kind.GRANTED,
@@ -225,6 +229,8 @@ def _bears(change: Change, accounts: set[str], off: frozenset[str]) -> bool:
     match change.kind:
         case Kind.LEFT:
             return change.who in accounts or change.who == OUTSIDE
+        case Kind.ENTERED:
+            return change.who in accounts
         case Kind.MOVED:
             return change.who in accounts and off != {"scp", "rcp"}
         case Kind.ATTACHED:
@@ -279,18 +285,55 @@ def _agree(chosen: tuple[Change, ...]) -> bool:
 
 
 def own_creation(changes: frozenset[Change], focus: Iterable[str]) -> frozenset[Change]:
-    """The changes that created one of `focus`: without these it does not exist."""
+    """The changes that created one of `focus`, or brought its account along: without these it does not exist."""
     who = set(focus)
-    return frozenset(c for c in changes if c.kind is Kind.CREATED and c.who in who)
+    made = frozenset(c for c in changes if c.kind is Kind.CREATED and c.who in who)
+    homes = {c.who.split(":")[4] for c in made}
+    return made | {c for c in changes if c.kind is Kind.ENTERED and c.who in homes} if made else made
+
+
+def name_made(change: Change) -> str:
+    """The name of the node of the user or role that the change creates: that of each way to create it is another."""
+    return f"{change.who}#{change.what}" if change.what.strip(",") else change.who
+
+
+def made_only(changes: frozenset[Change], made: Change) -> frozenset[Change]:
+    """`changes` without other ways in which the user or role that `made` creates may come to be: a name is given once."""
+    return frozenset(c for c in changes if c == made or c.kind is not Kind.CREATED or c.who != made.who)
+
+
+def made_of(node: Node) -> Change | None:
+    """The change that creates the principal of the node, where that may be done in several ways."""
+    if "," not in node.name:
+        return None
+    arn, what, *_ = (*node.name.split("#"), "")
+    return Change(Kind.CREATED, arn, what) if "," in what else None
+
+
+def is_again(node: Node) -> bool:
+    """True iff the principal of the node was deleted and created again."""
+    made = made_of(node)
+    return made is not None and again(made)
 
 
 def of_node(changes: frozenset[Change], node: Node) -> frozenset[Change]:
-    """`changes` without other ways in which the principal of the node may come to be: a name is given once."""
-    what = node.name.partition("#")[2]
-    if "," not in what:
+    """`changes` without other ways in which the principal of the node may come to be; with that of one created again."""
+    made = made_of(node)
+    if made is None:
         return changes
-    arn = node.caller.arn
-    return frozenset(c for c in changes if not (c.kind is Kind.CREATED and c.who == arn and c.what != what))
+    return made_only(changes, made) | {made} if again(made) else made_only(changes, made)
+
+
+def each_way(changes: frozenset[Change], who: Iterable[str]) -> Iterator[frozenset[Change]]:
+    """`changes` with one way to create each of `who`, for each choice of these."""
+    made = [c for c in sorted(own_creation(changes, who)) if ":policy/" not in c.who]
+    several = {c.who for c, other in pairwise(made) if c.who == other.who}
+    ways = [[c for c in made if c.who == w] for w in sorted(several)]
+    for chosen in product(*ways):
+        some = changes
+        for c in chosen:
+            some = made_only(some, c)
+        yield some
 
 
 def names_of(bound: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -15,7 +15,7 @@ from iamsim.graph.closure import grow
 from iamsim.graph.derive import derivations, smallest
 from iamsim.graph.roles import is_admin
 from iamsim.graph.state import BASE, START, begin
-from iamsim.graph.world import Search, worlds
+from iamsim.graph.world import Search, is_again, worlds
 from iamsim.ir.term import TRUE
 from iamsim.judge.callers import read_callers
 from iamsim.query.ever import named, said
@@ -219,9 +219,9 @@ def _to_be_admin(closure: Closure, node: Node, arn: str) -> frozenset[Change] | 
     if not node.full:
         return None
     search = closure.search
-    whole = closure.relevant(arn)
+    whole = closure.relevant_to(node, arn)
     made = frozenset(c for c in whole if c.kind is Kind.CREATED and c.who == arn and c.what in node.name)
-    if arn in search.env.principals and _admin_after(search, arn, frozenset()):
+    if arn in search.env.principals and not is_again(node) and _admin_after(search, arn, frozenset()):
         return frozenset()
     if made and _admin_after(search, arn, made):
         return made

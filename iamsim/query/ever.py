@@ -155,6 +155,7 @@ _SAID = {
     Kind.DISABLED: "{what} policies switched off in {who}",
     Kind.ATTACHED: "{what} attached to {who}",
     Kind.MOVED: "account {who} moved to {what}",
+    Kind.ENTERED: "an account of one's own in the organization",
     Kind.LEFT: "account {who} out of its organization",
 }
 

@@ -1,0 +1,53 @@
+"""What the times of the requests of a path have to do with each other: a session is used once it was created, and not for long."""
+
+from __future__ import annotations
+
+from itertools import accumulate, combinations, zip_longest
+from typing import TYPE_CHECKING
+
+from iamsim.graph.hops import hop_term
+from iamsim.ir.term import Within, all_of
+from iamsim.model.caller import CallerKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from iamsim.graph.hops import HopCheck, Read
+    from iamsim.ir.term import Term
+
+_NOW, _ISSUED = "aws:currenttime", "aws:tokenissuetime"
+_HOUR = 3600
+_LONGEST = 12 * _HOUR
+"""How long a session of a role lasts at most. Source: AWS STS API Reference, "AssumeRole", DurationSeconds."""
+
+_CHAINED = _HOUR
+"""How long one lasts that a session of a role obtained. Source: IAM User Guide, "IAM roles", role chaining."""
+
+
+def path_term(hops: tuple[HopCheck, ...], read: Read, *goal: Term, at: str = "") -> Term:
+    """What the hops and the request behind them demand together; `at` begins the names of that request's variables."""
+    return all_of([*(hop_term(h, read) for h in hops), *goal, *_times(hops, read.variables, at)])
+
+
+def _times(hops: tuple[HopCheck, ...], read: frozenset[str], at: str) -> Iterator[Term]:
+    """Each session is created when the call that obtains it is made; those that are renewed are newer whenever that is needed."""
+    spans = [_lasts(h, then) for h, then in zip_longest(hops, hops[1:])]
+    until = [0, *accumulate(s or 0 for s in spans)]
+    renewed = [n for n, s in enumerate(spans) if s is None]
+    told: list[tuple[int, str]] = []
+    for number, head in enumerate((*(h.check.facts.hop for h in hops), at)):
+        told += [(number, head + _NOW)] if head + _NOW in read else []
+        if number and number - 1 not in renewed and head + _ISSUED in read:
+            told.append((number - 1, head + _ISSUED))
+    for (first, earlier), (last, later) in combinations(sorted(told), 2):
+        for_ever = any(first <= n < last for n in renewed)
+        yield Within(earlier, later, None if for_ever else until[last] - until[first])
+
+
+def _lasts(hop: HopCheck, then: HopCheck | None) -> int | None:
+    """The seconds for which the session that the hop creates lasts at most; None if there is a new one whenever it is needed:
+    from the service that obtains it, or since the role assumes itself, in the hop `then` for the last time.
+    """
+    if hop.session.caller.kind is CallerKind.SERVICE or (then is not None and then.role.arn == hop.role.arn):
+        return None
+    return _CHAINED if hop.session.caller.kind is CallerKind.ROLE_SESSION else _LONGEST
