@@ -47,6 +47,13 @@ class Firing:
     reasons: tuple[str, ...] = ()
     others: tuple[tuple[int, str], ...] = ()
 
+    def by(self, node: str) -> Firing:
+        """The same use by another node."""
+        return Firing(
+            self.technique, self.variant, node, self.bound, self.gains, self.sure, self.needs, self.session, self.assumed,
+            self.reasons, self.others,
+        )  # fmt: skip
+
     @property
     def callers(self) -> tuple[str, ...]:
         """The nodes that make the calls."""
@@ -270,18 +277,10 @@ def fire(
             tried = attempt(search, node, technique, variant, bound, needs) or tried
     if found is None or tried is None:
         return None
+    names = tuple(sorted(bound.items()))
     return Firing(
-        technique=technique.id,
-        variant=number,
-        node=node.name,
-        bound=tuple(sorted(bound.items())),
-        gains=gains,
-        sure=found[0],
-        needs=needs,
-        session=tried.reads_session,
-        assumed=tried.assumed,
-        reasons=found[1],
-    )
+        technique.id, number, node.name, names, gains, found[0], needs, tried.reads_session, tried.assumed, found[1]
+    )  # fmt: skip
 
 
 def _as_twins(
