@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.memo import once
+from iamsim.graph.before import held_before
 from iamsim.graph.changing import SUBJECT, WANTED
 from iamsim.graph.firing import ONE, Requests, attempt, numbered, outcome_of
 from iamsim.graph.means import plausible
 from iamsim.graph.moves import BESIDES, Firing, fewest_of
 from iamsim.graph.names import each_binding, to_bind, unnamed, values
 from iamsim.graph.outcomes import AGAIN, RECREATES, gained, named_node
-from iamsim.graph.preconditions import held_before
-from iamsim.graph.twins import Common, twins_among
+from iamsim.graph.twins import Common, fitting, twins_among
 from iamsim.graph.wants import wants
 from iamsim.graph.world import Node, own_creation
 
@@ -56,29 +56,15 @@ def may_give(closure: Closure, technique: Technique, number: int, nodes: Sequenc
         return True
     if any(len(among[n.name]) != 1 or among[n.name][0] is not search.env for n in nodes):
         return True
-    around = (search.ask.missing, search.ask.ever, search.ruling)
     for node in {(n.caller.kind, n.caller.account, n.caller.partition): n for n in nodes}.values():
-        of = (node.caller.kind, node.caller.account, node.caller.partition)
-        key = ("fitting", technique.id, number, id(search.catalogue), of, around)
-        fitting, rest, _ = once(search.env.memo, key, _fitting, search, technique, number, node)
-        if any(not _becomes_nobody_new(closure, technique, v) for v in fitting):
+        fit, rest = fitting(search, node, technique, number)
+        if any(not _becomes_nobody_new(closure, technique, v) for v in fit):
             return True
         if closure.known.who and any(
             closure.relevant(v) and not _becomes_nobody_new(closure, technique, v) for v in rest
         ):
             return True
     return False
-
-
-def _fitting(
-    search: Search, technique: Technique, number: int, node: Node
-) -> tuple[tuple[str, ...], tuple[str, ...], object]:
-    """The targets of a variant for any node of an account: those that may meet the preconditions as loaded, and the rest."""
-    variant, env, name = technique.variants[number], search.env, to_bind(search, technique, number)[0]
-    anyone = unnamed(node)
-    every = tuple(dict.fromkeys(values(search, env, anyone, variant, name, {})))
-    fits = tuple(v for v in every if held_before(search, env, anyone, variant, {name: v}) is not None)
-    return fits, tuple(v for v in every if v not in fits), search.catalogue
 
 
 def requests_of(variant: Variant) -> list[tuple[Call, ...]]:
@@ -168,7 +154,7 @@ def _as_twins(
     before = held_before(search, search.env, main, variant, bound)
     if before is None:
         return None
-    key = twins.key(search.env, bound[twins.name], before)
+    key = twins.key(search, bound[twins.name], before)
     if key not in twins.made:
         found = _use(search, technique, number, crew, bound, frozenset())
         use = None if found is None else found[0]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from iamsim.env.changes import Change, Kind, changed
 from iamsim.env.memo import once
 from iamsim.graph.alike import alike_for
+from iamsim.graph.before import held_before
 from iamsim.graph.calls import Place, Wanted, call_checks, check_in, told_keys
 from iamsim.graph.edges import of_session
 from iamsim.graph.newtags import tags_allowed, tags_given
-from iamsim.graph.preconditions import held_before
 from iamsim.graph.world import of_node, relevant, worlds
 from iamsim.ir.bounds import may, must
 from iamsim.ir.evaluate import evaluate

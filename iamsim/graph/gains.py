@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.applicable import NO_DOCUMENTS
@@ -37,7 +36,7 @@ def moves_by(closure: Closure, node: Node, mine: frozenset[Change]) -> Iterable[
         return tuple(firings(search, node, mine, techniques_of(search, NODES), every=closure.every))
     key = ("moves", node.caller, node.reach, node.only, node.made, mine, about)
     found = once(search.env.memo, key, _moves, closure, node, mine, about)
-    return tuple(f if f.node == node.name else replace(f, node=node.name) for f in found)
+    return tuple(f if f.node == node.name else f.by(node.name) for f in found)
 
 
 def _moves(closure: Closure, node: Node, mine: frozenset[Change], about: object) -> tuple[Firing, ...]:

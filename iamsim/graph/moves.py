@@ -6,14 +6,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind, changed
+from iamsim.graph.before import held_before
 from iamsim.graph.candidates import ADMINISTRATOR, is_picky
 from iamsim.graph.firing import attempt, may_be_with, may_call, outcome_of, sweeping
 from iamsim.graph.means import means_of, plausible
 from iamsim.graph.names import TARGETS, accounts_entered, each_binding, to_bind, unnamed, values
 from iamsim.graph.outcomes import Gain, disables, gained, named_node
-from iamsim.graph.preconditions import held_before, holds
+from iamsim.graph.preconditions import holds
 from iamsim.graph.reach import fires_within_reach
-from iamsim.graph.twins import Common, twins_of
+from iamsim.graph.twins import Common, fits_some, twins_of
 from iamsim.graph.world import (
     Node,
     each_way,
@@ -56,6 +57,13 @@ class Firing:
     assumed: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     others: tuple[tuple[int, str], ...] = ()
+
+    def by(self, node: str) -> Firing:
+        """The same use by another node."""
+        return Firing(
+            self.technique, self.variant, node, self.bound, self.gains, self.sure, self.needs, self.session, self.assumed,
+            self.reasons, self.others,
+        )  # fmt: skip
 
     @property
     def callers(self) -> tuple[str, ...]:
@@ -101,6 +109,8 @@ def firings(
             if not variant.calls or not able.issuperset(variant.actions):
                 continue
             if not fires_within_reach(node, tuple(c.action for c in variant.calls)):
+                continue
+            if not changes and not fits_some(search, node, technique, number, wanted):
                 continue
             if not _plain_hold(search, among, node, variant):
                 continue
@@ -321,18 +331,10 @@ def fire(
             tried = attempt(search, node, technique, variant, bound, needs) or tried
     if found is None or tried is None:
         return None
+    names = tuple(sorted(bound.items()))
     return Firing(
-        technique=technique.id,
-        variant=number,
-        node=node.name,
-        bound=tuple(sorted(bound.items())),
-        gains=gains,
-        sure=found[0],
-        needs=needs,
-        session=tried.reads_session,
-        assumed=tried.assumed,
-        reasons=found[1],
-    )
+        technique.id, number, node.name, names, gains, found[0], needs, tried.reads_session, tried.assumed, found[1]
+    )  # fmt: skip
 
 
 def _as_twins(
@@ -349,7 +351,7 @@ def _as_twins(
     before = held_before(search, env, node, technique.variants[number], bound)
     if before is None:
         return None
-    key = twins.key(env, target, before)
+    key = twins.key(search, target, before)
     if key not in twins.made:
         found = fire(search, node, technique, number, bound, frozenset(), gains)
         twins.made[key] = (

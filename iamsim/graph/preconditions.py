@@ -14,21 +14,19 @@ from iamsim.graph.hops import passed_terms
 from iamsim.graph.sources import filled as filled  # noqa: PLC0414 - firing and takeover take it from here
 from iamsim.graph.sources import source_term, ways_of
 from iamsim.graph.world import short
-from iamsim.ir.bounds import may, reasons
-from iamsim.ir.term import FALSE, TRUE, Opaque, Term, all_of, any_of, strip, variables
+from iamsim.ir.bounds import may
+from iamsim.ir.term import FALSE, TRUE, Opaque, Term, all_of, any_of, variables
 from iamsim.judge.callers import caller_of
 from iamsim.judge.candidates import Target
-from iamsim.judge.check import Check, check_of, closed
+from iamsim.judge.check import Check, check_of
 from iamsim.judge.judge import facts_of
-from iamsim.judge.outlook import outlook
 from iamsim.model.caller import Caller, CallerKind
 from iamsim.model.policy import Effect, Malformed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from iamsim.aws.escalations import Call, Precondition, Variant
-    from iamsim.env.facts import Facts
+    from iamsim.aws.escalations import Call, Precondition
     from iamsim.env.types import Environment, Principal
     from iamsim.graph.world import Node, Search
 
@@ -103,70 +101,6 @@ def holds(search: Search, env: Environment, node: Node, condition: Precondition,
             return Held(TRUE, (), _sentence(condition, bound))
         case _:
             return HOLDS  # what the enumeration of bindings has seen to
-
-
-@dataclass(frozen=True, slots=True)
-class Before:
-    """All preconditions of a variant in one case: when they hold, the contexts of their checks, and what was assumed.
-
-    `told` is what of this decides whether the variant works: names of statements are left out, and of what nothing else can
-    bear on there is only whether it can hold.
-    """
-
-    terms: tuple[Term, ...]
-    facts: tuple[Facts, ...]
-    assumed: tuple[str, ...]
-    told: tuple[object, ...]
-
-
-def held_before(
-    search: Search, env: Environment, node: Node, variant: Variant, bound: Mapping[str, str]
-) -> Before | None:
-    """The preconditions of the variant, or None if one of them certainly does not hold; worked out once for what they are about.
-
-    Of who uses the variant they read the kind, the account and, where a version of a policy must go, the name.
-    """
-    caller, ask = node.caller, search.ask
-    own = (caller.parent, caller.arn) if any(c.fact == _SLOT for c in variant.preconditions) else None
-    around = (caller.kind, caller.account, caller.partition, own, ask.missing, ask.ever, search.ruling)
-    key = ("before", id(variant), id(search.catalogue), around)
-    made = once(env.memo, key, _none_before, variant, search.catalogue)[0]
-    about = tuple([bound.get(name) for name in variant.asked])
-    return once(made, about, _held_before, search, env, node, variant, bound)
-
-
-_SLOT = "policy-version-slot-free"
-
-
-def _none_before(*kept: object) -> tuple[dict[object, Before | None], object]:
-    return {}, kept  # what is kept keeps its id
-
-
-def _held_before(
-    search: Search, env: Environment, node: Node, variant: Variant, bound: Mapping[str, str]
-) -> Before | None:
-    every: list[Held] = []
-    for condition in variant.preconditions:
-        held = holds(search, env, node, condition, bound, variant.calls)
-        if held.term is FALSE or may(held.term) is FALSE:
-            return None
-        every.append(held)
-    facts, terms = tuple(c.facts for h in every for c in h.checks), tuple(h.term for h in every)
-    told = tuple((_told(search, env, h, every), reasons(h.term)) for h in every if h.term is not TRUE)
-    return Before(terms, facts, tuple(h.assumed for h in every if h.assumed), told)
-
-
-def _told(search: Search, env: Environment, held: Held, every: list[Held]) -> object:
-    """What decides whether a precondition and all else can hold together: whether it can, where it reads nothing but what comes
-    with its own request, which no call and no other precondition reads; else the term.
-    """
-    facts = tuple(c.facts for c in held.checks)
-    hops = {f.hop for f in facts}
-    if len(hops) == 1 and not any(c.facts.hop in hops for h in every if h is not held for c in h.checks):
-        hop = hops.pop()
-        if all(v.startswith(hop) for v in variables(closed(held.term, facts))):
-            return outlook(held.term, facts, search.ask.limits, env.memo)
-    return strip(held.term)
 
 
 def _provider_gone(env: Environment, provider: str) -> Held:

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind
+from iamsim.env.memo import once
 from iamsim.env.types import PrincipalKind
 from iamsim.graph.calls import MORE, stated
 from iamsim.graph.candidates import texts_of
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from iamsim.env.types import Environment
     from iamsim.graph.firing import Attempt
     from iamsim.graph.state import Closure
-    from iamsim.graph.world import Node
+    from iamsim.graph.world import Node, Search
 
 
 def tag_firings(closure: Closure) -> Iterator[Firing]:
@@ -68,9 +69,16 @@ _TAGGING = (CallerKind.USER, CallerKind.ROLE_SESSION, CallerKind.ROOT)
 def _may_tag(closure: Closure, node: Node) -> bool:
     """False only if no identity policy of the node allows what some technique that sets tags calls."""
     search, arn = closure.search, node.caller.arn or ""
-    if arn not in search.env.principals or is_again(node) or closure.known.stamp(search.env, arn):
+    key = ("may-tag", arn, node.caller.kind, search.ask.missing, id(search.catalogue))
+    if is_again(node) or once(search.env.memo, key, _may_tag_as_loaded, search, node)[0]:
         return True
-    return bool(within_means(search, ("sets-tags",), may_do(search, search.env, node)))
+    return bool(closure.known.stamp(search.env, arn))
+
+
+def _may_tag_as_loaded(search: Search, node: Node) -> tuple[bool, object]:
+    if (node.caller.arn or "") not in search.env.principals:
+        return True, search.catalogue
+    return bool(within_means(search, ("sets-tags",), may_do(search, search.env, node))), search.catalogue
 
 
 def _targets(

@@ -16,20 +16,21 @@ from iamsim.env.applicable import NO_DOCUMENTS
 from iamsim.env.facts import place
 from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
+from iamsim.graph.before import held_before, told_before
 from iamsim.graph.candidates import texts_of
 from iamsim.graph.means import rows_on
-from iamsim.graph.names import TARGETS, to_bind
+from iamsim.graph.names import TARGETS, to_bind, unnamed, values
 from iamsim.ir.lower import resource_term
 from iamsim.ir.term import TRUE, variables
 from iamsim.model.arn import parse_arn
 from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from iamsim.aws.escalations import Technique, Variant
     from iamsim.env.types import Environment
-    from iamsim.graph.preconditions import Before
+    from iamsim.graph.before import Before
     from iamsim.graph.world import Node, Search
     from iamsim.ir.term import Term
     from iamsim.model.policy import Match, Policy, PolicyKind
@@ -73,9 +74,10 @@ class Twins:
     asked: tuple[Asked, ...]
     made: dict[object, Common | None] = field(default_factory=dict)
 
-    def key(self, env: Environment, arn: str, before: Before) -> object:
+    def key(self, search: Search, arn: str, before: Before) -> object:
         """What decides the outcome for one target, for which the preconditions come to `before`."""
-        return (before.told, *(_told(env, self.account, a, arn) for a in self.asked))
+        env = search.env
+        return (told_before(search, env, before), *(_told(env, self.account, a, arn) for a in self.asked))
 
 
 def twins_of(search: Search, node: Node, technique: Technique, number: int, kin: object) -> Twins | None:
@@ -99,6 +101,37 @@ def twins_among(search: Search, by: tuple[Node, ...], technique: Technique, numb
         return None
     key = ("twins", id(variant), id(search.catalogue), kin, ask.missing, ask.ever)
     return once(search.env.memo, key, _twins, search, by, variant, names[0])[0]
+
+
+def fitting(search: Search, node: Node, technique: Technique, number: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What the one name of a variant can stand for, the node itself not left out: those that may meet the preconditions as
+    everything was loaded, and the rest.
+    """
+    caller, ask = node.caller, search.ask
+    around = (caller.kind, caller.account, caller.partition, ask.missing, ask.ever, search.ruling)
+    key = ("fitting", technique.id, number, id(search.catalogue), around)
+    return once(search.env.memo, key, _fitting, search, technique, number, unnamed(node))[0]
+
+
+def _fitting(
+    search: Search, technique: Technique, number: int, anyone: Node
+) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], object]:
+    variant, env, name = technique.variants[number], search.env, to_bind(search, technique, number)[0]
+    every = dict.fromkeys(values(search, env, anyone, variant, name, {}))
+    held = {v: held_before(search, env, anyone, variant, {name: v}) is not None for v in every}
+    return (tuple(v for v in every if held[v]), tuple(v for v in every if not held[v])), search.catalogue
+
+
+def fits_some(
+    search: Search, node: Node, technique: Technique, number: int, wanted: Mapping[str, frozenset[str]] | None
+) -> bool:
+    """False only if as loaded no role, or user, that the variant may be about meets its preconditions."""
+    names = to_bind(search, technique, number)
+    if len(names) != 1 or names[0] not in TARGETS:
+        return True
+    fit, _ = fitting(search, node, technique, number)
+    about = (wanted[k] for k, vs in technique.outcome.fields if wanted is not None and k in wanted and names[0] in vs)
+    return bool(fit) and all(not w.isdisjoint(fit) for w in about)
 
 
 def _passes_on(search: Search, variant: Variant, name: str) -> bool:

@@ -25,11 +25,11 @@ from iamsim.graph import (
     gains,
     means,
     moves,
-    preconditions,
     settled,
     state,
     wants,
 )
+from iamsim.graph.before import _held_before
 from iamsim.graph.ever import closed
 from iamsim.graph.sessions import Session, possible, possible_when_written
 from iamsim.graph.state import begin, everyone_of
@@ -191,16 +191,16 @@ def test_what_is_worked_out_once_for_all_that_are_alike_gives_the_same_firings(m
     monkeypatch.setattr(firing, "alike_for", lambda *args: args[-1])
     for module, name in ((moves, "twins_of"), (crews, "twins_among"), (crews, "_tried"), (combined, "_as_node")):
         monkeypatch.setattr(module, name, lambda *_: None)
-    monkeypatch.setattr(crews, "may_give", lambda *_: True)
-    monkeypatch.setattr(combined, "may_give", lambda *_: True)
+    for module, name in ((combined, "may_give"), (moves, "fits_some")):
+        monkeypatch.setattr(module, name, lambda *_: True)
     monkeypatch.setattr(means, "_within_bounds", means.may_do)
     for module in (firing, moves, crews):
-        monkeypatch.setattr(module, "held_before", preconditions._held_before)
+        monkeypatch.setattr(module, "held_before", _held_before)
     monkeypatch.setattr(
         state.Closure, "perhaps_free", lambda c, a: ((k, c.nodes[k]) for k in c.known.of_account.get(a, ()))
     )
-    for (page, title, files), before in zip(made, quick, strict=True):
-        assert firings_of(environment_of(files), before, sure=sure) == before, (page, title)
+    for (page, title, files), found in zip(made, quick, strict=True):
+        assert firings_of(environment_of(files), found, sure=sure) == found, (page, title)
     assert firings_of(load(ACME), few, sure=sure) == quick_there
 
 
