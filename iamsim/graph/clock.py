@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import accumulate, combinations, zip_longest
+from itertools import accumulate, combinations
 from typing import TYPE_CHECKING
 
 from iamsim.graph.hops import hop_term
@@ -31,7 +31,7 @@ def path_term(hops: tuple[HopCheck, ...], read: Read, *goal: Term, at: str = "")
 
 def _times(hops: tuple[HopCheck, ...], read: frozenset[str], at: str) -> Iterator[Term]:
     """Each session is created when the call that obtains it is made; those that are renewed are newer whenever that is needed."""
-    spans = [_lasts(h, then) for h, then in zip_longest(hops, hops[1:])]
+    spans = [_lasts(h, hops[n:]) for n, h in enumerate(hops, start=1)]
     until = [0, *accumulate(s or 0 for s in spans)]
     renewed = [n for n, s in enumerate(spans) if s is None]
     told: list[tuple[int, str]] = []
@@ -44,10 +44,10 @@ def _times(hops: tuple[HopCheck, ...], read: frozenset[str], at: str) -> Iterato
         yield Within(earlier, later, None if for_ever else until[last] - until[first])
 
 
-def _lasts(hop: HopCheck, then: HopCheck | None) -> int | None:
+def _lasts(hop: HopCheck, later: tuple[HopCheck, ...]) -> int | None:
     """The seconds for which the session that the hop creates lasts at most; None if there is a new one whenever it is needed:
-    from the service that obtains it, or since the role assumes itself, in the hop `then` for the last time.
+    from the service that obtains it, or since one of the hops `later` obtains the same role, as those before it may have.
     """
-    if hop.session.caller.kind is CallerKind.SERVICE or (then is not None and then.role.arn == hop.role.arn):
+    if hop.session.caller.kind is CallerKind.SERVICE or any(h.role.arn == hop.role.arn for h in later):
         return None
     return _CHAINED if hop.session.caller.kind is CallerKind.ROLE_SESSION else _LONGEST
