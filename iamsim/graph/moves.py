@@ -110,7 +110,7 @@ def firings(
                 continue
             if not fires_within_reach(node, tuple(c.action for c in variant.calls)):
                 continue
-            if not changes and not fits_some(search, node, technique, number, wanted):
+            if not changes and wanted is None and not fits_some(search, node, technique, number):
                 continue
             if not _plain_hold(search, among, node, variant):
                 continue

@@ -26,7 +26,7 @@ from iamsim.model.arn import parse_arn
 from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from iamsim.aws.escalations import Technique, Variant
     from iamsim.env.types import Environment
@@ -122,16 +122,10 @@ def _fitting(
     return (tuple(v for v in every if held[v]), tuple(v for v in every if not held[v])), search.catalogue
 
 
-def fits_some(
-    search: Search, node: Node, technique: Technique, number: int, wanted: Mapping[str, frozenset[str]] | None
-) -> bool:
+def fits_some(search: Search, node: Node, technique: Technique, number: int) -> bool:
     """False only if as loaded no role, or user, that the variant may be about meets its preconditions."""
     names = to_bind(search, technique, number)
-    if len(names) != 1 or names[0] not in TARGETS:
-        return True
-    fit, _ = fitting(search, node, technique, number)
-    about = (wanted[k] for k, vs in technique.outcome.fields if wanted is not None and k in wanted and names[0] in vs)
-    return bool(fit) and all(not w.isdisjoint(fit) for w in about)
+    return len(names) != 1 or names[0] not in TARGETS or bool(fitting(search, node, technique, number)[0])
 
 
 def _passes_on(search: Search, variant: Variant, name: str) -> bool:
