@@ -14,7 +14,8 @@ from iamsim.graph.dominated import same_ceilings
 from iamsim.graph.edges import of_session
 from iamsim.graph.entering import edge_in, fewest_to_enter
 from iamsim.graph.known import last
-from iamsim.graph.moves import Firing, fully
+from iamsim.graph.moves import Firing
+from iamsim.graph.outdone import fully
 from iamsim.graph.ruled import ruled, ruler_of
 from iamsim.graph.sessions import possible, possible_when_written
 from iamsim.graph.state import ASSUME, OUTSIDE, OUTSIDER, Closure, account_of, loaded

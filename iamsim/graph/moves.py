@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind, changed
 from iamsim.graph.before import held_before
-from iamsim.graph.candidates import ADMINISTRATOR, is_picky
 from iamsim.graph.firing import attempt, may_be_with, may_call, outcome_of, sweeping
 from iamsim.graph.means import means_of, plausible
 from iamsim.graph.names import TARGETS, accounts_entered, each_binding, to_bind, unnamed, values
 from iamsim.graph.outcomes import Gain, disables, gained, named_node
+from iamsim.graph.outdone import as_made, beaten, beats, fully, subject, told_apart
 from iamsim.graph.preconditions import holds
 from iamsim.graph.reach import fires_within_reach
 from iamsim.graph.twins import Common, fits_some, twins_of
-from iamsim.graph.world import (
-    Node,
-    each_way,
-    name_before,
-    name_made,
-    of_node,
-    own_creation,
-    reads_paths,
-    relevant,
-    worlds,
-)
+from iamsim.graph.world import Node, each_way, of_node, own_creation, relevant, worlds
 from iamsim.ir.term import FALSE, TRUE
 
 if TYPE_CHECKING:
@@ -129,10 +119,10 @@ def firings(
             for bound in _bindings(*about, sweeps=sweeps, itself=itself):
                 for way in each_way(changes, bound.values()) if changes else (changes,):
                     gains = gained(search, _there(search, among[0], bound, way), technique, variant, node, bound)
-                    gains = tuple(_as_made(g, way) for g in gains) if way else gains
+                    gains = tuple(as_made(g, way) for g in gains) if way else gains
                     what = tuple(g.name if isinstance(g, Node) else g for g in gains)
                     if not gains or (
-                        not every and (not have.isdisjoint((what, _subject(gains))) or _beaten(gains, have))
+                        not every and (not have.isdisjoint((what, subject(gains))) or beaten(gains, have))
                     ):
                         continue
                     if sweeps:
@@ -141,10 +131,10 @@ def firings(
                         fired = fire(search, node, technique, number, bound, way, gains, twins)
                     if fired is not None:
                         if fired.sure and not fired.session:
-                            have.update((what, *_beats(gains)))
+                            have.update((what, *beats(gains)))
                             last = gains[-1]
-                            if fully(last) and not _told_apart(search.env, last):
-                                have.add(_subject(gains))
+                            if fully(last) and not told_apart(search.env, last):
+                                have.add(subject(gains))
                         yield fired
 
 
@@ -231,72 +221,6 @@ def _swept(
         assumed += [held.assumed] if held.assumed else []
     names = tuple(sorted(bound.items()))
     return Firing(technique.id, number, node.name, names, gains, True, needs, False, tuple(dict.fromkeys(assumed)))
-
-
-def _subject(gains: tuple[Gain, ...]) -> object:
-    """What tells gains apart of which one may give all that the others give: by whom they are about; None for other gains."""
-    last = gains[-1]
-    if isinstance(last, Change) and last.kind in (Kind.DISABLED, Kind.LIFTED):
-        rcp = last.what == "rcp" or "/resource_control_policy/" in last.what
-        return (Kind.DISABLED, "rcp" if rcp else "scp")
-    if not isinstance(last, Change) or last.kind not in (Kind.CREATED, Kind.GAINS, Kind.BOUNDARY, Kind.MOVED):
-        return None
-    return (last.kind, last.who)
-
-
-def _parts(gains: tuple[Gain, ...]) -> tuple[object, object] | None:
-    """What the user or role that is created is bound by, and what it has besides; None for other gains."""
-    last = gains[-1]
-    if not isinstance(last, Change) or last.kind is not Kind.CREATED or ":policy/" in last.who:
-        return None
-    if name_before(last) not in ("", last.who):
-        return None
-    boundary, _, rest = last.what.partition(",")
-    return (last.who, "boundary", boundary), (last.who, "besides", rest)
-
-
-def _beaten(gains: tuple[Gain, ...], have: set[object]) -> bool:
-    """Whether the same can be had without a boundary, or under the same boundary with a policy of choice."""
-    parts = _parts(gains)
-    return parts is not None and not have.isdisjoint(parts)
-
-
-def _beats(gains: tuple[Gain, ...]) -> Iterator[object]:
-    """What `_beaten` looks for, once this is had."""
-    parts, last = _parts(gains), gains[-1]
-    if parts is not None and isinstance(last, Change):
-        boundary, policy, group, *_ = (*last.what.split(","), "", "", "")
-        yield from (parts[1],) if not boundary else ()
-        yield from (parts[0],) if not policy and not group else ()
-
-
-def _as_made(gain: Gain, changes: frozenset[Change]) -> Gain:
-    """The gain; of a principal that one of `changes` creates it is that which this makes of it."""
-    arn = gain.caller.arn if isinstance(gain, Node) else None
-    made = next((c for c in changes if c.kind is Kind.CREATED and c.who == arn), None) if changes and arn else None
-    if made is None or not isinstance(gain, Node) or not gain.name.startswith(made.who) or "," in gain.name:
-        return gain
-    return replace(gain, name=name_made(made) + gain.name.removeprefix(made.who))
-
-
-def _told_apart(env: Environment, gain: Gain) -> bool:
-    """Whether policies ask which boundary there is, or where an account stands, so that one that allows less may be needed."""
-    if not isinstance(gain, Change):
-        return False
-    return (gain.kind is Kind.BOUNDARY and is_picky(env)) or (gain.kind is Kind.MOVED and reads_paths(env))
-
-
-def fully(change: object) -> bool:
-    """True iff the change gives more than any other of its kind could: everything, without a boundary."""
-    if not isinstance(change, Change):
-        return False
-    if change.kind is Kind.MOVED:
-        return change.what.startswith("r-")  # only what binds every account binds one directly below the root
-    if change.kind is Kind.DISABLED:
-        return True  # no policy of the type is left
-    if change.kind in (Kind.GAINS, Kind.BOUNDARY):
-        return not change.what or change.what.endswith(":iam::aws:" + ADMINISTRATOR)
-    return change.kind is Kind.CREATED and (not change.what.strip(",") or change.what == f",,,{change.who}")
 
 
 def fire(

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind
 from iamsim.env.types import PrincipalKind
-from iamsim.graph.moves import fully
 from iamsim.graph.names import of_account
+from iamsim.graph.outdone import fully
 from iamsim.graph.state import OUTSIDER, START, Closure, account_of, everyone_of
 from iamsim.graph.world import is_again
 

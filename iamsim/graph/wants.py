@@ -12,9 +12,9 @@ from iamsim.graph.apart import tags_matter, told_at_the_door
 from iamsim.graph.candidates import FRESH, new_principals, texts_of, told_by_name
 from iamsim.graph.dominated import asked_by, asked_for
 from iamsim.graph.entering import edge_in
-from iamsim.graph.moves import fully
 from iamsim.graph.names import of_account
 from iamsim.graph.outcomes import bare
+from iamsim.graph.outdone import fully
 from iamsim.graph.outside import role_at
 from iamsim.graph.policies import open_to_all
 from iamsim.graph.ruled import not_held, ruled, ruler_of
