@@ -94,11 +94,11 @@ def admitted(closure: Closure) -> Iterator[Firing]:
 def _worth_admitting(closure: Closure) -> Iterator[tuple[str, Change | None]]:
     """The names of nodes of roles that may be assumed now, those that are created with their creation."""
     late = closure.late and bool(texts_of(closure.search.env, ("aws:principaltag/",)))
-    about = set(_pending(closure))
+    about, opened = set(_pending(closure)), closure.known.opened
     if late:
-        about |= closure.known.opened.keys() & taggable(closure)
+        about |= opened.keys() & taggable(closure)
     for target in sorted(about):
-        made = closure.known.opened.get(target)
+        made = opened.get(target)
         role = target if made is None else made.who
         if made is None and role not in closure.search.env.principals:
             continue  # one that is created is assumed as what it was created

@@ -109,7 +109,7 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
         left = every - _tried(closure, name, technique.id, subject, mine)
         if left:
             _mark(closure, name, technique.id, subject, mine, left)
-            fresh = frozenset(c for c in closure.changes if c.kind is Kind.CREATED)
+            fresh = frozenset(closure.known.by_kind.get(Kind.CREATED, ()))
             found = firings(search, node, mine | fresh, [technique], {subject: left})
             match technique.outcome.type:
                 case "renames-user":

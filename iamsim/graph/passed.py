@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 def passed(closure: Closure) -> Iterator[Firing]:
     """The techniques that make a service use a role of which nobody holds a session although its trust policy can be written."""
-    written = {c.who for c in closure.known.of_kind(Kind.TRUST, Kind.CREATED) if ":role/" in c.who}
-    left = [(frozenset(r for r in written if r not in closure.known.controlled), frozenset[Change]())]
-    again = (c for c in closure.known.again if ":role/" in c.who and name_made(c) not in closure.nodes)
+    known = closure.known
+    written = {c.who for c in known.of_kind(Kind.TRUST, Kind.CREATED) if ":role/" in c.who}
+    left = [(frozenset(written - known.controlled), frozenset[Change]())]
+    again = (c for c in known.again if ":role/" in c.who and name_made(c) not in closure.nodes)
     left += [(frozenset({c.who}), frozenset({c})) for c in again]
     for roles, made in left:
         if roles:

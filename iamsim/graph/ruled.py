@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind
-from iamsim.env.types import PrincipalKind
-from iamsim.graph.names import of_account
+from iamsim.env.memo import once
 from iamsim.graph.outdone import fully
 from iamsim.graph.state import OUTSIDER, START, Closure, account_of, everyone_of
 from iamsim.graph.world import is_again
 
 if TYPE_CHECKING:
+    from iamsim.env.types import Environment
     from iamsim.graph.world import Node
 
 
@@ -50,10 +50,13 @@ def not_held(closure: Closure, account: str | None) -> frozenset[str]:
     known = closure.done.get(key)
     if known is None or known[0] != len(mine):  # type: ignore[index]
         held = {n.caller.arn for n in map(closure.nodes.__getitem__, mine) if n.full and not is_again(n)}
-        every = (a for k in PrincipalKind for a in of_account(env, k, account))
-        found = frozenset(a for a in every if a not in held and not env.principals[a].path.startswith(_FIXED))
+        found = once(env.memo, ("changeable", account), _changeable, env, account) - held
         known = closure.done[key] = (len(mine), found)
     return known[1]  # type: ignore[index,no-any-return]
+
+
+def _changeable(env: Environment, account: str | None) -> frozenset[str]:
+    return frozenset(a for a in everyone_of(env, account) if not env.principals[a].path.startswith(_FIXED))
 
 
 _FIXED = ("/aws-service-role/", "/aws-reserved/")

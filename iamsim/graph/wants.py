@@ -101,7 +101,7 @@ def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
         "user": frozenset(users),
         "role": _roles(closure, account),
         "unarmed": _unarmed(closure, account),
-        "recreated": _recreated(closure, who | not_held(closure, account)),
+        "recreated": frozenset() if closure.sure else _recreated(closure, who | not_held(closure, account)),
     }
 
 
