@@ -137,6 +137,8 @@ def fewest_to_enter(
         found = (edge_in(closure, node, env, role) for env in worlds(closure.search.env, some, (arn, role)))
         return any(e is not None and e.sure >= sure for e in found)
 
+    if base and enough(base):
+        return base
     for change in sorted(changes - base):
         if enough(base | {change}):
             return base | {change}

@@ -130,6 +130,9 @@ class Closure:
         stamp, key = self.known.stamp(env, arn), ("free", arn)
         if not stamp:
             return arn in env.principals and arn in administrators(env, account_of(arn))
+        if any(c.who == account_of(arn) for c in self.known.by_kind.get(Kind.ENTERED, ())):
+            # nothing in an account of one's own binds those who are created without a boundary
+            return any(c.kind is Kind.CREATED and not c.what.strip(",") for c in self.known.by_who.get(arn, ()))
         known = self.done.get(key)
         if known is None or known[0] != stamp:  # type: ignore[index]
             known = self.done[key] = (stamp, unbound(env, arn, self.known.own(env, arn)))

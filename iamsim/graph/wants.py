@@ -120,7 +120,8 @@ def _unarmed(closure: Closure, account: str | None) -> frozenset[str]:
     if not texts_of(env, ("aws:multifactorauth",)):
         return frozenset()
     armed = {c.who for c in known.of_kind(Kind.FACTOR)}
-    within = closure.ruled_from_within(account) and not closure.every
+    # who asks for those of an account that becomes a member is not known by their names
+    within = closure.ruled_from_within(account) and not closure.every and bool(everyone_of(env, account))
     some = _some(closure, account) if within else frozenset()
     out = set()
     for node in map(closure.nodes.__getitem__, known.of_account.get(account, ())):
