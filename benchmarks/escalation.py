@@ -155,6 +155,8 @@ def whole_graph(orgs: Path, size: str, workers: int = 1) -> Graph:
         return Graph(made, len(env.principals), time.perf_counter() - start, loaded, _peak())
     env = load(*paths)
     accounts = [list(some) for _, some in groupby(sorted(env.principals), lambda a: a.split(":")[4])]
+    managing = {o.management_account for o in env.organizations}
+    accounts.sort(key=lambda names: names[0].split(":")[4] not in managing)  # what takes longest first
     with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_open, initargs=(paths,)) as pool:
         loads = dict(pool.map(_idle, [0.5] * workers))
         start, until = time.perf_counter(), time.time() + PATIENCE.get(size, PATIENCE["M"])

@@ -115,8 +115,17 @@ def all_escalations(
         for name in names:
             yield from _each(env, name, options, progress)
         return
-    for found in spread(executor, (env,), _unit, options, _parts(names)):
-        yield from found
+    parts = list(_parts(names))
+    # from a management account all others are reached: what takes longest is begun first
+    managing = {o.management_account for o in env.organizations}
+    order = sorted(range(len(parts)), key=lambda n: _account(parts[n][0]) not in managing)
+    found: dict[int, list[Escalations]] = {}
+    following = 0
+    for number, some in zip(order, spread(executor, (env,), _unit, options, (parts[n] for n in order)), strict=True):
+        found[number] = some
+        while following in found:
+            yield from found.pop(following)
+            following += 1
 
 
 def _parts(names: list[str]) -> Iterator[list[str]]:
@@ -124,10 +133,14 @@ def _parts(names: list[str]) -> Iterator[list[str]]:
     an eighth of all.
     """
     most = max(len(names) // _PARTS, _PART)
-    for _, some in groupby(names, lambda n: n.split(":")[4] if n.count(":") > 4 else ""):
+    for _, some in groupby(names, _account):
         mine = list(some)
         size = -(-len(mine) // -(-len(mine) // most))  # parts of an account are of one size
         yield from (mine[start:stop] for start, stop in slices(len(mine), size))
+
+
+def _account(name: str) -> str:
+    return name.split(":")[4] if name.count(":") > 4 else ""
 
 
 _PARTS, _PART = 8, 25
