@@ -299,7 +299,7 @@ def rows(orgs: Path) -> list[Row]:
     for size in present(orgs, *QUESTION_MS):
         out += question_rows(orgs, size)
     for size in present(orgs, *GRAPH_SECONDS):
-        out += [row for n in WORKERS for row in graph_rows(orgs, size, n) if n > 1 or size != "XL"]
+        out += [row for n in WORKERS if n > 1 or size != "XL" for row in graph_rows(orgs, size, n)]
     return out
 
 
