@@ -1,7 +1,7 @@
 """All benchmarks in one run: `python -m benchmarks --orgs DIR`.
 
 DIR holds generated organizations, the folders S, M, L and XL (those that are missing are made, see `--sizes`); the truth of
-escalation is also compared in others that begin with S or M, such as S8. The status is 0 iff every ratio keeps its bound.
+escalation is also compared in others that begin with S, M or L, such as S8. The status is 0 iff every ratio keeps its bound.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Escalation: questions on M and L, the closure of every principal with its peak memory, and the planted truth.
 
 `python -m benchmarks.escalation --orgs DIR S S8 …` prints the truth of the named organizations alone; any folder of DIR with
-a `truth.json` can be named, and `python -m benchmarks` takes all whose names begin with S or M. The whole graph is made in
+a `truth.json` can be named, and `python -m benchmarks` takes all whose names begin with S, M or L. The whole graph is made in
 a child, so that its peak is its own.
 """
 
@@ -35,6 +35,9 @@ GRAPH_SECONDS = {"M": 2.0, "L": 20.0, "XL": 300.0}
 PEAK_MIB = {"L": 1536.0, "XL": 4096.0}
 PATIENCE = {"M": 120.0, "L": 240.0, "XL": 600.0}
 """Seconds after which a part that has not ended is cut short, and its row failed."""
+
+EVERYBODY = "SM"
+"""The sizes of which everybody is asked what it can become; of others those of whom something was planted."""
 
 WORKERS = (1, 2)
 """How many processes make the whole graph; of XL only the most."""
@@ -248,7 +251,9 @@ def truth_of(orgs: Path, size: str) -> Truth:
     env = load(*snapshot(orgs, size))
     truth = json.loads((orgs / size / "truth.json").read_bytes())
     start = time.perf_counter()
-    ends = {e.source: {r.principal for r in e.rows if r.admin} for e in all_escalations(env)}
+    asked = ["*"] if size[0] in EVERYBODY else sorted({*truth["escalators"], *(d["start"] for d in truth["decoys"])})
+    every = (e for name in asked for e in all_escalations(env, name))
+    ends = {e.source: {r.principal for r in e.rows if r.admin} for e in every}
     spent = time.perf_counter() - start
     found = {source for source, admins in ends.items() if admins}
     planted, decoys = set(truth["escalators"]), {d["start"] for d in truth["decoys"]}
@@ -289,8 +294,8 @@ def truth_row(orgs: Path, size: str) -> Row:
 
 
 def planted_in(orgs: Path) -> list[str]:
-    """The organizations of `orgs` whose truth is compared: those of sizes S and M, whatever the seed."""
-    return sorted((p.parent.name for p in orgs.glob("[SM]*/truth.json")), key=lambda n: (n[0] != "S", n))
+    """The organizations of `orgs` whose truth is compared: those of sizes S, M and L, whatever the seed."""
+    return sorted((p.parent.name for p in orgs.glob("[SML]*/truth.json")), key=lambda n: ("SML".index(n[0]), n))
 
 
 def rows(orgs: Path) -> list[Row]:
@@ -309,7 +314,9 @@ def main() -> int:
     parser.add_argument("--orgs", type=Path, required=True, help="folder with generated organizations")
     parser.add_argument("--graph", metavar="SIZE", help="make the whole graph of one and print what it took as JSON")
     parser.add_argument("--workers", type=int, default=1, help="processes that make the whole graph")
-    parser.add_argument("sizes", nargs="*", help="organizations whose truth is compared; S and M of every seed if none")
+    parser.add_argument(
+        "sizes", nargs="*", help="organizations whose truth is compared; S, M and L of every seed if none"
+    )
     options = parser.parse_args()
     if options.graph:
         print(json.dumps(asdict(whole_graph(options.orgs, options.graph, options.workers))))

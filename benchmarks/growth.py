@@ -85,7 +85,7 @@ def plot(file: Path, picture: Path) -> None:
     axes.set(xscale="log", yscale="log", xlabel="users and roles", ylabel="seconds of CPU time")
     axes.set_title(f"iamsim on generated organizations, {saved['date'][:10]}", fontsize=10)
     axes.grid(visible=True, which="major", alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="upper left")
     figure.tight_layout()
     figure.savefig(picture, metadata={"Software": None})
 
