@@ -224,7 +224,7 @@ def _rule(search: Search, node: Node, *, sure: bool, local: bool) -> Closure:
     if found is None and not sure:
         found = search.env.memo[key] = _wide_rule(search, node, local=local)
     if found is None and not local:
-        inner = _rule(search, node, sure=sure, local=True)
+        inner = _rule(search, node, sure=True, local=True)
         done: dict[object, object] = {
             k: v for k, v in inner.done.items() if isinstance(k, tuple) and k[0] in ("admitted", "given", "offered")
         }
@@ -235,19 +235,20 @@ def _rule(search: Search, node: Node, *, sure: bool, local: bool) -> Closure:
         group = Group(frozenset(n for n in here if n not in BASE and n not in opened), inner.changes)
         below.done["groups"] = {n: [group] for n in group.names}
         left_open(below).update(opened & {START})
-        found = search.env.memo[key] = grow(below, sure=sure, done=below.done)
+        found = search.env.memo[key] = grow(below, sure=True, done=below.done)
     if found is None:
         own = replace(search, start=node.caller, ask=replace(ask, documents=NO_DOCUMENTS))
         below = Closure(
-            own, sure, {START: replace(node, name=START)}, {START: ()}, {START: 0}, local=node.caller.account
+            own, True, {START: replace(node, name=START)}, {START: ()}, {START: 0}, local=node.caller.account
         )
         below.nodes[OUTSIDER] = outsider(own)
         below.done["absorbed", node.caller.account] = START
-        found = search.env.memo[key] = grow(below, sure=sure)
+        found = search.env.memo[key] = grow(below, sure=True)
     return found
 
 
 def _wide_rule(search: Search, node: Node, *, local: bool) -> Closure:
+    """What may follow from one administrator, above what certainly does."""
     certain = _rule(search, node, sure=True, local=local)
     if local:
         return grow(certain, sure=False)

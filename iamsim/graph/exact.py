@@ -24,8 +24,6 @@ from iamsim.model.pattern import Literal, Pattern, Star, Variable, plain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from iamsim.env.changes import Change
-    from iamsim.env.types import Environment
     from iamsim.graph.firing import Attempt
     from iamsim.graph.hops import HopCheck
     from iamsim.graph.moves import Firing
@@ -144,11 +142,6 @@ def issued(closure: Closure, node: Node, fired: Firing) -> Node:
         issuing_service=next(iter(certain), None),
     )  # fmt: skip
     return replace(node, caller=caller, made=False)
-
-
-def world_of(closure: Closure, needs: frozenset[Change], focus: tuple[str, ...]) -> Environment:
-    """The environment after all of `needs`."""
-    return changed(closure.search.env, needs, focus)
 
 
 def joined(closure: Closure, entry: Node, hops: tuple[Firing, ...]) -> tuple[tuple[HopCheck, ...], Session] | None:

@@ -14,8 +14,8 @@ from iamsim.graph.exact import Route, joined, routes, verdict_of
 from iamsim.graph.given import given_for, requests_kept, when_for
 from iamsim.graph.hops import documents_for, last_facts, read_of
 from iamsim.graph.reach import within_reach
-from iamsim.graph.ruled import ruler_of
-from iamsim.graph.state import OUTSIDER, SIGNED, START, Closure, Fact
+from iamsim.graph.ruled import granted_to_some, ruler_of
+from iamsim.graph.state import OF_ACCOUNTS, OUTSIDER, SIGNED, START, Closure, Fact
 from iamsim.graph.unbound import most_of, node_in
 from iamsim.graph.variables import names_asked
 from iamsim.graph.world import Node, caller_in, own_creation, subject, worlds
@@ -23,7 +23,6 @@ from iamsim.ir.reduce import reduce
 from iamsim.ir.term import FALSE, TRUE, Term, all_of, variables
 from iamsim.judge.check import Check, check_of, problem_of
 from iamsim.judge.judge import Found, facts_of
-from iamsim.model.caller import CallerKind
 from iamsim.model.pattern import match
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def goals(
     for name in sorted(closure.nodes, key=lambda n: (depth.get(n, 0), n)):
         node = closure.nodes[name]
         if (
-            node.caller.kind in _OF_ACCOUNTS
+            node.caller.kind in OF_ACCOUNTS
             and name != START
             and hopeless.includes(node.caller.account, subject(node.caller))
         ):
@@ -125,9 +124,6 @@ def goals(
             goal = goal_of(closure, node, target, refuted, depth)
             if goal is not None:
                 yield goal
-
-
-_OF_ACCOUNTS = (CallerKind.USER, CallerKind.ROLE_SESSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +144,7 @@ def _hopeless(
     closure: Closure, targets: tuple[Target, ...], refuted: list[Found], depth: Mapping[Fact, int]
 ) -> _Hopeless:
     favoured = favoured_by_request(closure.search, targets)
-    if favoured is None or any(c.kind is Kind.GRANTED and ";" in c.what for c in closure.known.of_kind(Kind.GRANTED)):
+    if favoured is None or granted_to_some(closure):
         return _Hopeless()
     out = set()
     for account in sorted(closure.rulers()):

@@ -43,6 +43,11 @@ def is_free(closure: Closure, node: Node) -> bool:
     return node.name != OUTSIDER and (made or closure.frees(node))
 
 
+def granted_to_some(closure: Closure) -> bool:
+    """Whether the policy of a resource may come to grant something to one caller alone, so that no administrator has it as well."""
+    return any(";" in c.what for c in closure.known.of_kind(Kind.GRANTED))
+
+
 def not_held(closure: Closure, account: str | None) -> frozenset[str]:
     """The users and roles of an account that are not controlled, those aside that nobody may change."""
     env = closure.search.env

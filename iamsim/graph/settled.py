@@ -13,7 +13,7 @@ from iamsim.graph.known import last
 from iamsim.graph.means import LATE, NODES, may_do, within_means
 from iamsim.graph.outside import outside_roles
 from iamsim.graph.ruled import ruled, signature
-from iamsim.graph.state import OUTSIDER, START, Closure, account_of
+from iamsim.graph.state import OF_ACCOUNTS, OUTSIDER, START, Closure, account_of
 from iamsim.graph.trusts import entered
 from iamsim.graph.world import is_again, subjects_of
 from iamsim.model.caller import CallerKind
@@ -166,7 +166,7 @@ def _is_dead_end(closure: Closure, node: Node) -> bool:
 def is_barren(closure: Closure, node: Node) -> bool:
     """True only if the node can use no technique at all, so that all that it gives are the roles that let it in."""
     search, arn = closure.search, node.caller.arn or ""
-    if closure.every or node.caller.kind not in _OF_ACCOUNTS or arn not in search.env.principals:
+    if closure.every or node.caller.kind not in OF_ACCOUNTS or arn not in search.env.principals:
         return False
     if not is_untouched(closure, node):
         return False
@@ -190,15 +190,12 @@ def is_untouched(closure: Closure, node: Node) -> bool:
 def _is_idle(closure: Closure, node: Node) -> bool:
     """True only if whoever rules the node's account gives all that the node gives, as long as no change is about it."""
     search, arn = closure.search, node.caller.arn or ""
-    if closure.every or closure.extra or node.caller.kind not in _OF_ACCOUNTS or arn not in search.env.principals:
+    if closure.every or closure.extra or node.caller.kind not in OF_ACCOUNTS or arn not in search.env.principals:
         return False
     if not ruled(closure, node) or not is_untouched(closure, node) or not asked_for_by_none(closure, node):
         return False
     key = ("idle", arn, node.caller.kind, search.ask.missing, id(search.catalogue))
     return once(search.env.memo, key, _has_no_means, search, node)[0]
-
-
-_OF_ACCOUNTS = (CallerKind.USER, CallerKind.ROLE_SESSION)
 
 
 def _has_no_means(search: Search, node: Node) -> tuple[bool, object]:

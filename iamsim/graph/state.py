@@ -43,6 +43,9 @@ BASE: frozenset[Fact] = frozenset({START, OUTSIDER, *OUTSIDE})
 
 ASSUME = "sts-assume-role"
 SIGNED = (CallerKind.USER, CallerKind.ROLE_SESSION, CallerKind.ROOT)
+OF_ACCOUNTS = (CallerKind.USER, CallerKind.ROLE_SESSION)
+"""The kinds of callers that are users and roles of an account."""
+
 NO_HOPS = (CallerKind.ANONYMOUS, CallerKind.ROOT, CallerKind.FEDERATED_USER)
 
 

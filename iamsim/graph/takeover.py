@@ -13,9 +13,9 @@ from iamsim.graph.firing import attempt, outcome_of
 from iamsim.graph.means import TAKEOVERS, techniques_of
 from iamsim.graph.moves import Firing, fire
 from iamsim.graph.reach import fires_within_reach
-from iamsim.graph.ruled import ruled, ruler_of
+from iamsim.graph.ruled import granted_to_some, ruled, ruler_of
 from iamsim.graph.sources import filled
-from iamsim.graph.state import OUTSIDER
+from iamsim.graph.state import OF_ACCOUNTS, OUTSIDER
 from iamsim.graph.world import subject
 from iamsim.model.caller import CallerKind
 from iamsim.model.pattern import match, tokenize
@@ -85,7 +85,7 @@ class _Hopeless:
     def __post_init__(self) -> None:
         holder = self.closure.search.env.resources.get(self.bound[self.name])
         policies = [holder.policy] if holder is not None and holder.policy is not None else []
-        if not any(";" in c.what for c in self.closure.known.of_kind(Kind.GRANTED)):
+        if not granted_to_some(self.closure):
             self.favoured = favoured_on(self.closure.search, self.variant.actions, policies)
 
     def includes(self, node: Node) -> bool:
@@ -94,7 +94,7 @@ class _Hopeless:
         if (
             self.favoured is None
             or not node.name
-            or node.caller.kind not in _OF_ACCOUNTS
+            or node.caller.kind not in OF_ACCOUNTS
             or not ruled(self.closure, node)
         ):
             return False
@@ -110,9 +110,6 @@ class _Hopeless:
         search, bound = self.closure.search, {**self.bound, "$self": subject(ruler.caller)}
         tried = attempt(search, ruler, self.technique, self.variant, bound, self.closure.changes)
         return tried is None or outcome_of(search, tried) is None
-
-
-_OF_ACCOUNTS = (CallerKind.USER, CallerKind.ROLE_SESSION)
 
 
 def _for_others(

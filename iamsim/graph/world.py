@@ -334,8 +334,3 @@ def each_way(changes: frozenset[Change], who: Iterable[str]) -> Iterator[frozens
         for c in chosen:
             some = made_only(some, c)
         yield some
-
-
-def names_of(bound: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Bindings as a value, in order of name."""
-    return tuple(sorted(bound.items()))

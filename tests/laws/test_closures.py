@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import pytest
 from pages import CORPUS, escalation_pages, read_page
@@ -105,17 +105,22 @@ def facts(env, arns, *, sure):
     return {arn: frozenset(closed(search_from(env, arn), sure=sure).how) for arn in arns}
 
 
+def found_in_some(of, *, sure, step=EACH):
+    """What `of` finds for some callers of some environments: where, how to make the environment anew, and what is found."""
+    every = [((path.stem, title), partial(environment_of, files)) for path in PAGES for title, files in scenarios(path)]
+    out = []
+    for where, make in every[FIRST % EACH :: step]:
+        env = make()
+        out.append((where, make, of(env, sorted(env.principals)[:3], sure=sure)))
+    if sure:
+        acme = load(ACME)
+        out.append(("acme", partial(load, ACME), of(acme, sorted(acme.principals)[FIRST % EACH :: step], sure=sure)))
+    return out
+
+
 @pytest.mark.parametrize("sure", [True, False])
 def test_what_is_passed_over_gives_nothing(monkeypatch, sure):
-    every = [(path.stem, title, files) for path in PAGES for title, files in scenarios(path)]
-    made = every[FIRST % EACH :: EACH]
-    quick = []
-    for _, _, files in made:
-        env = environment_of(files)
-        quick.append(facts(env, sorted(env.principals)[:3], sure=sure))
-    acme = load(ACME)
-    few = sorted(acme.principals)[FIRST % EACH :: EACH] if sure else []
-    quick_there = facts(acme, few, sure=sure)
+    kept = found_in_some(facts, sure=sure)
     for module in (settled, closure):
         monkeypatch.setattr(module, "is_barren", lambda *_: False)
     for module in (edges, wants):
@@ -126,9 +131,8 @@ def test_what_is_passed_over_gives_nothing(monkeypatch, sure):
     monkeypatch.setattr(combined, "_with_means", lambda _, __, nodes: nodes)
     monkeypatch.setattr(crews, "_in_vain", lambda *_: set())
     monkeypatch.setattr(means, "not_refused", lambda _, actions: actions)
-    for (page, title, files), before in zip(made, quick, strict=True):
-        assert facts(environment_of(files), before, sure=sure) == before, (page, title)
-    assert facts(load(ACME), few, sure=sure) == quick_there
+    for where, make, found in kept:
+        assert facts(make(), found, sure=sure) == found, where
 
 
 def asked(env, questions):
@@ -177,15 +181,7 @@ def firings_of(env, arns, *, sure):
 
 @pytest.mark.parametrize("sure", [True, False])
 def test_what_is_worked_out_once_for_all_that_are_alike_gives_the_same_firings(monkeypatch, sure):
-    every = [(path.stem, title, files) for path in PAGES for title, files in scenarios(path)]
-    made = every[FIRST % EACH :: 2 * EACH]
-    quick = []
-    for _, _, files in made:
-        env = environment_of(files)
-        quick.append(firings_of(env, sorted(env.principals)[:3], sure=sure))
-    acme = load(ACME)
-    few = sorted(acme.principals)[FIRST % EACH :: 2 * EACH] if sure else []
-    quick_there = firings_of(acme, few, sure=sure)
+    kept = found_in_some(firings_of, sure=sure, step=2 * EACH)
     alike = gains.alike
     monkeypatch.setattr(gains, "alike", lambda *args: None if alike(*args) is None else object())
     monkeypatch.setattr(firing, "alike_for", lambda *args: args[-1])
@@ -199,31 +195,21 @@ def test_what_is_worked_out_once_for_all_that_are_alike_gives_the_same_firings(m
     monkeypatch.setattr(
         state.Closure, "perhaps_free", lambda c, a: ((k, c.nodes[k]) for k in c.known.of_account.get(a, ()))
     )
-    for (page, title, files), found in zip(made, quick, strict=True):
-        assert firings_of(environment_of(files), found, sure=sure) == found, (page, title)
-    assert firings_of(load(ACME), few, sure=sure) == quick_there
+    for where, make, found in kept:
+        assert firings_of(make(), found, sure=sure) == found, where
 
 
 @pytest.mark.parametrize("sure", [True, False])
 def test_what_absorbers_and_roles_that_let_in_alike_leave_out_gives_no_other_firings(monkeypatch, sure):
-    every = [(path.stem, title, files) for path in PAGES for title, files in scenarios(path)]
-    made = every[FIRST % EACH :: EACH]
-    quick = []
-    for _, _, files in made:
-        env = environment_of(files)
-        quick.append(firings_of(env, sorted(env.principals)[:3], sure=sure))
-    acme = load(ACME)
-    few = sorted(acme.principals)[FIRST % EACH :: EACH] if sure else []
-    quick_there = firings_of(acme, few, sure=sure)
+    kept = found_in_some(firings_of, sure=sure)
     monkeypatch.setattr(closure, "_leading_to", lambda search, *_: means.techniques_of(search, means.NODES))
     for module in (settled, combined):
         monkeypatch.setattr(module, "stands_alone", lambda _: False)
     monkeypatch.setattr(edges, "lets_in_others", lambda *_: False)
     monkeypatch.setattr(edges, "door_of", lambda *_: None)
     monkeypatch.setattr(means, "_task_refuses", lambda *_: False)
-    for (page, title, files), before in zip(made, quick, strict=True):
-        assert firings_of(environment_of(files), before, sure=sure) == before, (page, title)
-    assert firings_of(load(ACME), few, sure=sure) == quick_there
+    for where, make, found in kept:
+        assert firings_of(make(), found, sure=sure) == found, where
 
 
 def test_sessions_of_a_role_whose_trust_is_written_are_those_of_the_changed_role():
