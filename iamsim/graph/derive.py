@@ -6,11 +6,12 @@ import heapq
 from itertools import count
 from typing import TYPE_CHECKING
 
+from iamsim.graph.direct import direct, takers
 from iamsim.graph.exact import along, routes
 from iamsim.graph.state import BASE, Closure, Fact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from iamsim.env.changes import Change
     from iamsim.graph.moves import Firing
@@ -82,7 +83,9 @@ def _ways_to(closure: Closure, fact: Fact) -> Iterator[tuple[Firing, ...]]:
 
 
 def _best_first(closure: Closure, fact: Fact) -> list[Firing]:
-    return sorted(closure.how.get(fact, ()), key=lambda f: (len(f.assumed), f.technique, f.node))
+    found = closure.how.get(fact, ())
+    more = (f for fired in found for f in direct(closure, fired))
+    return sorted(dict.fromkeys((*found, *more)), key=lambda f: (len(f.assumed), f.technique, f.node))
 
 
 def depths(closure: Closure) -> dict[Fact, int]:
@@ -96,10 +99,10 @@ def depths(closure: Closure) -> dict[Fact, int]:
 
 def deepen(closure: Closure, before: Closure) -> None:
     """Works out the depths of `closure` from those of what it holds more of than `before`, on which nothing else rests."""
-    out = dict(depths(before))
+    out, near = dict(depths(before)), takers(closure)
     for fact, fired in closure.how.items():
         if fired is not before.how.get(fact):
-            found = _depth(out, fired)
+            found = _depth(out, fired, near)
             if fact in out and found < out[fact]:
                 return  # what rests on it may be nearer too
             if found < _FAR:
@@ -115,18 +118,26 @@ def _keep(closure: Closure, key: str, found: dict[Fact, int]) -> dict[Fact, int]
 _FAR = 1 << 30
 
 
-def _depth(out: dict[Fact, int], fired: tuple[Firing, ...]) -> int:
-    known = (1 + max(out[p] for p in _premises(f)) for f in fired if all(p in out for p in _premises(f)))
-    return min(known, default=_FAR)
+def _depth(out: dict[Fact, int], fired: tuple[Firing, ...], near: Mapping[str, tuple[str, ...]]) -> int:
+    """The least depth by one of the firings, where those who took an administrator over may do without it (`direct`)."""
+    every = (_premises(f) for f in fired)
+    known = (1 + max(out[p] for p in premises) for premises in every if all(p in out for p in premises))
+    least = min(known, default=_FAR)
+    for f in fired if near else ():
+        if f.node in near and f.node in out:
+            rest = max((out.get(p, _FAR) for p in f.needs), default=0)
+            least = min(least, *(1 + max(rest, out.get(n, _FAR)) for n in near[f.node]))
+    return least
 
 
 def _depths(closure: Closure) -> dict[Fact, int]:
     out: dict[Fact, int] = dict.fromkeys(BASE, 0)
+    near = takers(closure)
     more = True
     while more:
         more = False
         for fact, fired in closure.how.items():
-            found = _depth(out, fired)
+            found = _depth(out, fired, near)
             if found < out.get(fact, _FAR):
                 out[fact] = found
                 more = True

@@ -13,7 +13,7 @@ from functools import cache, partial
 import pytest
 from pages import CORPUS, escalation_pages, read_page
 
-from iamsim import Verdict, can, load
+from iamsim import Verdict, can, escalations, load
 from iamsim.env.build import environment_of
 from iamsim.env.changes import Change, Kind, changed
 from iamsim.graph import (
@@ -210,6 +210,26 @@ def test_what_absorbers_and_roles_that_let_in_alike_leave_out_gives_no_other_fir
     monkeypatch.setattr(means, "_task_refuses", lambda *_: False)
     for where, make, found in kept:
         assert firings_of(make(), found, sure=sure) == found, where
+
+
+def steps_of(env, arns):
+    """How many steps lead to whom, by who starts."""
+    return {arn: {r.principal: r.steps for r in escalations(env, arn).rows} for arn in arns}
+
+
+def test_whoever_takes_an_administrator_over_makes_no_detour_by_it(monkeypatch):
+    every = [(path.stem, title, files) for path in PAGES for title, files in scenarios(path)][FIRST % EACH :: 2 * EACH]
+    envs = [(page, title, partial(environment_of, files)) for page, title, files in every]
+    kept = [(page, title, make, steps_of(env := make(), sorted(env.principals))) for page, title, make in envs]
+    monkeypatch.setattr(closure, "_absorb", lambda *_: None)
+    compared = 0
+    for page, title, make, steps in kept:
+        for arn, rows in steps_of(make(), sorted(steps)).items():
+            for who, count in rows.items():
+                if who in steps[arn]:
+                    compared += 1
+                    assert steps[arn][who] <= count, (page, title, arn, who)
+    assert compared > 100
 
 
 def test_sessions_of_a_role_whose_trust_is_written_are_those_of_the_changed_role():
