@@ -258,5 +258,9 @@ def _wide_rule(search: Search, node: Node, *, local: bool) -> Closure:
 
 
 def _kept(closure: Closure) -> dict[object, object]:
-    """Of what was worked out what holds whatever counts: who stands for which account."""
-    return {k: v for k, v in closure.done.items() if isinstance(k, tuple) and k[0] in ("absorbed", "ruler of")}
+    """Of what was worked out what holds whatever counts: who stands for which account, and what was absorbed first."""
+    return {
+        k: v
+        for k, v in closure.done.items()
+        if k == "beneath" or (isinstance(k, tuple) and k[0] in ("absorbed", "ruler of"))
+    }

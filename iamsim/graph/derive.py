@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import heapq
+from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
+from iamsim.env.memo import once
 from iamsim.graph.exact import along, routes
 from iamsim.graph.state import BASE, Closure, Fact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from iamsim.env.changes import Change
+    from iamsim.graph.absorbed import Absorbed
     from iamsim.graph.moves import Firing
 
 MAX_EXPANDED = 4000
@@ -89,48 +92,93 @@ def depths(closure: Closure) -> dict[Fact, int]:
     """For each fact the least number of firings one after the other that lead to it; worked out once for what is known."""
     for key in ("depths", "depths with more"):
         known = closure.done.get(key)
-        if known is not None and known[0] is closure.how and known[1:3] == (len(closure.how), closure.count):  # type: ignore[index]
+        if known is None:
+            break
+        if known[0] is closure.how and known[1:3] == (len(closure.how), closure.count):  # type: ignore[index]
             return known[3]  # type: ignore[index,no-any-return]
-    return _keep(closure, "depths", _depths(closure))
-
-
-def deepen(closure: Closure, before: Closure) -> None:
-    """Works out the depths of `closure` from those of what it holds more of than `before`, on which nothing else rests."""
-    out = dict(depths(before))
-    for fact, fired in closure.how.items():
-        if fired is not before.how.get(fact):
-            found = _depth(out, fired)
-            if fact in out and found < out[fact]:
-                return  # what rests on it may be nearer too
-            if found < _FAR:
-                out[fact] = found
-    _keep(closure, "depths with more", out)
-
-
-def _keep(closure: Closure, key: str, found: dict[Fact, int]) -> dict[Fact, int]:
+    base: Absorbed | None = closure.done.get("beneath")  # type: ignore[assignment]
+    found = _above(closure.how, base) if base is not None else None
+    if found is None:
+        found = dict.fromkeys(BASE, 0)
+        _deepen(found, closure.how)
     closure.done[key] = (closure.how, len(closure.how), closure.count, found)
     return found
+
+
+def _above(how: Mapping[Fact, tuple[Firing, ...]], base: Absorbed) -> dict[Fact, int] | None:
+    """The depths of facts among which are those of `base`: the depths there, counted on from its start, but for what
+    something else leads to sooner. None if nothing but itself leads to that start.
+    """
+    own = {fact: fired for fact, fired in how.items() if base.how.get(fact) is not fired}
+    first: dict[Fact, int] = dict.fromkeys(BASE, 0)
+    _deepen(first, own)
+    if base.start not in first:
+        return None
+    made = once(base.source.done, ("beneath", base.start), _beneath, base)
+    at = first[base.start]
+    out = {fact: found + at for fact, found in made.depths.items()} | dict.fromkeys(BASE, 0)
+    todo = _deepen(out, {fact: how[fact] for fact in made.loose})
+    for fact, found in first.items():
+        if found < out.get(fact, _FAR):
+            out[fact] = found
+            todo.append(fact)
+    while todo:
+        for fact in todo:
+            for other in made.resting.get(fact, ()):
+                found = _depth(out, how[other])
+                if found < out.get(other, _FAR):
+                    out[other] = found
+                    todo.append(other)
+        todo = _deepen(out, own)
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class _Beneath:
+    """The depths of what is absorbed, from its start, the facts that rest on each, and those that rest on nothing found."""
+
+    depths: dict[Fact, int]
+    resting: dict[Fact, list[Fact]]
+    loose: list[Fact]
+
+
+def _beneath(base: Absorbed) -> _Beneath:
+    found, every, loose = depths(base.source), BASE - {base.start}, []
+    resting: dict[Fact, list[Fact]] = {}
+    for fact, fired in base.how.items():
+        for premise in {p for f in fired for p in _premises(f)} - every:
+            resting.setdefault(premise, []).append(fact)
+        if any(every.issuperset(_premises(f)) for f in fired):
+            loose.append(fact)
+    return _Beneath({fact: found[fact] for fact in base.how if fact in found}, resting, loose)
 
 
 _FAR = 1 << 30
 
 
 def _depth(out: dict[Fact, int], fired: tuple[Firing, ...]) -> int:
-    known = (1 + max(out[p] for p in _premises(f)) for f in fired if all(p in out for p in _premises(f)))
-    return min(known, default=_FAR)
+    least = _FAR
+    for f in fired:
+        found = 0
+        for premise in _premises(f):
+            found = max(found, out.get(premise, _FAR))
+        least = min(least, 1 + found)
+    return least
 
 
-def _depths(closure: Closure) -> dict[Fact, int]:
-    out: dict[Fact, int] = dict.fromkeys(BASE, 0)
+def _deepen(out: dict[Fact, int], how: Mapping[Fact, tuple[Firing, ...]]) -> list[Fact]:
+    """Puts the depths of the facts of `how` into `out` as far as they are less than those there, and returns these facts."""
+    changed: list[Fact] = []
     more = True
     while more:
-        more = False
-        for fact, fired in closure.how.items():
+        before = len(changed)
+        for fact, fired in how.items():
             found = _depth(out, fired)
             if found < out.get(fact, _FAR):
                 out[fact] = found
-                more = True
-    return out
+                changed.append(fact)
+        more = len(changed) > before
+    return changed
 
 
 def _premises(fired: Firing) -> tuple[Fact, ...]:

@@ -13,6 +13,8 @@ from functools import cache, partial
 import pytest
 from pages import CORPUS, escalation_pages, read_page
 
+from benchmarks.gen_org import generate
+from benchmarks.rows import snapshot
 from iamsim import Verdict, can, load
 from iamsim.env.build import environment_of
 from iamsim.env.changes import Change, Kind, changed
@@ -20,6 +22,7 @@ from iamsim.graph import (
     closure,
     combined,
     crews,
+    derive,
     edges,
     firing,
     gains,
@@ -32,7 +35,7 @@ from iamsim.graph import (
 from iamsim.graph.before import _held_before
 from iamsim.graph.ever import closed
 from iamsim.graph.sessions import Session, possible, possible_when_written
-from iamsim.graph.state import begin, everyone_of
+from iamsim.graph.state import BASE, begin, everyone_of
 from iamsim.graph.unbound import node_in
 from iamsim.graph.world import Search
 from iamsim.query.prepare import Options, prepare
@@ -210,6 +213,26 @@ def test_what_absorbers_and_roles_that_let_in_alike_leave_out_gives_no_other_fir
     monkeypatch.setattr(means, "_task_refuses", lambda *_: False)
     for where, make, found in kept:
         assert firings_of(make(), found, sure=sure) == found, where
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory):
+    """A small organization in which many come to be administrators, as the benchmarks have it."""
+    orgs = tmp_path_factory.mktemp("orgs")
+    generate("S", str(orgs / "S"), accounts=2, principals=40)
+    return load(*snapshot(orgs, "S"))
+
+
+def test_depths_counted_on_from_an_administrator_are_those_of_all_firings(generated):
+    counted = 0
+    for arn in sorted(generated.principals):
+        for sure in (True, False):
+            known = closed(search_from(generated, arn), sure=sure)
+            every = dict.fromkeys(BASE, 0)
+            derive._deepen(every, known.how)
+            counted += "beneath" in known.done
+            assert derive.depths(known) == every, arn
+    assert counted > 40
 
 
 def test_sessions_of_a_role_whose_trust_is_written_are_those_of_the_changed_role():
