@@ -30,8 +30,11 @@ from iamsim.graph import (
     moves,
     settled,
     state,
+    takeover,
     wants,
 )
+from iamsim.graph import goals as ever_goals
+from iamsim.graph.abroad import granted_abroad
 from iamsim.graph.before import _held_before
 from iamsim.graph.ever import closed
 from iamsim.graph.sessions import Session, possible, possible_when_written
@@ -217,17 +220,40 @@ def test_what_absorbers_and_roles_that_let_in_alike_leave_out_gives_no_other_fir
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory):
-    """A small organization in which many come to be administrators, as the benchmarks have it."""
+    """How to load a small organization in which many come to be administrators, as the benchmarks have it."""
     orgs = tmp_path_factory.mktemp("orgs")
     generate("S", str(orgs / "S"), accounts=2, principals=40)
-    return load(*snapshot(orgs, "S"))
+    return partial(load, *snapshot(orgs, "S"))
+
+
+def test_who_is_granted_nothing_abroad_is_left_out_and_changes_no_answer(generated, monkeypatch):
+    env = generated()
+    buckets = [a for a in sorted(env.resources) if ":s3:::" in a]
+    goals = [
+        (action, f"{a}/{path}/x" if "Object" in action else a)
+        for a in buckets
+        for action in _USES
+        for path in ("org", "direct")
+    ]
+    questions = [(p, *goal) for p in sorted(env.principals)[FIRST % EACH :: EACH] for goal in goals]
+    found = asked(env, questions)
+    told = [granted_abroad(env, resource, action.lower(), "assume") for action, resource in goals]
+    assert None in told
+    assert any(told)
+    assert frozenset() in told
+    for module in (ever_goals, takeover):
+        monkeypatch.setattr(module, "granted_abroad", lambda *_: None)
+    assert asked(generated(), questions) == found
+
+
+_USES = ("s3:GetObject", "s3:PutObject", "s3:ListBucket", "s3:PutBucketPolicy")
 
 
 def test_depths_counted_on_from_an_administrator_are_those_of_all_firings(generated):
-    counted = 0
-    for arn in sorted(generated.principals):
+    counted, env = 0, generated()
+    for arn in sorted(env.principals):
         for sure in (True, False):
-            known = closed(search_from(generated, arn), sure=sure)
+            known = closed(search_from(env, arn), sure=sure)
             every = dict.fromkeys(BASE, 0)
             derive._deepen(every, known.how)
             counted += "beneath" in known.done
