@@ -159,7 +159,7 @@ def _absorb(closure: Closure, node: Node) -> None:
     if not any(a in closure.nodes for a in every[:_RULERS]):
         wanted = {"who": frozenset(every[:_RULERS]) - {node.caller.arn or ""}}
         mine = signature(closure, node)
-        for fired in firings(search, node, mine, _leading_to(search, node, mine, wanted["who"]), wanted):
+        for fired in firings(search, node, mine, leading_to(search, node, mine, wanted["who"]), wanted):
             accept(closure, fired)
             if fired.sure and not fired.session:
                 break
@@ -188,7 +188,7 @@ def _widen(closure: Closure) -> None:
             _absorb_ruler(closure, key[1], about[0], local=about[1])
 
 
-def _leading_to(search: Search, node: Node, mine: frozenset[Change], who: frozenset[str]) -> list[Technique]:
+def leading_to(search: Search, node: Node, mine: frozenset[Change], who: frozenset[str]) -> list[Technique]:
     """The techniques that may give the node one of `who`, other users and roles of its account, or no user or role at all: the
     rest can only name others, as long as no change makes one of `who` anew.
     """

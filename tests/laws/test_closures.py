@@ -208,7 +208,7 @@ def test_what_is_worked_out_once_for_all_that_are_alike_gives_the_same_firings(m
 @pytest.mark.parametrize("sure", [True, False])
 def test_what_absorbers_and_roles_that_let_in_alike_leave_out_gives_no_other_firings(monkeypatch, sure):
     kept = found_in_some(firings_of, sure=sure)
-    monkeypatch.setattr(closure, "_leading_to", lambda search, *_: means.techniques_of(search, means.NODES))
+    monkeypatch.setattr(closure, "leading_to", lambda search, *_: means.techniques_of(search, means.NODES))
     for module in (settled, combined):
         monkeypatch.setattr(module, "stands_alone", lambda _: False)
     monkeypatch.setattr(edges, "lets_in_others", lambda *_: False)
