@@ -20,13 +20,15 @@ _FEW = 4
 
 @dataclass(slots=True)
 class Absorbed:
-    """The facts of a closure as they stand for one who controls its start under some name, that start aside.
+    """The facts of the closure `source` as they stand for one who controls its start under the name `start`, that start aside.
 
     `group` are the nodes of which all was worked out, `rest` the others, `pending` the roles opened and not assumed,
     `rulers` the nodes that stand for their accounts. `costs` are those of the facts, by that of control of the start.
     `whole` is the name of the start if all was worked out that it gives, alone and with others.
     """
 
+    source: Closure
+    start: str
     how: dict[Fact, tuple[Firing, ...]]
     nodes: dict[str, Node]
     known: Known
@@ -81,6 +83,8 @@ def _made(other: Closure, name: str) -> Absorbed:
         if isinstance(key, tuple) and key[0] == "absorbed" and isinstance(ruler, str)
     }
     return Absorbed(
+        other,
+        name,
         how,
         nodes,
         known,
@@ -113,15 +117,17 @@ def _copy(closure: Closure, made: Absorbed, costs: dict[Fact, int]) -> None:
     cost = costs | closure.cost
     closure.how, closure.nodes, closure.cost = how, nodes, cost
     closure.index = made.known.beside(how, nodes)
-    closure.done["base"] = made
+    closure.done["base"] = closure.done["beneath"] = made
     closure.done["pending"] = (len(made.known.opened), list(made.pending))
     closure.done.pop("callers", None)  # was made in the order of the nodes before
 
 
 def _add(closure: Closure, made: Absorbed, costs: dict[Fact, int]) -> None:
     for fact, fired in made.how.items():
-        before = closure.how.get(fact)
-        closure.how[fact] = fired if not before else (*before, *(f for f in fired if f not in before))
+        before = closure.how.get(fact, ())
+        more = [f for f in fired if f not in before] if before else fired
+        if more:
+            closure.how[fact] = (*before, *more) if before else fired
         closure.cost.setdefault(fact, costs[fact])
         if isinstance(fact, str):
             closure.nodes.setdefault(fact, made.nodes[fact])

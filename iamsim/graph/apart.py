@@ -9,11 +9,11 @@ from iamsim.aws.resource_policies import services_of
 from iamsim.env.memo import once
 from iamsim.env.organization import below
 from iamsim.env.types import MissingPolicy
-from iamsim.ir.lower import action_term
+from iamsim.ir.lower import action_term, resource_term
 from iamsim.ir.term import FALSE
 from iamsim.model.arn import parse_arn
 from iamsim.model.pattern import match, tokenize
-from iamsim.model.policy import Effect, Malformed
+from iamsim.model.policy import Effect, Malformed, PolicyKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,11 +42,26 @@ ENTERING = frozenset({"sts:assumerole", "sts:tagsession", "sts:setsourceidentity
 """The actions that decide whether a role may be assumed, and with what."""
 
 
-def spared_by_ceilings(env: Environment, actions: frozenset[str]) -> tuple[Pattern, ...] | None:
+def spared_by_ceilings(
+    env: Environment, actions: frozenset[str], resource: str | None = None
+) -> tuple[Pattern, ...] | None:
     """The ARNs of users and roles that SCPs and RCPs may refuse one of the actions (lower case) less than others of their
-    account, as patterns; None if who calls matters to them in any other way.
+    account, as patterns; None if who calls matters to them in any other way. On the resource `resource`, if that is given.
     """
-    return once(env.memo, ("spared", actions), lambda: _told(ceilings(env, actions)))
+    return once(env.memo, ("spared", actions, resource), _spared, env, actions, resource)
+
+
+def _spared(env: Environment, actions: frozenset[str], resource: str | None) -> tuple[Pattern, ...] | None:
+    action = next(iter(sorted(actions)), "")
+    return _told(s for s in ceilings(env, actions) if resource is None or s is None or is_about(s, resource, action))
+
+
+def is_about(statement: Statement, resource: str, action: str) -> bool:
+    """False only if a statement of an SCP, an RCP or a resource policy speaks of other resources than this one."""
+    if statement.malformed is not None or statement.resource is None:
+        return True
+    service = action.partition(":")[0]
+    return resource_term(statement.resource, PolicyKind.SCP, resource, service) is not FALSE
 
 
 def favoured_by_resources(env: Environment, actions: frozenset[str]) -> tuple[Pattern, ...] | None:

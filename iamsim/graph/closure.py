@@ -159,7 +159,7 @@ def _absorb(closure: Closure, node: Node) -> None:
     if not any(a in closure.nodes for a in every[:_RULERS]):
         wanted = {"who": frozenset(every[:_RULERS]) - {node.caller.arn or ""}}
         mine = signature(closure, node)
-        for fired in firings(search, node, mine, _leading_to(search, node, mine, wanted["who"]), wanted):
+        for fired in firings(search, node, mine, leading_to(search, node, mine, wanted["who"]), wanted):
             accept(closure, fired)
             if fired.sure and not fired.session:
                 break
@@ -188,7 +188,7 @@ def _widen(closure: Closure) -> None:
             _absorb_ruler(closure, key[1], about[0], local=about[1])
 
 
-def _leading_to(search: Search, node: Node, mine: frozenset[Change], who: frozenset[str]) -> list[Technique]:
+def leading_to(search: Search, node: Node, mine: frozenset[Change], who: frozenset[str]) -> list[Technique]:
     """The techniques that may give the node one of `who`, other users and roles of its account, or no user or role at all: the
     rest can only name others, as long as no change makes one of `who` anew.
     """
@@ -258,5 +258,9 @@ def _wide_rule(search: Search, node: Node, *, local: bool) -> Closure:
 
 
 def _kept(closure: Closure) -> dict[object, object]:
-    """Of what was worked out what holds whatever counts: who stands for which account."""
-    return {k: v for k, v in closure.done.items() if isinstance(k, tuple) and k[0] in ("absorbed", "ruler of")}
+    """Of what was worked out what holds whatever counts: who stands for which account, and what was absorbed first."""
+    return {
+        k: v
+        for k, v in closure.done.items()
+        if k == "beneath" or (isinstance(k, tuple) and k[0] in ("absorbed", "ruler of"))
+    }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import heapq
+from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
+from iamsim.env.memo import once
 from iamsim.graph.direct import direct, takers
 from iamsim.graph.exact import along, routes
 from iamsim.graph.state import BASE, Closure, Fact
@@ -14,7 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from iamsim.env.changes import Change
+    from iamsim.graph.absorbed import Absorbed
     from iamsim.graph.moves import Firing
+
+    How = Mapping[Fact, tuple[Firing, ...]]
+    Near = Mapping[str, tuple[str, ...]]
 
 MAX_EXPANDED = 4000
 """Partial derivations that one search may extend."""
@@ -89,59 +95,102 @@ def _best_first(closure: Closure, fact: Fact) -> list[Firing]:
 
 
 def depths(closure: Closure) -> dict[Fact, int]:
-    """For each fact the least number of firings one after the other that lead to it; worked out once for what is known."""
+    """For each fact no more than the least number of firings one after the other that lead to it; worked out once for what is
+    known. Administrators in whose place others may do it count no more than these.
+    """
     for key in ("depths", "depths with more"):
         known = closure.done.get(key)
-        if known is not None and known[0] is closure.how and known[1:3] == (len(closure.how), closure.count):  # type: ignore[index]
+        if known is None:
+            break
+        if known[0] is closure.how and known[1:3] == (len(closure.how), closure.count):  # type: ignore[index]
             return known[3]  # type: ignore[index,no-any-return]
-    return _keep(closure, "depths", _depths(closure))
-
-
-def deepen(closure: Closure, before: Closure) -> None:
-    """Works out the depths of `closure` from those of what it holds more of than `before`, on which nothing else rests."""
-    out, near = dict(depths(before)), takers(closure)
-    for fact, fired in closure.how.items():
-        if fired is not before.how.get(fact):
-            found = _depth(out, fired, near)
-            if fact in out and found < out[fact]:
-                return  # what rests on it may be nearer too
-            if found < _FAR:
-                out[fact] = found
-    _keep(closure, "depths with more", out)
-
-
-def _keep(closure: Closure, key: str, found: dict[Fact, int]) -> dict[Fact, int]:
+    base: Absorbed | None = closure.done.get("beneath")  # type: ignore[assignment]
+    near = takers(closure)
+    found = _above(closure.how, base, near) if base is not None else None
+    if found is None:
+        found = dict.fromkeys(BASE, 0)
+        _deepen(found, closure.how, near)
     closure.done[key] = (closure.how, len(closure.how), closure.count, found)
     return found
+
+
+def _above(how: How, base: Absorbed, near: Near) -> dict[Fact, int] | None:
+    """The depths of facts among which are those of `base`: the depths there, counted on from its start, but for what
+    something else leads to sooner. None if nothing but itself leads to that start.
+    """
+    own = {fact: fired for fact, fired in how.items() if base.how.get(fact) is not fired}
+    first: dict[Fact, int] = dict.fromkeys(BASE, 0)
+    _deepen(first, own, near)
+    if base.start not in first:
+        return None
+    made = once(base.source.done, ("beneath", base.start), _beneath, base)
+    at = min(first[n] for n in (base.start, *near.get(base.start, ())) if n in first)
+    out = {fact: found + at for fact, found in made.depths.items()} | dict.fromkeys(BASE, 0)
+    todo = _deepen(out, {fact: how[fact] for fact in made.loose}, near)
+    for fact, found in first.items():
+        if found < out.get(fact, _FAR):
+            out[fact] = found
+            todo.append(fact)
+    while todo:
+        for fact in todo:
+            for other in made.resting.get(fact, ()):
+                found = _depth(out, how[other], near)
+                if found < out.get(other, _FAR):
+                    out[other] = found
+                    todo.append(other)
+        todo = _deepen(out, own, near)
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class _Beneath:
+    """The depths of what is absorbed, from its start, the facts that rest on each, and those that rest on nothing found."""
+
+    depths: dict[Fact, int]
+    resting: dict[Fact, list[Fact]]
+    loose: list[Fact]
+
+
+def _beneath(base: Absorbed) -> _Beneath:
+    found, every, loose = depths(base.source), BASE - {base.start}, []
+    resting: dict[Fact, list[Fact]] = {}
+    for fact, fired in base.how.items():
+        for premise in {p for f in fired for p in _premises(f)} - every:
+            resting.setdefault(premise, []).append(fact)
+        if any(every.issuperset(_premises(f)) for f in fired):
+            loose.append(fact)
+    return _Beneath({fact: found[fact] for fact in base.how if fact in found}, resting, loose)
 
 
 _FAR = 1 << 30
 
 
-def _depth(out: dict[Fact, int], fired: tuple[Firing, ...], near: Mapping[str, tuple[str, ...]]) -> int:
-    """The least depth by one of the firings, where those who took an administrator over may do without it (`direct`)."""
-    every = (_premises(f) for f in fired)
-    known = (1 + max(out[p] for p in premises) for premises in every if all(p in out for p in premises))
-    least = min(known, default=_FAR)
-    for f in fired if near else ():
-        if f.node in near and f.node in out:
-            rest = max((out.get(p, _FAR) for p in f.needs), default=0)
-            least = min(least, *(1 + max(rest, out.get(n, _FAR)) for n in near[f.node]))
+def _depth(out: dict[Fact, int], fired: tuple[Firing, ...], near: Near) -> int:
+    least = _FAR
+    for f in fired:
+        found = 0
+        for premise in _premises(f):
+            depth = out.get(premise, _FAR)
+            if premise in near and premise == f.node:
+                depth = min(depth, *(out.get(n, _FAR) for n in near[premise]))
+            found = max(found, depth)
+        least = min(least, 1 + found)
     return least
 
 
-def _depths(closure: Closure) -> dict[Fact, int]:
-    out: dict[Fact, int] = dict.fromkeys(BASE, 0)
-    near = takers(closure)
+def _deepen(out: dict[Fact, int], how: How, near: Near) -> list[Fact]:
+    """Puts the depths of the facts of `how` into `out` as far as they are less than those there, and returns these facts."""
+    changed: list[Fact] = []
     more = True
     while more:
-        more = False
-        for fact, fired in closure.how.items():
+        before = len(changed)
+        for fact, fired in how.items():
             found = _depth(out, fired, near)
             if found < out.get(fact, _FAR):
                 out[fact] = found
-                more = True
-    return out
+                changed.append(fact)
+        more = len(changed) > before
+    return changed
 
 
 def _premises(fired: Firing) -> tuple[Fact, ...]:

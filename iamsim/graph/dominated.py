@@ -150,25 +150,29 @@ def _picky(env: Environment, account: str | None) -> tuple[tuple[tuple[Pattern, 
 def favoured_by_request(search: Search, targets: tuple[Target, ...]) -> tuple[Pattern, ...] | None:
     """As `favoured_on`, of the question's request."""
     action = search.action.lower()
-    policies: list[Policy | MissingPolicy] = []
+    out: dict[Pattern, None] = {}
     for t in targets:
         holder = t.holder or (policy_holder(search.env, t.resource) if t.resource is not None else None)
         if holder is None and t.resource is None and may_meet_policy(action):
             return None
-        policies += [holder.policy] if holder is not None and holder.policy is not None else []
-    return favoured_on(search, frozenset({action}), policies)
+        policies = [holder.policy] if holder is not None and holder.policy is not None else []
+        found = favoured_on(search, frozenset({action}), policies, t.resource)
+        if found is None:
+            return None
+        out |= dict.fromkeys(found)
+    return tuple(out)
 
 
 def favoured_on(
-    search: Search, actions: frozenset[str], policies: Iterable[Policy | MissingPolicy]
+    search: Search, actions: frozenset[str], policies: Iterable[Policy | MissingPolicy], resource: str | None
 ) -> tuple[Pattern, ...] | None:
-    """The ARNs of users and roles to whom the actions (lower case) may be allowed, on resources with these policies, where they
-    are not to whoever may do everything in their account, as patterns; None: perhaps to any.
+    """The ARNs of users and roles to whom the actions (lower case) may be allowed, on the resource `resource` (None: some) with
+    these policies, where they are not to whoever may do everything in their account, as patterns; None: perhaps to any.
     """
     ask, env = search.ask, search.env
     if ask.given or ask.when is not TRUE or ask.documents != NO_DOCUMENTS or ask.also or env.endpoints:
         return None
-    found = None if any(map(policy_required, actions)) else spared_by_ceilings(env, actions)
+    found = None if any(map(policy_required, actions)) else spared_by_ceilings(env, actions, resource)
     for policy in policies if found is not None else ():
         more = favoured_by_policy(policy, actions)
         if found is None or more is None:

@@ -13,7 +13,7 @@ from iamsim.graph.accept import accept
 from iamsim.graph.candidates import is_picky
 from iamsim.graph.clock import path_term
 from iamsim.graph.closure import grow
-from iamsim.graph.derive import deepen, depths, derivations, smallest
+from iamsim.graph.derive import depths, derivations, smallest
 from iamsim.graph.exact import ASSUMES, Route, crew, joined, joint, routes, verdict_of
 from iamsim.graph.firing import settled
 from iamsim.graph.given import given_for, when_for
@@ -238,7 +238,6 @@ def taken(closure: Closure, targets: tuple[Target, ...]) -> Closure:
     out.index = closure.known.beside(out.how, out.nodes)
     for f in fired:
         accept(out, f)
-    deepen(out, closure)
     return out
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind, changed
+from iamsim.env.resource_policy import policy_holder
+from iamsim.graph.abroad import granted_abroad
 from iamsim.graph.candidates import FRESH, users_asked
 from iamsim.graph.clock import path_term
 from iamsim.graph.dominated import favoured_by_request
@@ -129,32 +131,48 @@ def goals(
 @dataclass(frozen=True, slots=True)
 class _Hopeless:
     """The accounts whose users and roles cannot have the request allowed, since whoever may do everything there cannot; those
-    aside whose ARNs fit one of the patterns.
+    aside whose ARNs fit one of the patterns. And all but the accounts `granted`, since no resource policy grants it to them.
     """
 
     accounts: frozenset[str | None] = frozenset()
     favoured: tuple[Pattern, ...] = ()
+    granted: frozenset[str | None] | None = None
 
     def includes(self, account: str | None, arn: str) -> bool:
         """Whether the user or role of the account is one of them."""
+        if self.granted is not None and account not in self.granted:
+            return True
         return account in self.accounts and not any(match(p, arn) for p in self.favoured)
 
 
 def _hopeless(
     closure: Closure, targets: tuple[Target, ...], refuted: list[Found], depth: Mapping[Fact, int]
 ) -> _Hopeless:
-    favoured = favoured_by_request(closure.search, targets)
+    favoured, granted = favoured_by_request(closure.search, targets), _granted(closure, targets)
     if favoured is None or granted_to_some(closure):
-        return _Hopeless()
+        return _Hopeless(granted=granted)
     out = set()
-    for account in sorted(closure.rulers()):
+    for account in sorted(closure.rulers() if granted is None else closure.rulers() & granted):
         name = ruler_of(closure, account)
         node = closure.nodes.get(name) if name is not None else None
         if node is None or not node.full or not within_reach(node, closure.search.action):
             continue
         if all(goal_of(closure, node, t, refuted, depth) is None for t in targets):
             out.add(account)
-    return _Hopeless(frozenset(out), favoured)
+    return _Hopeless(frozenset(out), favoured, granted)
+
+
+def _granted(closure: Closure, targets: tuple[Target, ...]) -> frozenset[str | None] | None:
+    """The accounts whose users and roles the request may be allowed as far as policies of resources tell; None: perhaps any."""
+    search, out = closure.search, set[str | None]()
+    for t in targets:
+        holder = policy_holder(search.env, t.resource) if t.resource is not None else None
+        changed_ = {t.resource, holder.arn if holder is not None else None} & closure.known.by_who.keys()
+        found = granted_abroad(search.env, t.resource, search.action.lower(), search.ask.missing)
+        if found is None or t.owner is None or t.holder not in (None, holder) or changed_:
+            return None
+        out |= {t.owner, *found}
+    return frozenset(out)
 
 
 def goal_of(

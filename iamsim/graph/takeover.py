@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind
-from iamsim.env.resource_policy import policy_holder
+from iamsim.env.resource_policy import owner_of, policy_holder
+from iamsim.graph.abroad import granted_abroad
 from iamsim.graph.candidates import texts_of
 from iamsim.graph.dominated import favoured_on
 from iamsim.graph.firing import attempt, outcome_of
@@ -70,8 +71,8 @@ def takeovers(closure: Closure, target: Target) -> Iterator[Firing]:
 
 @dataclass(slots=True)
 class _Hopeless:
-    """Who need not be tried: users and roles of an account of which whoever may do everything there tries in vain, and whom neither
-    the policy of the resource nor a ceiling favours.
+    """Who need not be tried: users and roles of an account to which the policy of the resource grants nothing, or of which whoever
+    may do everything there tries in vain, if neither that policy nor a ceiling favours them.
     """
 
     closure: Closure
@@ -79,24 +80,31 @@ class _Hopeless:
     variant: Variant
     name: str
     bound: dict[str, str]
+    owner: str | None = None
+    granted: frozenset[str] | None = None
     favoured: tuple[Pattern, ...] | None = None
     tried: dict[str | None, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         holder = self.closure.search.env.resources.get(self.bound[self.name])
         policies = [holder.policy] if holder is not None and holder.policy is not None else []
+        search, arn, calls = self.closure.search, self.bound[self.name], self.variant.calls
+        alone = arn if all(c.resources == (self.name,) for c in calls) else None
         if not granted_to_some(self.closure):
-            self.favoured = favoured_on(self.closure.search, self.variant.actions, policies)
+            self.favoured = favoured_on(search, self.variant.actions, policies, alone)
+        if arn not in self.closure.known.by_who:
+            self.owner = owner_of(search.env, arn, None)
+            action = next(c.action.lower() for c in calls if self.name in c.resources)
+            self.granted = granted_abroad(search.env, arn, action, search.ask.missing)
 
     def includes(self, node: Node) -> bool:
         """Whether the node is one of them."""
         account, arn = node.caller.account, node.caller.arn or ""
-        if (
-            self.favoured is None
-            or not node.name
-            or node.caller.kind not in OF_ACCOUNTS
-            or not ruled(self.closure, node)
-        ):
+        if node.caller.kind not in OF_ACCOUNTS:
+            return False
+        if self.granted is not None and self.owner not in (None, account) and account not in self.granted:
+            return True
+        if self.favoured is None or not node.name or not ruled(self.closure, node):
             return False
         if account not in self.tried:
             self.tried[account] = self._in_vain(account)

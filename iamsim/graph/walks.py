@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+import heapq
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -50,65 +50,70 @@ def walks(
     None if there are too many to go on.
 
     Of walks that lead to the same session state only the first is extended. `is_open` tells whether the hops of a walk
-    are certainly possible together (None: they are not).
+    are certainly possible together (None: they are not). Walks that may be completed in fewer hops are looked at first:
+    detours only once no shorter walk led to a goal.
     """
-    useful = _useful(graph)
-    readers = {n for n in useful if _reads_session(graph, n, useful)}
-    history = _history_matters(graph, useful)
+    far = _far(graph)
+    readers = {n for n in far if _reads_session(graph, n, far)}
+    history = _history_matters(graph, far)
     seen: dict[object, bool] = {}
-    todo = deque([_Walk((), _start_state(graph.start), sure=True)])
+    todo: list[tuple[int, int, tuple[str, ...], _Walk, Edge | None]]
+    todo = [(far.get("", 0), 0, (), _Walk((), _start_state(graph.start), sure=True), None)]
     steps = checks = 0
     while todo:
-        walk = todo.popleft()
-        steps += 1
+        _, _, _, walk, edge = heapq.heappop(todo)
         if steps > MAX_STEPS or checks > MAX_CHECKS:
             yield None
             return
         here = walk.path[-1] if walk.path else ""
         tail = _tail(graph, walk.path, readers) if walk.path else ()
-        for role, edge in sorted(graph.edges.get(here, {}).items()):
-            if role not in useful or walk.path.count(role) >= (VISITS if history or role in readers else 1):
+        if edge is not None:
+            key = (tail, walk.carried if history else ())
+            if seen.get(key, False) or (key in seen and not walk.sure):
                 continue
-            following = _extended(walk, role, edge, tail)
-            key = (_tail(graph, following.path, readers), following.carried if history else ())
-            if seen.get(key, False) or (key in seen and not following.sure):
-                continue
-            if walk.path and any(of_session(v) or (history and passed_or_inherited(v)) for v in edge.read):
+            if walk.path[1:] and any(of_session(v) or (history and passed_or_inherited(v)) for v in edge.read):
                 checks += 1
-                certain = is_open(following.path)
+                certain = is_open(walk.path)
                 if certain is None:
                     continue
-                following = replace(following, sure=following.sure and certain)
-            seen[key] = following.sure
-            if role in graph.goals:
-                yield following.path, following.sure
-            todo.append(following)
+                walk = replace(walk, sure=walk.sure and certain)
+            seen[key] = walk.sure
+            if here in graph.goals:
+                yield walk.path, walk.sure
+        steps += 1
+        for role, edge in sorted(graph.edges.get(here, {}).items()):
+            if role not in far or walk.path.count(role) >= (VISITS if history or role in readers else 1):
+                continue
+            following = _extended(walk, role, edge, tail)
+            length = len(following.path)
+            heapq.heappush(todo, (length + far[role], length, following.path, following, edge))
 
 
-def _useful(graph: Graph) -> set[str]:
-    """The nodes from which some goal may be reached."""
-    into: dict[str, set[str]] = {}
+def _far(graph: Graph) -> dict[str, int]:
+    """The nodes from which some goal may be reached, each with the least number of hops to one."""
+    into: dict[str, list[str]] = {}
     for node, found in graph.edges.items():
         for role in found:
-            into.setdefault(role, set()).add(node)
-    out = set(graph.goals)
+            into.setdefault(role, []).append(node)
+    out = dict.fromkeys(graph.goals, 0)
     todo = list(out)
-    while todo:
-        more = into.get(todo.pop(), set()) - out
-        out |= more
-        todo += more
+    for role in todo:
+        for node in into.get(role, ()):
+            if node not in out:
+                out[node] = out[role] + 1
+                todo.append(node)
     return out
 
 
-def _reads_session(graph: Graph, node: str, useful: set[str]) -> bool:
+def _reads_session(graph: Graph, node: str, far: Mapping[str, int]) -> bool:
     read = graph.goals.get(node, frozenset())
-    edges = [e.read for r, e in graph.edges.get(node, {}).items() if r in useful]
+    edges = [e.read for r, e in graph.edges.get(node, {}).items() if r in far]
     return any(of_session(v) for r in (read, *edges) for v in r)
 
 
-def _history_matters(graph: Graph, useful: set[str]) -> bool:
+def _history_matters(graph: Graph, far: Mapping[str, int]) -> bool:
     """Whether some request reads tags or a source identity that could have been set more than one hop before."""
-    edges = [e for n in useful for r, e in graph.edges.get(n, {}).items() if r in useful]
+    edges = [e for n in far for r, e in graph.edges.get(n, {}).items() if r in far]
     read = {v.rpartition("|")[2] for r in (*graph.goals.values(), *(e.read for e in edges)) for v in r}
     start = graph.start
     if start.transitive or start.source_identity is not None:

@@ -180,7 +180,8 @@ def _same(part: str, out: set[str]) -> bool:
 
 def alternatives(closure: Closure, fired: Firing) -> list[Firing]:
     """All uses of techniques by the same node that give the same."""
-    from iamsim.graph.means import NODES, techniques_of
+    from iamsim.graph.closure import leading_to
+    from iamsim.graph.means import NODES
     from iamsim.graph.moves import firings
 
     if fired.technique in ASSUMES:
@@ -191,8 +192,8 @@ def alternatives(closure: Closure, fired: Firing) -> list[Firing]:
     if own is None or own.outcome.type not in NODES:
         return []
     node = closure.nodes[fired.node]
-    same = techniques_of(search, (own.outcome.type,))
     names = {g.name for g in fired.gains if isinstance(g, Node)}
-    wanted = {"who": frozenset(f.caller.arn or "" for f in fired.gains if isinstance(f, Node))}
-    found = firings(search, node, fired.needs, same, wanted, every=True)
+    who = frozenset(f.caller.arn or "" for f in fired.gains if isinstance(f, Node))
+    same = [t for t in leading_to(search, node, fired.needs, who) if t.outcome.type == own.outcome.type]
+    found = firings(search, node, fired.needs, same, {"who": who}, every=True)
     return [f for f in found if f.sure and names & {g.name for g in f.gains if isinstance(g, Node)}]

@@ -13,6 +13,8 @@ from functools import cache, partial
 import pytest
 from pages import CORPUS, escalation_pages, read_page
 
+from benchmarks.gen_org import generate
+from benchmarks.rows import snapshot
 from iamsim import Verdict, can, escalations, load
 from iamsim.env.build import environment_of
 from iamsim.env.changes import Change, Kind, changed
@@ -20,6 +22,7 @@ from iamsim.graph import (
     closure,
     combined,
     crews,
+    derive,
     edges,
     firing,
     gains,
@@ -27,12 +30,16 @@ from iamsim.graph import (
     moves,
     settled,
     state,
+    takeover,
     wants,
 )
+from iamsim.graph import goals as ever_goals
+from iamsim.graph.abroad import granted_abroad
 from iamsim.graph.before import _held_before
+from iamsim.graph.direct import takers
 from iamsim.graph.ever import closed
 from iamsim.graph.sessions import Session, possible, possible_when_written
-from iamsim.graph.state import begin, everyone_of
+from iamsim.graph.state import BASE, begin, everyone_of
 from iamsim.graph.unbound import node_in
 from iamsim.graph.world import Search
 from iamsim.query.prepare import Options, prepare
@@ -202,7 +209,7 @@ def test_what_is_worked_out_once_for_all_that_are_alike_gives_the_same_firings(m
 @pytest.mark.parametrize("sure", [True, False])
 def test_what_absorbers_and_roles_that_let_in_alike_leave_out_gives_no_other_firings(monkeypatch, sure):
     kept = found_in_some(firings_of, sure=sure)
-    monkeypatch.setattr(closure, "_leading_to", lambda search, *_: means.techniques_of(search, means.NODES))
+    monkeypatch.setattr(closure, "leading_to", lambda search, *_: means.techniques_of(search, means.NODES))
     for module in (settled, combined):
         monkeypatch.setattr(module, "stands_alone", lambda _: False)
     monkeypatch.setattr(edges, "lets_in_others", lambda *_: False)
@@ -230,6 +237,49 @@ def test_whoever_takes_an_administrator_over_makes_no_detour_by_it(monkeypatch):
                     compared += 1
                     assert steps[arn][who] <= count, (page, title, arn, who)
     assert compared > 100
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory):
+    """How to load a small organization in which many come to be administrators, as the benchmarks have it."""
+    orgs = tmp_path_factory.mktemp("orgs")
+    generate("S", str(orgs / "S"), accounts=2, principals=40)
+    return partial(load, *snapshot(orgs, "S"))
+
+
+def test_who_is_granted_nothing_abroad_is_left_out_and_changes_no_answer(generated, monkeypatch):
+    env = generated()
+    buckets = [a for a in sorted(env.resources) if ":s3:::" in a]
+    goals = [
+        (action, f"{a}/{path}/x" if "Object" in action else a)
+        for a in buckets
+        for action in _USES
+        for path in ("org", "direct")
+    ]
+    questions = [(p, *goal) for p in sorted(env.principals)[FIRST % EACH :: EACH] for goal in goals]
+    found = asked(env, questions)
+    told = [granted_abroad(env, resource, action.lower(), "assume") for action, resource in goals]
+    assert None in told
+    assert any(told)
+    assert frozenset() in told
+    for module in (ever_goals, takeover):
+        monkeypatch.setattr(module, "granted_abroad", lambda *_: None)
+    assert asked(generated(), questions) == found
+
+
+_USES = ("s3:GetObject", "s3:PutObject", "s3:ListBucket", "s3:PutBucketPolicy")
+
+
+def test_depths_counted_on_from_an_administrator_are_those_of_all_firings(generated):
+    counted, env = 0, generated()
+    for arn in sorted(env.principals):
+        for sure in (True, False):
+            known = closed(search_from(env, arn), sure=sure)
+            every = dict.fromkeys(BASE, 0)
+            derive._deepen(every, known.how, takers(known))
+            counted += "beneath" in known.done
+            assert derive.depths(known) == every, arn
+    assert counted > 40
 
 
 def test_sessions_of_a_role_whose_trust_is_written_are_those_of_the_changed_role():
