@@ -64,7 +64,8 @@ def asked_of(closure: Closure, targets: tuple[Target, ...]) -> frozenset[str]:
         for arn in (*sorted(closure.held(account)), *fresh):
             if (arn not in env.principals and arn not in fresh) or hopeless.includes(account, arn):
                 continue
-            most = most_of(env, arn) | ({Change(Kind.CREATED, arn, ",,")} if arn in fresh else frozenset())
+            entered = frozenset(c for c in closure.known.of_kind(Kind.ENTERED) if c.who == account)
+            most = most_of(env, arn) | ({Change(Kind.CREATED, arn, ",,"), *entered} if arn in fresh else frozenset())
             there = changed(env, most, (arn,))
             node = anyhow(there, arn)
             for target in targets[:MAX_TARGETS]:

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 def told_by_session(env: Environment) -> bool:
-    """Whether some policy tells sessions of one role apart."""
+    """Whether some policy tells sessions of one role apart, or from users."""
     return once(env.memo, "told-by-session", _told, env)
 
 
 def _told(env: Environment) -> bool:
-    if any(of_session(k) and k != "aws:currenttime" for k in texts_of(env, ("",))):
+    if any((of_session(k) and k != "aws:currenttime") or k == "aws:principaltype" for k in texts_of(env, ("",))):
         return True
     return session_entries(env)
 

@@ -16,7 +16,7 @@ from iamsim.graph.outcomes import bare
 from iamsim.graph.outdone import fully
 from iamsim.graph.outside import role_at
 from iamsim.graph.policies import open_to_all
-from iamsim.graph.renewed import renewable
+from iamsim.graph.renewed import renewable, told_by_session
 from iamsim.graph.ruled import not_held, ruled, ruler_of
 from iamsim.graph.said import names_said, says
 from iamsim.graph.state import Closure, account_of, everyone_of
@@ -142,8 +142,9 @@ def creatable(closure: Closure, node: Node, technique: Technique) -> bool:
     made = _made(closure)
     names = new_principals(closure.search, closure.search.env, node, technique.outcome.get("who"))
     if closure.free(node.caller.arn or "") or ruled(closure, node):
-        # an ordinary new principal could do no more than the node itself
-        names = (n for n in names if not n.endswith("/" + FRESH) or n in closure.extra)
+        # an ordinary new principal could do no more than the node itself, but for what a role's sessions can carry
+        apart = told_by_session(closure.search.env)
+        names = (n for n in names if not n.endswith("/" + FRESH) or n in closure.extra or (apart and ":role/" in n))
     return any(n not in made for n in names)
 
 

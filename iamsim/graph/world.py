@@ -114,7 +114,7 @@ def caller_in(base: Environment, env: Environment, caller: Caller) -> Caller:
     before, after = base.principals.get(arn), env.principals.get(arn)
     if after is not None and after.second_factor and caller.mfa is False:
         caller = replace(caller, mfa=None)
-    if before is None or after is None or before is after:
+    if after is None or before is after:
         return caller
     tags = caller.tags if caller.stated_tags else after.tags
     keys = () if caller.stated_tags else after.open_tags
