@@ -120,7 +120,7 @@ def _changed(env: Environment, wanted: frozenset[Change], about: frozenset[str])
     }
     organizations = _organizations(env, frozenset(c for c in changes if c.kind in _ORGANIZATION))
     found = {k: v for k, v in resources.items() if v is not None}
-    return _with(env, principals, groups, found, organizations, who)
+    return with_parts(env, principals, groups, found, organizations, who)
 
 
 def _organizations(env: Environment, changes: frozenset[Change]) -> tuple[Organization, ...]:
@@ -137,7 +137,7 @@ def _organizations(env: Environment, changes: frozenset[Change]) -> tuple[Organi
     return once(env.memo, ("organizations", changes), made)
 
 
-def _with(
+def with_parts(
     env: Environment, principals: Any, groups: Any, resources: Any, organizations: Any, members: set[str]
 ) -> Environment:
     """`env` with these in place of its own; `members` are users of changed groups."""

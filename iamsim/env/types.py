@@ -179,7 +179,8 @@ class Environment:
     `accounts` are the ids of the accounts whose identities were loaded; `providers_known` those of which all identity
     providers are known. `versions` are the stored versions of the customer managed policies that have several;
     `versions_unknown` the customer managed policies of which no input lists the versions. `diagnostics` says what was
-    not understood. `memo` holds derived indexes and is no part of the value.
+    not understood. `memo` holds derived indexes and is no part of the value. With a `doubt`, a reason code, nothing is certainly
+    allowed.
     """
 
     accounts: frozenset[str] = frozenset()
@@ -197,6 +198,7 @@ class Environment:
     bare_policies: tuple[Policy, ...] = ()
     sources: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    doubt: str = ""
     memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __repr__(self) -> str:

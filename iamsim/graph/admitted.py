@@ -16,6 +16,7 @@ from iamsim.graph.entering import edge_in, fewest_to_enter
 from iamsim.graph.known import last
 from iamsim.graph.moves import Firing
 from iamsim.graph.outdone import fully
+from iamsim.graph.renewed import look_again, renewed
 from iamsim.graph.ruled import ruled, ruler_of
 from iamsim.graph.sessions import possible, possible_when_written
 from iamsim.graph.state import ASSUME, OUTSIDE, OUTSIDER, Closure, account_of, loaded
@@ -41,8 +42,10 @@ def admitted(closure: Closure) -> Iterator[Firing]:
     known = (len(closure.how), len(closure.nodes), closure.count, closure.late)
     if closure.done.get("admitted") == known:
         return  # nothing was found since all of them were looked at
-    for target, made in _worth_admitting(closure):
+    more = renewed(closure)
+    for target, made in _worth_admitting(closure, more):
         role = target if made is None else made.who
+        again = target in more
         for name, node in _callers(closure):
             arn = node.caller.arn or ""
             changes = closure.relevant_to(node, arn, role)
@@ -71,6 +74,8 @@ def admitted(closure: Closure) -> Iterator[Firing]:
             if means is not None:
                 needs = frozenset(opened) | means
                 gain = _entered(search, target, role, needs)
+                if again:
+                    look_again(closure, (role,))
                 yield Firing(ASSUME, 0, name, (("$target-role", role),), (gain,), True, needs)
                 break
             found = None
@@ -85,16 +90,19 @@ def admitted(closure: Closure) -> Iterator[Firing]:
             sure = found.sure
             plain = not node.made or (found.plain and not any(of_session(v) for v in found.read))
             needs = changes if name == OUTSIDER else fewest_to_enter(closure, node, role, changes, sure)
+            if again:
+                needs |= opened
+                look_again(closure, (role,))
             yield Firing(ASSUME, 0, name, (("$target-role", role),), (gain,), sure, needs, not plain)
             if sure:
                 break
     closure.done["admitted"] = known
 
 
-def _worth_admitting(closure: Closure) -> Iterator[tuple[str, Change | None]]:
-    """The names of nodes of roles that may be assumed now, those that are created with their creation."""
+def _worth_admitting(closure: Closure, more: frozenset[str]) -> Iterator[tuple[str, Change | None]]:
+    """The names of nodes of roles that may be assumed now, those that are created with their creation, and `more`."""
     late = closure.late and bool(texts_of(closure.search.env, ("aws:principaltag/",)))
-    about, opened = set(_pending(closure)), closure.known.opened
+    about, opened = {*_pending(closure), *more}, closure.known.opened
     if late:
         about |= opened.keys() & taggable(closure)
     for target in sorted(about):
@@ -103,6 +111,9 @@ def _worth_admitting(closure: Closure) -> Iterator[tuple[str, Change | None]]:
         if made is None and role not in closure.search.env.principals:
             continue  # one that is created is assumed as what it was created
         if made is not None and not closure.every and made != _fullest(closure, made):
+            continue
+        if target in more:
+            yield target, made
             continue
         held = target in closure.nodes
         asked = late and held and tagged(closure, role)

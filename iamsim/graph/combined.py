@@ -14,6 +14,7 @@ from iamsim.graph.crews import may_give, requests_of, uses
 from iamsim.graph.dominated import not_dominated
 from iamsim.graph.firing import sweeping
 from iamsim.graph.gains import asked_about
+from iamsim.graph.issued import issuer
 from iamsim.graph.means import TAKEOVERS, may_do, may_do_of, means_of, plausible, techniques_of
 from iamsim.graph.names import to_bind
 from iamsim.graph.newtags import tagging
@@ -298,7 +299,8 @@ def _worth(closure: Closure, technique: Technique, nodes: list[Node]) -> bool:
     if closure.sure and kind in RECREATES:
         return False
     if kind == "becomes":
-        return closure.every or technique.outcome.reach not in _FULL or bool(not_held(closure, nodes[0].caller.account))
+        told = closure.every or technique.outcome.reach not in _FULL or bool(issuer(closure.search.env, technique))
+        return told or bool(not_held(closure, nodes[0].caller.account))
     if kind == "creates-principal":
         return any(creatable(closure, n, technique) for n in nodes)
     subject = SUBJECT.get(kind)

@@ -9,6 +9,7 @@ from iamsim.env.memo import once
 from iamsim.graph.before import held_before
 from iamsim.graph.changing import SUBJECT, WANTED
 from iamsim.graph.firing import ONE, Requests, attempt, numbered, outcome_of
+from iamsim.graph.issued import issuer
 from iamsim.graph.means import plausible
 from iamsim.graph.moves import BESIDES, Firing, fewest_of
 from iamsim.graph.names import each_binding, to_bind, unnamed, values
@@ -285,8 +286,11 @@ def _others(crew: Crew, requests: int, main: Node) -> tuple[tuple[int, Node], ..
 def _lacking(closure: Closure, technique: Technique, gains: tuple[Gain, ...]) -> bool:
     """Whether some gain is not held yet and worth having."""
     facts: list[Fact] = [g.name if isinstance(g, Node) else g for g in gains]
-    if all(f in closure.how and any(k.sure >= closure.sure for k in closure.how[f]) for f in facts):
+    mark = issuer(closure.search.env, technique)
+    if all(_known_as(closure, f, mark) for f in facts):
         return False
+    if mark:
+        return True
     if technique.outcome.type not in SUBJECT or technique.outcome.type == "recreates-elsewhere":
         return not (len(gains) == 1 and isinstance(gains[0], Node) and _held(closure, gains[0]))
     what = WANTED.get(technique.outcome.type, SUBJECT[technique.outcome.type])
@@ -295,10 +299,20 @@ def _lacking(closure: Closure, technique: Technique, gains: tuple[Gain, ...]) ->
 
 def _becomes_nobody_new(closure: Closure, technique: Technique, arn: str) -> bool:
     """Whether what a technique gives that makes one the user or role is held already."""
-    if not closure.every and arn in closure.nodes:
+    mark = issuer(closure.search.env, technique)
+    if not closure.every and not mark and arn in closure.nodes:
         return True
-    known = closure.how.get(named_node(arn, technique.outcome.reach), ())
-    return any(k.sure >= closure.sure for k in known)
+    return _known_as(closure, named_node(arn, technique.outcome.reach), mark)
+
+
+def _known_as(closure: Closure, fact: Fact, mark: tuple[str, ...]) -> bool:
+    """Whether the fact is known well enough, from the service `mark` if that is one whose sessions some policy tells apart."""
+    search = closure.search
+    found = [k for k in closure.how.get(fact, ()) if k.sure >= closure.sure]
+    if not mark:
+        return bool(found)
+    every = (search.catalogue.techniques.get(k.technique) for k in found)
+    return any(t is not None and issuer(search.env, t) == mark for t in every)
 
 
 def _held(closure: Closure, gain: Node) -> bool:

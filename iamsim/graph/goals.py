@@ -18,7 +18,7 @@ from iamsim.graph.hops import documents_for, last_facts, read_of
 from iamsim.graph.reach import within_reach
 from iamsim.graph.ruled import granted_to_some, ruler_of
 from iamsim.graph.state import OF_ACCOUNTS, OUTSIDER, SIGNED, START, Closure, Fact
-from iamsim.graph.unbound import most_of, node_in
+from iamsim.graph.unbound import anyhow, most_of
 from iamsim.graph.variables import names_asked
 from iamsim.graph.world import Node, caller_in, own_creation, subject, worlds
 from iamsim.ir.reduce import reduce
@@ -66,13 +66,13 @@ def asked_of(closure: Closure, targets: tuple[Target, ...]) -> frozenset[str]:
         for arn in (*sorted(closure.held(account)), *fresh):
             if (arn not in env.principals and arn not in fresh) or hopeless.includes(account, arn):
                 continue
-            most = most_of(env, arn) | ({Change(Kind.CREATED, arn, ",,")} if arn in fresh else frozenset())
+            entered = frozenset(c for c in closure.known.of_kind(Kind.ENTERED) if c.who == account)
+            most = most_of(env, arn) | ({Change(Kind.CREATED, arn, ",,"), *entered} if arn in fresh else frozenset())
             there = changed(env, most, (arn,))
-            node = node_in(there, arn)
-            node = replace(node, caller=replace(node.caller, open_tags=True, stated_tags=True))
+            node = anyhow(there, arn)
             for target in targets[:MAX_TARGETS]:
                 last = request_of(closure, node, target, there)
-                if closure.free(arn) and not any(v.rpartition("|")[2].startswith(_GIVEN) for v in variables(last.term)):
+                if closure.free(arn) and not any(map(_is_given, variables(last.term))):
                     continue
                 found = verdict_of(closure, last.term, (last.check.facts,)) if last.term is not FALSE else None
                 if found is not None and found[0] >= closure.sure:
@@ -82,8 +82,12 @@ def asked_of(closure: Closure, targets: tuple[Target, ...]) -> frozenset[str]:
     return frozenset(out) - closure.extra
 
 
+def _is_given(var: str) -> bool:
+    """Whether a variable is about what changes give a caller, or to sessions of it, whatever its policies allow."""
+    return of_session(var) or var.rpartition("|")[2].startswith(_GIVEN)
+
+
 _GIVEN = ("aws:principaltag/", "aws:multifactorauth")
-"""Keys of a caller that changes give it, whatever its policies allow."""
 
 
 def _named(closure: Closure, targets: tuple[Target, ...]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from iamsim.env.changes import Change, Kind, changed
 from iamsim.graph.before import held_before
 from iamsim.graph.firing import attempt, may_be_with, may_call, outcome_of, sweeping
+from iamsim.graph.issued import issuer
 from iamsim.graph.means import means_of, plausible
 from iamsim.graph.names import TARGETS, accounts_entered, each_binding, to_bind, unnamed, values
 from iamsim.graph.outcomes import Gain, disables, gained, named_node
@@ -85,7 +86,8 @@ def firings(
     """The uses of `techniques` by `node` after `changes`. `kin` stands for all nodes that are `alike` for them.
 
     `wanted` gives for the names of an outcome what they may stand for; with `itself` a target may be the node itself. Of the uses
-    with one gain only the first that is certain is returned unless `every` is set; those before it are not certain.
+    with one gain, whose sessions no policy tells apart, only the first that is certain is returned unless `every` is set; those
+    before it are not certain.
     """
     arn, changes = node.caller.arn or "", of_node(changes, node)
     mine = relevant(search.env, changes, (arn,))
@@ -113,14 +115,14 @@ def firings(
                 continue
             sweeps = swept is True and _sweepable(technique, variant)
             least = _least(search, node, technique, variant, mine) if sweeps else mine
-            done = have if not every else set()
+            done, mark = have if not every else set(), issuer(search.env, technique)
             twins = twins_of(search, node, technique, number, kin)
             about = (search, among, node, technique, number, wanted, changes, done)
             for bound in _bindings(*about, sweeps=sweeps, itself=itself):
                 for way in each_way(changes, bound.values()) if changes else (changes,):
                     gains = gained(search, _there(search, among[0], bound, way), technique, variant, node, bound)
                     gains = tuple(as_made(g, way) for g in gains) if way else gains
-                    what = tuple(g.name if isinstance(g, Node) else g for g in gains)
+                    what = (*(g.name if isinstance(g, Node) else g for g in gains), *mark)
                     if not gains or (
                         not every and (not have.isdisjoint((what, subject(gains))) or beaten(gains, have))
                     ):
@@ -334,7 +336,7 @@ def _bindings(
     created = technique.outcome.get("who") if technique.outcome.type == "creates-principal" else None
     subjects = {} if wanted is None else {v: wanted[k] for k, vs in technique.outcome.fields if k in wanted for v in vs}
     becomes = technique.outcome.get("who") if technique.outcome.type == "becomes" else None
-    anyone = unnamed(node) if itself else node
+    anyone, mark = unnamed(node) if itself else node, issuer(search.env, technique)
 
     def choices(name: str, bound: dict[str, str]) -> Iterator[str]:
         if created in bound and (Kind.CREATED, bound[created]) in have:
@@ -350,7 +352,7 @@ def _bindings(
             if value in seen or (name in subjects and value not in subjects[name]):
                 continue
             seen.add(value)
-            if name == becomes and (named_node(value, technique.outcome.reach),) in have:
+            if name == becomes and (named_node(value, technique.outcome.reach), *mark) in have:
                 continue
             if not sweeps and not all(_plausible(among, node, c.action, value) for c in mine):
                 continue

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind
 from iamsim.graph.dominated import not_dominated
+from iamsim.graph.issued import services_of, told_issuers
 from iamsim.graph.means import NODES, techniques_of
 from iamsim.graph.moves import firings
+from iamsim.graph.renewed import look_again, renewable
 from iamsim.graph.ruled import ruled, signature
 from iamsim.graph.state import SIGNED, Closure, account_of, loaded
-from iamsim.graph.world import name_made
+from iamsim.graph.world import Node, name_made
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,30 +26,39 @@ def passed(closure: Closure) -> Iterator[Firing]:
     """The techniques that make a service use a role of which nobody holds a session although its trust policy can be written."""
     known = closure.known
     written = {c.who for c in known.of_kind(Kind.TRUST, Kind.CREATED) if ":role/" in c.who}
-    left = [(frozenset(written - known.controlled), frozenset[Change]())]
-    again = (c for c in known.again if ":role/" in c.who and name_made(c) not in closure.nodes)
-    left += [(frozenset({c.who}), frozenset({c})) for c in again]
+    held = frozenset(written & known.controlled) if told_issuers(closure.search.env) else frozenset[str]()
+    more = frozenset(
+        r for a in {account_of(r) for r in held} for r in renewable(closure, a, held) if account_of(r) == a
+    )
+    left = [(frozenset(written - known.controlled), frozenset[Change]()), (more, frozenset[Change]())]
+    anew = (c for c in known.again if ":role/" in c.who and name_made(c) not in closure.nodes)
+    left += [(frozenset({c.who}), frozenset({c})) for c in anew]
     for roles, made in left:
-        if roles:
-            yield from _of(closure, roles, made)
+        again = roles is more
+        for fired in _of(closure, roles, made, again=again) if roles else ():
+            if again:
+                look_again(closure, {g.caller.arn or "" for g in fired.gains if isinstance(g, Node)} & more)
+            yield fired
 
 
-def _of(closure: Closure, left: frozenset[str], made: frozenset[Change]) -> Iterator[Firing]:
-    """The techniques that give these roles; `made` creates them again."""
+def _of(closure: Closure, left: frozenset[str], made: frozenset[Change], *, again: bool) -> Iterator[Firing]:
+    """The techniques that give these roles; `made` creates them again. `again`: they are held, and given as other sessions."""
     search, every = closure.search, _by_service(closure.search)
+    if again:
+        every = [t for t in every if services_of(t) & told_issuers(search.env)]
     for name, node in list(closure.nodes.items()):
         roles = frozenset(r for r in left if account_of(r) == node.caller.account)
         if not roles or not closure.follows(name) or node.caller.kind not in SIGNED or not loaded(closure, node):
             continue
         changes = signature(closure, node) | closure.relevant(*sorted(roles)) | made
-        key = ("passed", name, roles, changes)
+        key = ("passed", name, roles, changes, again)
         if key in closure.done:
             continue
         closure.done[key] = True
         techniques = every
         if not closure.every and ruled(closure, node):
             techniques = not_dominated(search.env, every, node.caller.arn or "")
-        yield from firings(search, node, changes, techniques, {"who": roles}, every=closure.every)
+        yield from firings(search, node, changes, techniques, {"who": roles}, every=closure.every or again)
 
 
 def _by_service(search: Search) -> list[Technique]:
@@ -61,7 +72,4 @@ def _by_service(search: Search) -> list[Technique]:
 
 
 def _serves(technique: Technique) -> bool:
-    who = technique.outcome.get("who")
-    return any(
-        c.fact == "role-trusts-service" and c.get("role") == who for v in technique.variants for c in v.preconditions
-    )
+    return bool(services_of(technique))

@@ -15,6 +15,7 @@ from iamsim.graph.means import may_do, techniques_of, within_means
 from iamsim.graph.moves import Firing, fewest_of
 from iamsim.graph.names import of_account
 from iamsim.graph.settled import unsettled
+from iamsim.graph.state import account_of
 from iamsim.graph.tag_values import ASKED, names_told, tag_values
 from iamsim.graph.wants import worth_tagging
 from iamsim.graph.world import is_again, own_creation, worlds
@@ -87,20 +88,28 @@ def _targets(
     who = technique.outcome.get("who")
     env, own = closure.search.env, node.caller.arn or ""
     role = any("Role" in c.action for c in variant.calls)
+    new = [] if role else _new_users(closure, node.caller.account)
     if who == "$self":
         principal = env.principals.get(own)
-        if principal is not None and own in worth and (principal.kind is PrincipalKind.ROLE) == role:
+        if own in new or (principal is not None and own in worth and (principal.kind is PrincipalKind.ROLE) == role):
             yield own
         return
     kind = PrincipalKind.ROLE if role else PrincipalKind.USER
     yield from (a for a in of_account(env, kind, node.caller.account) if a != own and a in worth)
+    yield from (a for a in new if a != own)
+
+
+def _new_users(closure: Closure, account: str | None) -> list[str]:
+    """The users of an account that changes create; roles that are created have sessions with tags of choice."""
+    made = {c.who for c in closure.known.of_kind(Kind.CREATED) if ":user/" in c.who}
+    return sorted(a for a in made if account_of(a) == account)
 
 
 def _of_target(closure: Closure, node: Node, technique: Technique, number: int, target: str) -> Iterator[Firing]:
     search = closure.search
     variant = technique.variants[number]
     removes = any("Untag" in c.action for c in variant.calls)
-    have = {k.lower(): v for k, v in search.env.principals[target].tags}
+    have = _tags_of(search.env, target)
     name = technique.outcome.get("who")
     own = names_told(search.env, node, target)
     for key, values in tag_values(search).items():
@@ -160,7 +169,7 @@ def _besides(
 ) -> Tags | None:
     """What a request sets other tags to that it may have to set: what they are, if it may; None if there are none."""
     search = closure.search
-    mine = {k.lower(): v for k, v in search.env.principals[change.who].tags}
+    mine = _tags_of(search.env, change.who)
     read = {v.rpartition("|")[2]: v for v in variables(tried.term)}
     own = change.what.partition("=")[0].lower()
     others = {k.removeprefix(ASKED): v for k, v in read.items() if k.startswith(ASKED) and k != ASKED + own}
@@ -176,8 +185,13 @@ def _besides(
     return tuple((k, next(iter(chosen.get(v, ())), None)) for k, v in sorted(others.items()))
 
 
+def _tags_of(env: Environment, arn: str) -> dict[str, str]:
+    principal = env.principals.get(arn)
+    return {} if principal is None else {k.lower(): v for k, v in principal.tags}
+
+
 def _changed_by(env: Environment, who: str, tags: Tags) -> Iterator[Change]:
-    have = {k.lower(): v for k, v in env.principals[who].tags}
+    have = _tags_of(env, who)
     yield from (Change(Kind.TAGS, who, f"{k}={v}") for k, v in tags if v is not None and have.get(k) != v)
 
 

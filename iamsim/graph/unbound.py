@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.env.versions import managed_policy_of
 from iamsim.graph.names import of_account
-from iamsim.graph.sessions import possible
+from iamsim.graph.sessions import possible, possible_when_written
 from iamsim.graph.world import Node
 from iamsim.judge.callers import caller_of
 from iamsim.model.pattern import Pattern
@@ -40,6 +40,13 @@ def node_in(env: Environment, arn: str) -> Node:
     if principal.kind is PrincipalKind.USER:
         return Node(arn, caller_of(env, principal), made=False)
     return Node(arn, possible(env, principal))
+
+
+def anyhow(env: Environment, arn: str) -> Node:
+    """As `node_in`, with tags of choice, and for a role with sessions that its trust policy may come to let in."""
+    principal, node = env.principals[arn], node_in(env, arn)
+    caller = node.caller if principal.kind is PrincipalKind.USER else possible_when_written(env, principal)
+    return replace(node, caller=replace(caller, open_tags=True, stated_tags=True))
 
 
 def most_of(env: Environment, arn: str) -> frozenset[Change]:

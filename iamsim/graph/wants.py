@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import WITHOUT, Kind, changed
 from iamsim.env.memo import once
-from iamsim.env.types import MissingPolicy, PrincipalKind
+from iamsim.env.types import PrincipalKind
 from iamsim.graph.apart import tags_matter, told_at_the_door
 from iamsim.graph.candidates import FRESH, new_principals, texts_of, told_by_name
 from iamsim.graph.dominated import asked_by, asked_for
@@ -17,22 +16,20 @@ from iamsim.graph.outcomes import bare
 from iamsim.graph.outdone import fully
 from iamsim.graph.outside import role_at
 from iamsim.graph.policies import open_to_all
+from iamsim.graph.renewed import renewable, told_by_session
 from iamsim.graph.ruled import not_held, ruled, ruler_of
+from iamsim.graph.said import names_said, says
 from iamsim.graph.state import Closure, account_of, everyone_of
-from iamsim.graph.unbound import most_of, node_in
+from iamsim.graph.unbound import anyhow, most_of, node_in
 from iamsim.graph.world import is_again
 from iamsim.ir.term import TRUE
 from iamsim.model.caller import CallerKind
-from iamsim.model.pattern import match, tokenize
-from iamsim.model.policy import Malformed
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from iamsim.aws.escalations import Technique
-    from iamsim.env.types import Environment
     from iamsim.graph.world import Node
-    from iamsim.model.policy import Policy
 
 
 def wants(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
@@ -145,8 +142,9 @@ def creatable(closure: Closure, node: Node, technique: Technique) -> bool:
     made = _made(closure)
     names = new_principals(closure.search, closure.search.env, node, technique.outcome.get("who"))
     if closure.free(node.caller.arn or "") or ruled(closure, node):
-        # an ordinary new principal could do no more than the node itself
-        names = (n for n in names if not n.endswith("/" + FRESH) or n in closure.extra)
+        # an ordinary new principal could do no more than the node itself, but for what a role's sessions can carry
+        apart = told_by_session(closure.search.env)
+        names = (n for n in names if not n.endswith("/" + FRESH) or n in closure.extra or (apart and ":role/" in n))
     return any(n not in made for n in names)
 
 
@@ -202,7 +200,7 @@ def tagged(closure: Closure, arn: str) -> bool:
 def taggable(closure: Closure) -> frozenset[str]:
     """All of which `tagged` may hold: those whom trust policies tell by their names, and the first of each account."""
     rulers = (closure.nodes.get(ruler_of(closure, a) or "?") for a in closure.known.of_account)
-    return _names_said(closure.search.env) | {n.caller.arn or "" for n in rulers if n is not None}
+    return names_said(closure.search.env) | {n.caller.arn or "" for n in rulers if n is not None}
 
 
 def _taggable_in(closure: Closure, account: str | None) -> frozenset[str]:
@@ -217,15 +215,15 @@ def _taggable_in(closure: Closure, account: str | None) -> frozenset[str]:
 
 
 def _asked_tagged(closure: Closure, account: str | None) -> frozenset[str]:
-    said = everyone_of(closure.search.env, account) & _names_said(closure.search.env)
+    said = everyone_of(closure.search.env, account) & names_said(closure.search.env)
     return frozenset(a for a in said if _tagged_by(closure, a, first=False))
 
 
 def _tagged_by(closure: Closure, arn: str, *, first: bool) -> frozenset[str]:
     """The roles that ask for the principal with a tag; unless it is the first, those that say its name."""
     env = closure.search.env
-    every = asked_by(env, arn) if first or arn in _names_said(env) else ()
-    roles = (r for r in every if first or _says(env, r, arn))
+    every = asked_by(env, arn) if first or arn in names_said(env) else ()
+    roles = (r for r in every if first or says(env, r, arn))
     return frozenset(r for r in roles if _enters_tagged(closure, arn, r))
 
 
@@ -233,51 +231,6 @@ def _enters_tagged(closure: Closure, arn: str, role: str) -> bool:
     """Whether the principal might assume the role if nothing of its own bound it, depending on its tags."""
     env = closure.search.env
     return tags_matter(env, arn, role_at(env, role)) and _could_enter(closure, arn, role) == "tagged"
-
-
-def _says(env: Environment, role: str, arn: str) -> bool:
-    """Whether the trust policy of the role tells the principal by its name."""
-    trust = role_at(env, role).trust
-    return trust is None or isinstance(trust, MissingPolicy) or arn in _said(env, trust)
-
-
-def _names_said(env: Environment) -> frozenset[str]:
-    """The users and roles that some trust policy tells by their names."""
-
-    def made() -> frozenset[str]:
-        trusts = (p.trust for p in env.principals.values())
-        return frozenset[str]().union(
-            *(_said(env, t) for t in trusts if t is not None and not isinstance(t, MissingPolicy))
-        )
-
-    return once(env.memo, "names-said", made)
-
-
-def _said(env: Environment, trust: Policy) -> frozenset[str]:
-    return once(env.memo, (id(trust), "said"), _principals_said, env, trust)[0]
-
-
-def _principals_said(env: Environment, trust: Policy) -> tuple[frozenset[str], Policy]:
-    patterns: dict[str, None] = {}
-    for s in trust.statements:
-        patterns.update(
-            (e.value, None)
-            for e in (s.principal.entries if s.principal is not None else ())
-            if not isinstance(e, Malformed)
-            and e.type == "AWS"
-            and ":iam::" in e.value
-            and not e.value.endswith(":root")
-        )
-        patterns.update((v, None) for c in s.conditions if c.key.lower() == "aws:principalarn" for v in c.values)
-    return frozenset[str]().union(*(once(env.memo, ("fitting", p), _fitting, env, p) for p in patterns)), trust
-
-
-def _fitting(env: Environment, pattern: str) -> frozenset[str]:
-    """The users and roles whose ARNs fit the pattern."""
-    if not set("*?") & set(pattern):
-        return frozenset({pattern} & env.principals.keys())
-    tokens = tokenize(pattern, variables=False)
-    return frozenset(a for a in env.principals if match(tokens, a))
 
 
 def _special(closure: Closure, arn: str) -> bool:
@@ -308,8 +261,7 @@ def _could_enter(closure: Closure, arn: str, role: str) -> str:
     found: str | None = search.env.memo.get(key) if plain else None
     if found is None:
         env = changed(search.env, most_of(search.env, arn), (arn,))
-        node = node_in(env, arn)
-        edge = edge_in(closure, replace(node, caller=replace(node.caller, open_tags=True, stated_tags=True)), env, role)
+        edge = edge_in(closure, anyhow(env, arn), env, role)
         tagged = edge is not None and any("aws:principaltag/" in v for v in edge.read)
         found = "" if edge is None else "tagged" if tagged else "yes"
         if plain:
@@ -328,5 +280,6 @@ def _roles(closure: Closure, account: str | None) -> frozenset[str]:
     # the trust policy of a role that is held may come to let its sessions bring tags
     if closure.late:
         out |= {r for r in held & _taggable_in(closure, account) if r in env.principals and tagged(closure, r)}
+    out |= renewable(closure, account, frozenset(held))
     out |= {e for e in closure.extra if e in env.principals and env.principals[e].kind is PrincipalKind.ROLE}
     return frozenset(out - have)

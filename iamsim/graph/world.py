@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import combinations, pairwise, product
+from itertools import chain, combinations, pairwise, product
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from iamsim.env.changes import Change, Kind, again, changed, may_cost
 from iamsim.env.memo import once
+from iamsim.env.widest import widest
 from iamsim.graph.candidates import texts_of
 
 if TYPE_CHECKING:
@@ -25,8 +27,8 @@ OUTSIDE = "999999999999"
 NEWCOMER = "999999999998"
 """An account of the attacker that becomes a member of the first organization; that of the next has the number before it."""
 
-_SUBSETS = 5
-_ALTERNATIVES = 40
+_ALTERNATIVES = 64
+"""The environments that are looked at for one request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def caller_in(base: Environment, env: Environment, caller: Caller) -> Caller:
     before, after = base.principals.get(arn), env.principals.get(arn)
     if after is not None and after.second_factor and caller.mfa is False:
         caller = replace(caller, mfa=None)
-    if before is None or after is None or before is after:
+    if after is None or before is after:
         return caller
     tags = caller.tags if caller.stated_tags else after.tags
     keys = () if caller.stated_tags else after.open_tags
@@ -244,8 +246,8 @@ def _bears(change: Change, accounts: set[str], off: frozenset[str]) -> bool:
 def worlds(env: Environment, changes: frozenset[Change], focus: tuple[str, ...]) -> tuple[Environment, ...]:
     """The environments among which the attacker chooses for one request: one for each choice of what may also cost.
 
-    `changes` are relevant ones. The first is that with all changes that cost nothing. Bounded: beyond the bound the
-    choices of one, of two, and of all changes.
+    `changes` are relevant ones. The first is that with all changes that cost nothing. Where there are too many choices, the
+    last one stands for those that are left out: in it nothing certainly is allowed.
     """
     if not changes:
         return (env,)
@@ -253,35 +255,45 @@ def worlds(env: Environment, changes: frozenset[Change], focus: tuple[str, ...])
     plain = frozenset(
         c for c in changes if c.who == OUTSIDE or not (may_cost(env, c) or (c.kind is Kind.DROPS and c.what in other))
     )
-    extra = sorted(changes - plain)
-    sizes = range(len(extra) + 1) if len(extra) <= _SUBSETS else (0, 1, 2, len(extra))
-    chosen = [set(s) for n in sizes for s in combinations(extra, n) if _agree(s)]
+    extra = changes - plain
+    chosen, all_ = _choices(sorted(extra))
     chosen.sort(key=lambda s: (not _all_gains(s), len(s)))
-    return tuple(changed(env, plain | s, focus) for s in chosen[:_ALTERNATIVES])
+    out = tuple(changed(env, plain | s, focus) for s in chosen[:_ALTERNATIVES])
+    return out if all_ else (*out, once(env.memo, ("widest", changes, focus), widest, env, plain, extra, focus))
 
 
-def _all_gains(chosen: set[Change]) -> bool:
+def _choices(extra: list[Change]) -> tuple[list[frozenset[Change]], bool]:
+    """Sets of changes that can be made together, and whether these are all sets: if not, those of which few are made, or all,
+    or few of the policies are there that may be added or taken away.
+    """
+    about: dict[tuple[str, ...], list[tuple[Change, ...]]] = {}
+    for c in extra:
+        about.setdefault(_about(c), [()]).append((c,))
+    if prod(map(len, about.values())) <= _ALTERNATIVES:
+        return [frozenset(chain(*found)) for found in product(*about.values())], True
+    gone = frozenset(c for c in extra if c.kind in (Kind.DROPS, Kind.LEAVES))
+    there = gone | {c for c in extra if c.kind in (Kind.GAINS, Kind.JOINS)}
+    every = frozenset(found[-1][0] for found in about.values())
+    some = [frozenset(s) for n in (0, 1, 2) for s in combinations(extra, n) if len({_about(c) for c in s}) == n]
+    bare = [gone ^ s for s in some[: len(extra) + 1] if s <= there]
+    return list(dict.fromkeys((*some[: _ALTERNATIVES // 2], every, *bare, *some)))[:_ALTERNATIVES], False
+
+
+def _all_gains(chosen: frozenset[Change]) -> bool:
     return bool(chosen) and all(c.kind in (Kind.GAINS, Kind.JOINS, Kind.DROPS, Kind.LEFT, Kind.LIFTED) for c in chosen)
 
 
-def _agree(chosen: tuple[Change, ...]) -> bool:
-    """Whether the changes can be made together: one version, one boundary, one value of a tag, in or out of a group."""
-    seen: set[tuple[str, ...]] = set()
-    for c in chosen:
-        key: tuple[str, ...]
-        match c.kind:
-            case Kind.TAGS | Kind.LABELS:
-                key = (c.kind, c.who, c.what.partition("=")[0].lower())
-            case Kind.SWITCHES | Kind.BOUNDARY | Kind.MOVED:
-                key = (c.kind, c.who)
-            case Kind.JOINS | Kind.LEAVES:
-                key = ("member", c.who, c.what)
-            case _:
-                continue
-        if key in seen:
-            return False
-        seen.add(key)
-    return True
+def _about(change: Change) -> tuple[str, ...]:
+    """What only one change can be made to at a time: one version, one boundary, one value of a tag, in or out of a group."""
+    match change.kind:
+        case Kind.TAGS | Kind.LABELS:
+            return (change.kind, change.who, change.what.partition("=")[0].lower())
+        case Kind.SWITCHES | Kind.BOUNDARY | Kind.MOVED:
+            return (change.kind, change.who)
+        case Kind.JOINS | Kind.LEAVES:
+            return ("member", change.who, change.what)
+        case _:
+            return (change.kind, change.who, change.what)
 
 
 def own_creation(changes: frozenset[Change], focus: Iterable[str]) -> frozenset[Change]:

@@ -12,7 +12,7 @@ from iamsim.ir.bounds import may, must, reasons
 from iamsim.ir.decide import decide
 from iamsim.ir.evaluate import evaluate
 from iamsim.ir.reduce import reduce
-from iamsim.ir.term import FALSE, TRUE, Const, Like, Term, all_of, iff, implies, not_, subterms, variables
+from iamsim.ir.term import FALSE, TRUE, Const, Like, Opaque, Term, all_of, iff, implies, not_, subterms, variables
 from iamsim.judge.axioms import axioms, constants, hint_of
 from iamsim.judge.callers import localized
 from iamsim.model.pattern import AnyChar, Literal, Star, join
@@ -91,7 +91,10 @@ def check_of(facts: Facts, documents: Documents = NO_DOCUMENTS) -> Check:
     if caller is not facts.caller:
         facts = replace(facts, caller=caller)
     layers, assumptions = layers_of(facts, documents)
-    return Check(facts, documents, layers, decide(layers), assumptions, lookup_of(facts))
+    found = decide(layers)
+    if facts.env.doubt:
+        found = replace(found, allowed=all_of((found.allowed, Opaque(facts.env.doubt))))
+    return Check(facts, documents, layers, found, assumptions, lookup_of(facts))
 
 
 def problem_of(check: Check, when: Term = TRUE) -> Term:

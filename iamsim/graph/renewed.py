@@ -1,0 +1,80 @@
+"""Roles that are held, and whose trust policies are written for other sessions: with tags, a source identity or a name that they
+do not let in as they stand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from iamsim.env.changes import Kind
+from iamsim.env.memo import once
+from iamsim.graph.candidates import texts_of
+from iamsim.graph.dominated import asked_for
+from iamsim.graph.edges import of_session
+from iamsim.graph.issued import session_entries
+from iamsim.graph.said import names_said, says
+from iamsim.graph.sessions import possible_when_written
+from iamsim.graph.state import ASSUME, Closure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from iamsim.env.types import Environment
+
+
+def told_by_session(env: Environment) -> bool:
+    """Whether some policy tells sessions of one role apart, or from users."""
+    return once(env.memo, "told-by-session", _told, env)
+
+
+def _told(env: Environment) -> bool:
+    if any((of_session(k) and k != "aws:currenttime") or k == "aws:principaltype" for k in texts_of(env, ("",))):
+        return True
+    return session_entries(env)
+
+
+def renewable(closure: Closure, account: str | None, held: frozenset[str]) -> frozenset[str]:
+    """Those of the roles `held` of an account whose other sessions may matter, once the rest is found. Where somebody may do
+    everything in the account it is those alone that are asked for by name.
+    """
+    env = closure.search.env
+    if not closure.late or not told_by_session(env):
+        return frozenset()
+    if closure.ruled_from_within(account) and not closure.every:
+        held &= closure.extra | _named(closure, account)
+    return frozenset(r for r in held if r in env.principals)
+
+
+def _named(closure: Closure, account: str | None) -> frozenset[str]:
+    """The users and roles of an account for which some role that is not held asks by their names."""
+    env, controlled = closure.search.env, closure.known.controlled
+    asking = ((r, arns) for r, arns in asked_for(env, account).items() if r not in controlled)
+    return frozenset(a for role, arns in asking for a in arns if a in names_said(env) and says(env, role, a))
+
+
+def renewed(closure: Closure) -> frozenset[str]:
+    """The roles that are held, whose trust policies can be written, and that nobody was found to assume after that."""
+    if not closure.late or not told_by_session(closure.search.env):
+        return frozenset()
+    written = {c.who for c in closure.known.of_kind(Kind.TRUST)} & closure.nodes.keys()
+    return frozenset(r for r in written if not _assumed_as_written(closure, r))
+
+
+def _assumed_as_written(closure: Closure, role: str) -> bool:
+    assumed = (f.needs for f in closure.how[role] if f.technique == ASSUME)
+    return any(c.kind is Kind.TRUST and c.who == role for needs in assumed for c in needs)
+
+
+def look_again(closure: Closure, roles: Iterable[str]) -> None:
+    """What sessions of the roles could not do before they may do as others, and those after them: all of it is tried once more."""
+    for key in [k for k in closure.done if isinstance(k, tuple) and k[0] in _TRIED]:
+        del closure.done[key]
+    closure.done.pop("callers", None)
+    for role in roles:
+        caller = possible_when_written(closure.search.env, closure.search.env.principals[role])
+        closure.nodes[role] = replace(closure.nodes[role], caller=caller)
+
+
+_TRIED = ("given", "itself", "offered", "changes", "once")
+"""What tells what was tried, in `closure.done`."""
