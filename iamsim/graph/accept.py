@@ -39,10 +39,7 @@ def accept(closure: Closure, fired: Firing) -> None:
         if fact in (START, *fired.callers) or _avoided(closure, gain):
             continue
         known = closure.how.get(fact, ())
-        if any(
-            (k.technique, k.callers, k.bound, k.needs) == (fired.technique, fired.callers, fired.bound, fired.needs)
-            for k in known
-        ):
+        if any(map(fired.is_use, known)):
             continue
         closure.how[fact] = (*known, fired)
         closure.count += 1

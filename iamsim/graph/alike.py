@@ -13,6 +13,7 @@ from iamsim.env.types import MissingPolicy
 from iamsim.graph.apart import favoured_by_resources, spared_by_ceilings
 from iamsim.graph.means import means_of, within_means
 from iamsim.graph.names import names_in
+from iamsim.graph.newtags import tagging_new
 from iamsim.graph.world import relevant, subjects_of, worlds
 from iamsim.ir.lower import action_term
 from iamsim.ir.term import FALSE, TRUE
@@ -44,7 +45,7 @@ def alike(search: Search, node: Node, mine: frozenset[Change], types: tuple[str,
     arn = node.caller.arn or ""
     among = worlds(search.env, relevant(search.env, mine, (arn,)), (arn,))
     techniques = within_means(search, types, means_of(search, among, node))
-    actions = once(search.env.memo, (id(techniques), "actions"), _actions, techniques)[0]
+    actions = once(search.env.memo, (id(techniques), "actions"), _actions, search, techniques)[0]
     return told_alike(search, node, mine, among, actions)
 
 
@@ -74,8 +75,10 @@ def shared(techniques: list[Technique]) -> tuple[list[Technique], list[Technique
     return [t for t in techniques if t not in own], own
 
 
-def _actions(techniques: list[Technique]) -> tuple[frozenset[str], object]:
-    return frozenset(a for t in techniques for v in t.variants for a in v.actions), techniques
+def _actions(search: Search, techniques: list[Technique]) -> tuple[frozenset[str], object]:
+    """The actions that the techniques call, and those that decide which tags what they create may have."""
+    every = (v.actions | tagging_new(search, v.calls) for t in techniques for v in t.variants)
+    return frozenset[str]().union(*every), techniques
 
 
 def _told(env: Environment, actions: frozenset[str]) -> tuple[Pattern, ...] | None:

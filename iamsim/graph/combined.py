@@ -17,7 +17,7 @@ from iamsim.graph.gains import asked_about
 from iamsim.graph.issued import issuer
 from iamsim.graph.means import TAKEOVERS, may_do, may_do_of, means_of, plausible, techniques_of
 from iamsim.graph.names import to_bind
-from iamsim.graph.newtags import tagging
+from iamsim.graph.newtags import tagging_created, tagging_new
 from iamsim.graph.outcomes import RECREATES
 from iamsim.graph.policies import every_policy
 from iamsim.graph.reach import fires_within_reach
@@ -204,9 +204,7 @@ def _tagging(search: Search, variant: Variant) -> frozenset[str]:
     """The actions that tag what the variant creates, where some policy reads tags of resources."""
     if not once(search.env.memo, "reads-resource-tags", _reads_tags, search.env):
         return frozenset()
-    new = {r for c in variant.calls for r in c.resources if r.startswith("$new-")}
-    templates = (search.catalogue.resource_types.get(r.removeprefix("$new-"), "") for r in new)
-    return frozenset(a for t in templates for a in tagging(t))
+    return tagging_created(search, variant.calls)
 
 
 def _may_tag(search: Search, env: Environment, node: Node, actions: frozenset[str]) -> bool:
@@ -255,7 +253,7 @@ def _makes(
     search = closure.search
     if not fires_within_reach(node, tuple(c.action for c in calls)):
         return None, False
-    kin = told_alike(search, node, signature(closure, node), among, _actions(calls))
+    kin = told_alike(search, node, signature(closure, node), among, _actions(calls) | tagging_new(search, calls))
     swept = None
     if len(among) == 1 and (node.name or not search.ask.given):
         swept = sweeping(search, node, technique, calls, among[0], kin)
@@ -278,7 +276,11 @@ def _of_variant(
     if taggers:
         beside = [_Member(n, None) for n in taggers]
         crews = (c for c in product(*able, beside) if c[-1].node not in [m.node for m in c[:-1]])
-    told = not taggers and not _tagging(search, variant) and OWN_NAMES.isdisjoint(to_bind(search, technique, number))
+    told = (
+        not taggers
+        and not tagging_new(search, variant.calls)
+        and OWN_NAMES.isdisjoint(to_bind(search, technique, number))
+    )
     for tried, members in enumerate(islice(crews, MAX_CREWS + 1)):
         if tried == MAX_CREWS:
             closure.unsettled.add(f"budget:more than {MAX_CREWS} ways to share out the calls of {technique.id}")

@@ -10,6 +10,7 @@ from iamsim.env.applicable import task_policy_at
 from iamsim.env.hits import slice_policy
 from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
+from iamsim.graph.names import permission_sets
 from iamsim.graph.permitted import actions_of, not_refused, permitted
 from iamsim.ir.lower import resource_term
 from iamsim.ir.term import FALSE, TRUE
@@ -18,7 +19,7 @@ from iamsim.model.pattern import match, tokenize
 from iamsim.model.policy import Effect
 
 if TYPE_CHECKING:
-    from iamsim.aws.escalations import Technique
+    from iamsim.aws.escalations import Technique, Variant
     from iamsim.env.hits import Row
     from iamsim.env.types import Environment
     from iamsim.graph.world import Node, Search
@@ -144,7 +145,9 @@ def _bounded(
 def within_means(
     search: Search, types: tuple[str, ...] | None, means: frozenset[str], *, leave: tuple[str, ...] = ()
 ) -> list[Technique]:
-    """The `techniques_of` these types of which some variant calls nothing but what is in `means`."""
+    """The `techniques_of` these types of which some variant calls nothing but what is in `means`; where no loaded role stands for a
+    permission set, without those that are about such roles alone.
+    """
     key = (id(search.catalogue), "within", types, leave, means)
     return once(search.env.memo, key, _within_means, search, types, means, leave)[0]
 
@@ -153,7 +156,14 @@ def _within_means(
     search: Search, types: tuple[str, ...] | None, means: frozenset[str], leave: tuple[str, ...]
 ) -> tuple[list[Technique], object]:
     every = techniques_of(search, types, leave=leave)
+    if not permission_sets(search.env):
+        every = [t for t in every if not all(map(of_permission_sets, t.variants))]
     return [t for t in every if any(v.calls and means.issuperset(v.actions) for v in t.variants)], search.catalogue
+
+
+def of_permission_sets(variant: Variant) -> bool:
+    """True iff the variant is about roles that stand for permission sets."""
+    return any(c.fact == "role-is-permission-set" for c in variant.preconditions)
 
 
 def plausible(env: Environment, node: Node, action: str, resource: str | None) -> bool:

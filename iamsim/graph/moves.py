@@ -56,6 +56,16 @@ class Firing:
             self.reasons, self.others,
         )  # fmt: skip
 
+    def is_use(self, other: Firing) -> bool:
+        """True iff the other is the same use, by the same nodes and after the same changes."""
+        return (
+            self.node == other.node
+            and self.technique == other.technique
+            and self.bound == other.bound
+            and self.needs == other.needs
+            and self.callers == other.callers
+        )
+
     @property
     def callers(self) -> tuple[str, ...]:
         """The nodes that make the calls."""

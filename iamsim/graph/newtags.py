@@ -7,13 +7,16 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from iamsim.aws.actions import action_info, expand, fits
+from iamsim.env.memo import once
 from iamsim.graph.calls import Wanted, check_in
+from iamsim.graph.candidates import texts_of
 from iamsim.ir.term import FALSE, TRUE, Like, Present, Term, all_of, any_of, implies, variables
 from iamsim.model.pattern import Pattern, Variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from iamsim.aws.escalations import Call
     from iamsim.env.facts import Facts
     from iamsim.env.types import Environment
     from iamsim.graph.calls import CallChecks
@@ -85,6 +88,24 @@ def tags_allowed(
     ]
     able = any_of(c.authorization.allowed for c in asked)
     return implies(any_of(map(Present, read)), able), tuple(c.facts for c in asked)
+
+
+def tagging_new(search: Search, calls: Iterable[Call]) -> frozenset[str]:
+    """The actions (lower case) that tag what the calls create, where some policy reads tags of resources or of requests."""
+    if not once(search.env.memo, "reads-new-tags", _reads_tags, search.env):
+        return frozenset()
+    return tagging_created(search, calls)
+
+
+def _reads_tags(env: Environment) -> bool:
+    return any(":resourcetag/" in k or k.startswith(("aws:requesttag/", "aws:tagkeys")) for k in texts_of(env, ("",)))
+
+
+def tagging_created(search: Search, calls: Iterable[Call]) -> frozenset[str]:
+    """The actions (lower case) that tag resources of the types that the calls create."""
+    new = {r for c in calls for r in c.resources if r.startswith("$new-")}
+    templates = (search.catalogue.resource_types.get(r.removeprefix("$new-"), "") for r in new)
+    return frozenset(a for t in templates for a in tagging(t))
 
 
 def _of(var: str, facts: Facts) -> bool:
