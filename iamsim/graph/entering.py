@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from iamsim.env.changes import Change, Kind, changed
+from iamsim.env.changes import Change, Kind, changed, may_cost
 from iamsim.env.memo import once
+from iamsim.graph.apart import tags_matter
 from iamsim.graph.candidates import texts_of
 from iamsim.graph.dominated import roles_beside
 from iamsim.graph.edges import asking, edge_to, edges_of, of_session
@@ -37,8 +38,9 @@ def hops(closure: Closure, node: Node, mine: frozenset[Change]) -> Iterator[Firi
     arn = node.caller.arn or ""
     own = relevant(search.env, mine, (arn,))
     seen: dict[str, bool] = {}
-    for env in worlds(search.env, own, (arn,)):
-        for role, edge in _worth_entering(closure, node, env).items():
+    tags_alone = all(c.kind is Kind.TAGS for c in own if may_cost(search.env, c))
+    for number, env in enumerate(worlds(search.env, own, (arn,))):
+        for role, edge in _worth_entering(closure, node, env, tagged=tags_alone and number > 0).items():
             plain = not node.made or (edge.plain and not any(of_session(v) for v in edge.read))
             sure = edge.sure and role in env.principals
             if seen.get(role, False) >= sure and role in seen:
@@ -100,15 +102,18 @@ def _with_other_tags(closure: Closure, node: Node, fired: Firing, own: frozenset
         yield replace(other, sure=fired.sure and edge.sure)
 
 
-def _worth_entering(closure: Closure, node: Node, env: Environment) -> dict[str, Edge]:
-    """The hops of the node; of one whose account is held anyway, those to roles that are not."""
+def _worth_entering(closure: Closure, node: Node, env: Environment, *, tagged: bool) -> dict[str, Edge]:
+    """The hops of the node; of one whose account is held anyway, those to roles that are not.
+
+    With `tagged` only those for which tags of the node may matter, which are all that is new in `env`.
+    """
     if closure.every or not ruled(closure, node):
         return edges_of(closure.search, node, env)
     caller = node.caller if node.made else caller_in(closure.search.env, env, node.caller)
     found = {}
     # into others whoever may do everything in the node's account enters, or nobody of that
     for role in roles_beside(env, caller, closure.search.ask.missing):
-        if role.arn in closure.held(role.account):
+        if role.arn in closure.held(role.account) or (tagged and not tags_matter(env, caller.arn or "", role)):
             continue
         edge = edge_in(closure, node, env, role.arn)
         if edge is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,10 @@ from iamsim.graph.firing import attempt, outcome_of, settled
 from iamsim.graph.means import may_do, techniques_of, within_means
 from iamsim.graph.moves import Firing, fewest_of
 from iamsim.graph.names import of_account
-from iamsim.graph.settled import unsettled
+from iamsim.graph.settled import is_untouched, unsettled
 from iamsim.graph.state import account_of
 from iamsim.graph.tag_values import ASKED, names_told, tag_values
+from iamsim.graph.twins import told_among_new
 from iamsim.graph.wants import worth_tagging
 from iamsim.graph.world import is_again, own_creation, worlds
 from iamsim.ir.term import variables
@@ -123,8 +125,31 @@ def _of_target(closure: Closure, node: Node, technique: Technique, number: int, 
             if change in closure.how or (removes and key not in have) or (not removes and have.get(key) == value):
                 continue
             bound = {name: target, "$self": node.caller.arn or "", "$key": key, "$value": value}
-            tries = (_tried(closure, node, technique, number, b, change) for b in alone(search.env, bound))
-            yield from islice((t for t in tries if t is not None), 1)
+            yield from _as_twin(closure, node, technique, number, bound, change)
+
+
+def _as_twin(
+    closure: Closure, node: Node, technique: Technique, number: int, bound: dict[str, str], change: Change
+) -> Iterator[Firing]:
+    """The first way in which the tag is set; that of one new user is that of all whom no statement tells apart from it."""
+    search, own, name = closure.search, node.caller.arn or "", technique.outcome.get("who")
+    key: object = None
+    if change.who not in search.env.principals and change.who != own and is_untouched(closure, node):
+        told = told_among_new(search, node, technique.variants[number], name, change.who)
+        key = ("tag of new", node.name, technique.id, number, change.what, closure.relevant(own), told)
+        made = closure.done.get(key)
+        if made is not None:
+            assert isinstance(made, Firing)
+            needs = own_creation(closure.relevant(own, change.who), (own, change.who))
+            again = {**dict(made.bound), name: change.who}
+            yield replace(made, bound=tuple(sorted(again.items())), gains=(change,), needs=needs)
+            return
+    tries = (_tried(closure, node, technique, number, b, change) for b in alone(search.env, bound))
+    for fired in islice((t for t in tries if t is not None), 1):
+        plainly = own_creation(closure.relevant(own, change.who), (own, change.who))
+        if key is not None and fired.gains == (change,) and fired.needs == plainly:
+            closure.done[key] = fired
+        yield fired
 
 
 def alone(env: Environment, bound: dict[str, str]) -> Iterator[dict[str, str]]:

@@ -128,6 +128,12 @@ def fits_some(search: Search, node: Node, technique: Technique, number: int) -> 
     return len(names) != 1 or names[0] not in TARGETS or bool(fitting(search, node, technique, number)[0])
 
 
+def told_among_new(search: Search, node: Node, variant: Variant, name: str, arn: str) -> object:
+    """What decides, of a user or role that is created, whether the calls of a variant on it are allowed to the node as loaded."""
+    asked = (_asked(search.env, node, c.action.lower()) for c in variant.calls if name in c.resources)
+    return tuple(_told(search.env, node.caller.account, a, arn) for a in asked)
+
+
 def _passes_on(search: Search, variant: Variant, name: str) -> bool:
     """Whether a call sends more of the target than its ARN as the resource, or asks whether it may be assumed."""
     sent = {v for c in variant.calls for _, v in c.context}
