@@ -24,6 +24,7 @@ def accept(closure: Closure, fired: Firing) -> None:
         left_open(closure).add(START)
         return  # the sessions of an administrator of whom nothing more is known; decided where it is known
     if fired.session and fired.node:
+        closure.done["of-sessions"] = True
         found = exactly(closure, fired)
         if found is None or not found[0]:
             fired, found = _retagged(closure, fired, found)

@@ -20,6 +20,7 @@ from iamsim.graph.given import given_for, when_for
 from iamsim.graph.goals import MAX_TARGETS, Reached, asked_of, goal_along, goals, joint_goal, request_of
 from iamsim.graph.hops import read_of
 from iamsim.graph.last import last_steps
+from iamsim.graph.likewise import keep, like, sign_of
 from iamsim.graph.order import in_some_order
 from iamsim.graph.state import START, Closure, begin
 from iamsim.graph.takeover import takeovers
@@ -186,11 +187,18 @@ def closed(search: Search, *, sure: bool) -> Closure:
     key = ("closure", search.start, ask.missing, ask.ever, search.ruling, id(search.catalogue), sure, action)
     found = search.env.memo.get(key) if plain else None
     if found is None:
-        below = begin(search) if sure else closed(search, sure=True)
-        with undisturbed():
-            found = grow(below, sure=sure)
+        sign = sign_of(search) if plain and sure else None
+        found = like(search, sign) if sign is not None else None
+        size = 1
+        if found is None:
+            below = begin(search) if sure else closed(search, sure=True)
+            with undisturbed():
+                found = grow(below, sure=sure)
+            size = len(found.how)
+            if sign is not None:
+                keep(found, sign, key)
         if plain:
-            _keep(search.env, key, found)
+            _keep(search.env, key, found, size)
     made: Closure = found
     return replace(made, search=search) if made.search is not search else made
 
@@ -204,12 +212,12 @@ _MANY = 5_000
 """After how many facts the collector is told of them, which would else walk over all of them again and again."""
 
 
-def _keep(env: Environment, key: tuple[object, ...], found: Closure) -> None:
+def _keep(env: Environment, key: tuple[object, ...], found: Closure, size: int) -> None:
     kept: _Kept = once(env.memo, "closures", _Kept)
-    kept.sizes[key] = len(found.how)
+    kept.sizes[key] = size
     env.memo[key] = found
-    kept.whole += len(found.how)
-    kept.since += len(found.how)
+    kept.whole += size
+    kept.since += size
     if kept.since > _MANY:
         kept.since = 0
         retained()

@@ -55,7 +55,7 @@ class Use:
 def opened(closure: Closure) -> Iterator[Firing]:
     """The techniques whose calls are all on one existing resource that has a policy, for roles that are not controlled yet."""
     search = closure.search
-    for use in once(search.env.memo, (id(search.catalogue), "opened"), _uses, search)[0]:
+    for use in uses_of(search):
         gains = [
             g for g in _gains(closure, use) if not any(f.sure >= closure.sure for f in closure.how.get(g.name, ()))
         ]
@@ -85,6 +85,11 @@ def _gains(closure: Closure, use: Use) -> list[Node]:
 
 def _named(node: Node, use: Use) -> bool:
     return bool(use.who & {"*", node.caller.account, node.caller.arn, node.caller.parent})
+
+
+def uses_of(search: Search) -> list[Use]:
+    """The variants that an existing resource may be open to, by its policy."""
+    return once(search.env.memo, (id(search.catalogue), "opened"), _uses, search)[0]
 
 
 def _uses(search: Search) -> tuple[list[Use], object]:

@@ -1,0 +1,160 @@
+"""Starts that are alike: who makes the same requests and enters the same roles comes to the same, what is about itself aside.
+
+That holds where nobody who is controlled has the means for a change: then a start counts only for the requests that it makes,
+alone or with others, and for the roles that it enters, and it is nothing that others are after unless they are found to be.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from iamsim.env.memo import once
+from iamsim.graph.alike import OWN_NAMES, alike, told_alike
+from iamsim.graph.candidates import is_picky
+from iamsim.graph.edges import edges_of
+from iamsim.graph.gains import asked_about
+from iamsim.graph.means import LATE, NODES, means_of, within_means
+from iamsim.graph.names import names_in
+from iamsim.graph.newtags import tagging_new
+from iamsim.graph.opened import uses_of
+from iamsim.graph.state import BASE, OF_ACCOUNTS, OUTSIDER, SIGNED, START, Closure, loaded
+from iamsim.graph.world import Node, Ruling
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from iamsim.graph.world import Search
+
+Actions = frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """What of a start decides what it gives by itself: `node` is the start, `kin` stands for all that are alike for techniques that
+    give callers, `key` for those of them who enter the same roles; `means` are the actions that it may be allowed.
+    """
+
+    node: Node
+    kin: object
+    key: object
+    means: Actions
+
+
+@dataclass(frozen=True, slots=True)
+class _Usable:
+    """The techniques that controlled nodes have the means for between them, and the actions that decide what comes of them."""
+
+    techniques: tuple[str, ...]
+    actions: Actions
+    besides: Actions
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A closure by its key in the memo: the means of all its nodes but the start, what these and the start may use, what
+    stands for all starts that are alike for that, and the ARNs of all whom the closure is about.
+    """
+
+    key: object
+    others: Actions
+    usable: _Usable
+    told: object
+    about: frozenset[str]
+
+
+def sign_of(search: Search) -> Sign | None:
+    """The sign of the search's start; None if it is like no other."""
+    env, ask, start = search.env, search.ask, search.start
+    if start.kind not in OF_ACCOUNTS or (start.arn or "") not in env.principals or env.endpoints:
+        return None
+    if search.ruling != Ruling() or search.avoided or search.fresh or any(start.arn in u.who for u in uses_of(search)):
+        return None
+    node = Node(START, start, made=False)
+    kin = alike(search, node, frozenset(), NODES)
+    if kin is None:
+        return None
+    means = means_of(search, (env,), node)
+    if _usable(search, means) is None:
+        return None
+    action = search.action.lower() if is_picky(env) else None
+    entered = frozenset(edges_of(search, node, env).items())
+    key = ("like", kin, entered, ask.missing, ask.ever, id(search.catalogue), action)
+    return Sign(node, kin, key, means)
+
+
+def like(search: Search, sign: Sign) -> Closure | None:
+    """The closure of a start with the same sign that makes the same requests where others need it for theirs, with this one for
+    its start; None if none is kept.
+    """
+    for found in search.env.memo.get(sign.key, ()):
+        closure: Closure | None = search.env.memo.get(found.key)
+        if (
+            closure is not None
+            and search.start.arn not in found.about
+            and _usable(search, sign.means | found.others) == found.usable
+            and _told(search, sign, found.usable) == found.told
+        ):
+            nodes = closure.nodes | {START: sign.node}
+            return replace(closure, search=search, nodes=nodes, unsettled=set(), done={}, index=None)
+    return None
+
+
+def keep(closure: Closure, sign: Sign, key: object) -> None:
+    """Keeps the closure, which the memo holds as `key`, for starts with this sign, unless it may hang on which of them it is."""
+    search, start = closure.search, sign.node.caller.arn or ""
+    if closure.unsettled or "of-sessions" in closure.done or any(c not in BASE for c in closure.changes):
+        return
+    others = frozenset[str]().union(*(means_of(search, (search.env,), n) for n in _acting(closure)))
+    usable = _usable(search, sign.means | others)
+    told = None if usable is None else _told(search, sign, usable)
+    if usable is None or told is None or start in _given_to_likes(closure, sign):
+        return
+    about = frozenset(_about(closure))
+    if start not in about:
+        search.env.memo.setdefault(sign.key, []).append(_Found(key, others, usable, told, about))
+
+
+def _acting(closure: Closure) -> Iterator[Node]:
+    """The nodes that may make requests, the start aside."""
+    for node in closure.nodes.values():
+        if node.name not in (START, OUTSIDER) and node.caller.kind in SIGNED and loaded(closure, node):
+            yield node
+
+
+def _usable(search: Search, means: Actions) -> _Usable | None:
+    """What those may use who have these means between them; None if they may change something, or who they are counts."""
+    return once(search.env.memo, (id(search.catalogue), "usable", means), _made_usable, search, means)[0]
+
+
+def _made_usable(search: Search, means: Actions) -> tuple[_Usable | None, object]:
+    found = within_means(search, NODES, means)
+    changing = within_means(search, None, means, leave=LATE) or within_means(search, ("sets-tags",), means)
+    variants = [(t, v) for t in found for v in t.variants if means.issuperset(v.actions)]
+    if changing or any(not OWN_NAMES.isdisjoint(names_in(t, v)) for t, v in variants):
+        return None, search.catalogue
+    opened = (u.technique.variants[u.number].actions for u in uses_of(search))
+    besides = frozenset[str]().union(*opened, *(tagging_new(search, v.calls) for _, v in variants))
+    actions = frozenset[str]().union(*(v.actions for _, v in variants))
+    return _Usable(tuple(t.id for t in found), actions, besides), search.catalogue
+
+
+def _told(search: Search, sign: Sign, usable: _Usable) -> object | None:
+    """What stands for all starts that are alike for the requests that they may make; None if the start is like no other."""
+    actions = (usable.actions & sign.means) | usable.besides
+    return told_alike(search, sign.node, frozenset(), (search.env,), actions)
+
+
+def _about(closure: Closure) -> Iterator[str]:
+    """The ARNs of all whom the closure is about, the start aside."""
+    yield from (n.caller.arn or "" for n in closure.nodes.values() if n.name != START)
+    yield from (value for fired in closure.how.values() for f in fired for _, value in f.bound)
+
+
+def _given_to_likes(closure: Closure, sign: Sign) -> frozenset[str]:
+    """Whom others that are alike come to be by themselves: the start may be among them, which it does not find itself."""
+    search = closure.search
+    if not within_means(search, NODES, sign.means):
+        return frozenset()
+    every = search.env.memo.get(("kin", sign.kin, asked_about(closure, sign.node)))
+    return frozenset({sign.node.caller.arn or ""} if every is None else (f.target for f in every))
