@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind, changed
 from iamsim.env.resource_policy import policy_holder
-from iamsim.graph.abroad import granted_abroad
+from iamsim.graph.abroad import granted_abroad, unspoken
 from iamsim.graph.candidates import FRESH, users_asked
 from iamsim.graph.clock import path_term
 from iamsim.graph.dominated import favoured_by_request
@@ -20,9 +20,10 @@ from iamsim.graph.ruled import granted_to_some, ruler_of
 from iamsim.graph.state import OF_ACCOUNTS, OUTSIDER, SIGNED, START, Closure, Fact
 from iamsim.graph.unbound import most_of, node_in
 from iamsim.graph.variables import names_asked
-from iamsim.graph.world import Node, caller_in, own_creation, subject, worlds
+from iamsim.graph.world import Node, caller_in, is_again, own_creation, subject, worlds
 from iamsim.ir.reduce import reduce
 from iamsim.ir.term import FALSE, TRUE, Term, all_of, variables
+from iamsim.judge.answer import SHOWN
 from iamsim.judge.check import Check, check_of, problem_of
 from iamsim.judge.judge import Found, facts_of
 from iamsim.model.pattern import match
@@ -109,6 +110,7 @@ def goals(
     """Nodes that may be allowed the request, nearer ones first, as long as they are nearer than `limit` says."""
     search = closure.search
     hopeless = _hopeless(closure, targets, refuted, depth)
+    shown = sum(_is_shown(closure, f) for f in refuted)
     for name in sorted(closure.nodes, key=lambda n: (depth.get(n, 0), n)):
         node = closure.nodes[name]
         if (
@@ -123,9 +125,26 @@ def goals(
         if name == OUTSIDER or not within_reach(node, search.action):
             continue
         for target in targets:
+            if (closure.sure or shown >= SHOWN) and _is_unspoken(closure, node, target):
+                continue
+            before = len(refuted)
             goal = goal_of(closure, node, target, refuted, depth)
+            shown += sum(_is_shown(closure, f) for f in refuted[before:])
             if goal is not None:
                 yield goal
+
+
+def _is_shown(closure: Closure, found: Found) -> bool:
+    """Whether an answer shows the refuted request: one that every change that can be made leaves refused."""
+    return found.check.facts.env is not closure.search.env and found.term is FALSE
+
+
+def _is_unspoken(closure: Closure, node: Node, target: Target) -> bool:
+    """True only if the node, which is of another account, is granted nothing by its own policies, which no change concerns."""
+    env, arn = closure.search.env, node.caller.arn or ""
+    if node.caller.kind not in OF_ACCOUNTS or is_again(node) or closure.known.own(env, arn):
+        return False
+    return closure.search.ask.missing != "strict" and unspoken(env, arn, closure.search.action.lower(), target)
 
 
 @dataclass(frozen=True, slots=True)
