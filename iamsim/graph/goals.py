@@ -10,6 +10,7 @@ from iamsim.env.resource_policy import policy_holder
 from iamsim.graph.abroad import granted_abroad, unspoken
 from iamsim.graph.candidates import FRESH, users_asked
 from iamsim.graph.clock import path_term
+from iamsim.graph.derive import smallest
 from iamsim.graph.dominated import favoured_by_request
 from iamsim.graph.edges import of_session
 from iamsim.graph.exact import Route, joined, routes, verdict_of
@@ -20,7 +21,7 @@ from iamsim.graph.ruled import granted_to_some, ruler_of
 from iamsim.graph.state import OF_ACCOUNTS, OUTSIDER, SIGNED, START, Closure, Fact
 from iamsim.graph.unbound import most_of, node_in
 from iamsim.graph.variables import names_asked
-from iamsim.graph.world import Node, caller_in, is_again, own_creation, subject, worlds
+from iamsim.graph.world import SUBSETS, Node, caller_in, is_again, own_creation, subject, worlds
 from iamsim.ir.reduce import reduce
 from iamsim.ir.term import FALSE, TRUE, Term, all_of, variables
 from iamsim.judge.answer import SHOWN
@@ -128,7 +129,7 @@ def goals(
             if (closure.sure or shown >= SHOWN) and _is_unspoken(closure, node, target):
                 continue
             before = len(refuted)
-            goal = goal_of(closure, node, target, refuted, depth)
+            goal = goal_of(closure, node, target, refuted, depth, limit)
             shown += sum(_is_shown(closure, f) for f in refuted[before:])
             if goal is not None:
                 yield goal
@@ -195,9 +196,16 @@ def _granted(closure: Closure, targets: tuple[Target, ...]) -> frozenset[str | N
 
 
 def goal_of(
-    closure: Closure, node: Node, target: Target, refuted: list[Found], depth: Mapping[Fact, int]
+    closure: Closure,
+    node: Node,
+    target: Target,
+    refuted: list[Found],
+    depth: Mapping[Fact, int],
+    limit: Callable[[], int | None] = lambda: None,
 ) -> Reached | None:
-    """What the node may be allowed of the request with the changes found; None if it is refused (then it is added to `refuted`)."""
+    """What the node may be allowed of the request with the changes found; None if it is refused (then it is added to `refuted`),
+    or if it hangs on the session and takes at least as many steps as `limit` says.
+    """
     arn = subject(node.caller)
     about = (arn, target.resource) if target.resource and ":iam:" in target.resource else (arn,)
     changes = closure.relevant_to(node, *about, f"arn:aws:of::{target.owner}:resource")
@@ -220,8 +228,12 @@ def goal_of(
     last, (sure, reasons) = found[0], found[1] or (False, ())
     reads = node.made and any(of_session(v) for v in variables(last.term))
     if reads and node.name != START:
+        most = limit()
+        steps = smallest(closure, node.name, needs) if most is not None else None
+        if most is not None and steps is not None and len(steps) >= most:
+            return None
         exact = _exact_goal(closure, node, target, needs)
-        if (exact is None or not exact[0]) and changes > needs:
+        if (exact is None or not exact[0]) and changes > needs and _may_make_up(closure, node, target, changes, exact):
             # what the session lacks, some change may make up for
             least = needs
             for tries in (*({c} for c in sorted(changes - least)), changes):
@@ -236,6 +248,16 @@ def goal_of(
             return None
         sure, reasons = exact
     return Reached(node, target, last, needs, sure, reads, reasons)
+
+
+def _may_make_up(
+    closure: Closure, node: Node, target: Target, changes: frozenset[Change], exact: tuple[bool, tuple[str, ...]] | None
+) -> bool:
+    """Whether the request may fare better than `exact` after some of the changes: not if it does not after a choice of all."""
+    if len(changes) > SUBSETS:
+        return True
+    every = _exact_goal(closure, node, target, changes)
+    return every is not None and (exact is None or every[0] > exact[0])
 
 
 Outcome = "tuple[bool, tuple[str, ...]]"

@@ -25,7 +25,7 @@ OUTSIDE = "999999999999"
 NEWCOMER = "999999999998"
 """An account of the attacker that becomes a member of the first organization; that of the next has the number before it."""
 
-_SUBSETS = 5
+SUBSETS = 5
 _ALTERNATIVES = 40
 
 
@@ -254,7 +254,7 @@ def worlds(env: Environment, changes: frozenset[Change], focus: tuple[str, ...])
         c for c in changes if c.who == OUTSIDE or not (may_cost(env, c) or (c.kind is Kind.DROPS and c.what in other))
     )
     extra = sorted(changes - plain)
-    sizes = range(len(extra) + 1) if len(extra) <= _SUBSETS else (0, 1, 2, len(extra))
+    sizes = range(len(extra) + 1) if len(extra) <= SUBSETS else (0, 1, 2, len(extra))
     chosen = [set(s) for n in sizes for s in combinations(extra, n) if _agree(s)]
     chosen.sort(key=lambda s: (not _all_gains(s), len(s)))
     return tuple(changed(env, plain | s, focus) for s in chosen[:_ALTERNATIVES])
