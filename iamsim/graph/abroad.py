@@ -1,4 +1,4 @@
-"""From which accounts a resource can be used: nobody of another account is allowed anything that its policy does not grant."""
+"""Requests across accounts: both the policy of the resource and those of who makes them have to allow them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from iamsim.model.arn import parse_arn
 from iamsim.model.policy import Effect, Malformed
 
 if TYPE_CHECKING:
-    from iamsim.env.types import Environment
-    from iamsim.model.policy import PrincipalMatch
+    from iamsim.env.types import Environment, MissingPolicy
+    from iamsim.judge.candidates import Target
+    from iamsim.model.policy import Policy, PrincipalMatch
 
 _BY_OTHER_RULES = ("organizations:", "sts:", "sso:", "sso-directory:", "identitystore:", "elasticfilesystem:client")
 """Actions that some rule may allow to callers of other accounts without a resource policy."""
@@ -47,6 +48,31 @@ def _granted(env: Environment, resource: str, action: str) -> frozenset[str] | N
             return None
         out |= named
     return frozenset(out)
+
+
+def unspoken(env: Environment, arn: str, action: str, target: Target) -> bool:
+    """True only if the user or role `arn` cannot be allowed the action (lower case), since it is of another account than the target
+    and none of its own policies grants it.
+
+    Source: IAM User Guide, "Cross-account policy evaluation logic".
+    """
+    principal, resource, owner = env.principals.get(arn), target.resource, target.owner or ""
+    if principal is None or resource is None or not owner.isdigit() or owner == principal.account:
+        return False
+    groups = [env.groups.get(g) for g in principal.groups]
+    if resource == "*" or None in groups or action.startswith((*_BY_OTHER_RULES, "kms:")):
+        return False
+    joined = (p for g in groups if g is not None for p in g.policies)
+    return not any(
+        once(env.memo, (id(p), "may-allow", action, resource), _may_allow, p, action, resource)[0]
+        for p in (*principal.policies, *joined)
+    )
+
+
+def _may_allow(policy: Policy | MissingPolicy, action: str, resource: str) -> tuple[bool, object]:
+    """Whether some statement of a policy may allow the action on the resource; with the policy, so that its id stays its own."""
+    said = speaking(policy, frozenset({action}))
+    return any(s is None or (s.effect is not Effect.DENY and is_about(s, resource, action)) for s in said), policy
 
 
 def _accounts(who: PrincipalMatch) -> set[str] | None:

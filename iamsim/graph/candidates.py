@@ -96,6 +96,12 @@ def renewed(search: Search, env: Environment, node: Node, name: str, before: str
     yield from (a for a in dict.fromkeys((*by_name.get(own, ()), *asked)) if a != before)
 
 
+def names_renewed(search: Search, env: Environment, node: Node, kind: str) -> frozenset[str]:
+    """The names of the users or roles that have other ARNs under which they may be `renewed`, and perhaps of others."""
+    _, by_name = _spoken_of(search, env, node, kind)
+    return frozenset((*by_name, *(a.rpartition("/")[2] for a in _asked(search, node, kind))))
+
+
 def _asked(search: Search, node: Node, kind: str) -> Iterator[str]:
     """The ARNs for which the question asks, beyond those that are spoken of."""
     head = _head(node, kind)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.memo import once
 from iamsim.graph.before import held_before
+from iamsim.graph.candidates import names_renewed
 from iamsim.graph.changing import SUBJECT, WANTED
 from iamsim.graph.firing import ONE, Requests, attempt, numbered, outcome_of
 from iamsim.graph.issued import issuer
@@ -174,6 +175,9 @@ def _bindings(
     names = to_bind(search, technique, number)
     by = {id(c): node for c, node in zip(variant.calls, _callers(variant, crew), strict=True)}
     becomes = technique.outcome.get("who") if technique.outcome.type == "becomes" else None
+    before = next((n for n in names if n.startswith(_BEFORE) and _AFTER + n.removeprefix(_BEFORE) in names), "")
+    kind = before.removeprefix(_BEFORE)
+    fit = {n for c in {*crew} for e in among[c.name] for n in names_renewed(search, e, c, kind)} if before else set()
 
     def choices(name: str, bound: dict[str, str]) -> Iterator[str]:
         every = (
@@ -183,6 +187,8 @@ def _bindings(
         for value in dict.fromkeys(every):
             if name == becomes and _becomes_nobody_new(closure, technique, value):
                 continue
+            if name == before and value.rpartition("/")[2] not in fit:
+                continue
             if all(
                 ":" not in value or any(plausible(e, n, c.action.lower(), value) for e in among[n.name])
                 for c, n in callers
@@ -190,6 +196,10 @@ def _bindings(
                 yield value
 
     yield from each_binding(names, choices)
+
+
+_BEFORE, _AFTER = "$any-", "$new-"
+"""How the names begin of a user or role, and of what is created in its place."""
 
 
 def _fire(

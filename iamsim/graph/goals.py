@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind, changed
 from iamsim.env.resource_policy import policy_holder
-from iamsim.graph.abroad import granted_abroad
+from iamsim.graph.abroad import granted_abroad, unspoken
 from iamsim.graph.candidates import FRESH, users_asked
 from iamsim.graph.clock import path_term
+from iamsim.graph.derive import smallest
 from iamsim.graph.dominated import favoured_by_request
 from iamsim.graph.edges import of_session
 from iamsim.graph.exact import Route, joined, routes, verdict_of
@@ -20,9 +21,10 @@ from iamsim.graph.ruled import granted_to_some, ruler_of
 from iamsim.graph.state import OF_ACCOUNTS, OUTSIDER, SIGNED, START, Closure, Fact
 from iamsim.graph.unbound import anyhow, most_of
 from iamsim.graph.variables import names_asked
-from iamsim.graph.world import Node, caller_in, own_creation, subject, worlds
+from iamsim.graph.world import SUBSETS, Node, caller_in, is_again, own_creation, subject, worlds
 from iamsim.ir.reduce import reduce
 from iamsim.ir.term import FALSE, TRUE, Term, all_of, variables
+from iamsim.judge.answer import SHOWN
 from iamsim.judge.check import Check, check_of, problem_of
 from iamsim.judge.judge import Found, facts_of
 from iamsim.model.pattern import match
@@ -113,6 +115,7 @@ def goals(
     """Nodes that may be allowed the request, nearer ones first, as long as they are nearer than `limit` says."""
     search = closure.search
     hopeless = _hopeless(closure, targets, refuted, depth)
+    shown = sum(_is_shown(closure, f) for f in refuted)
     for name in sorted(closure.nodes, key=lambda n: (depth.get(n, 0), n)):
         node = closure.nodes[name]
         if (
@@ -127,9 +130,26 @@ def goals(
         if name == OUTSIDER or not within_reach(node, search.action):
             continue
         for target in targets:
-            goal = goal_of(closure, node, target, refuted, depth)
+            if (closure.sure or shown >= SHOWN) and _is_unspoken(closure, node, target):
+                continue
+            before = len(refuted)
+            goal = goal_of(closure, node, target, refuted, depth, limit)
+            shown += sum(_is_shown(closure, f) for f in refuted[before:])
             if goal is not None:
                 yield goal
+
+
+def _is_shown(closure: Closure, found: Found) -> bool:
+    """Whether an answer shows the refuted request: one that every change that can be made leaves refused."""
+    return found.check.facts.env is not closure.search.env and found.term is FALSE
+
+
+def _is_unspoken(closure: Closure, node: Node, target: Target) -> bool:
+    """True only if the node, which is of another account, is granted nothing by its own policies, which no change concerns."""
+    env, arn = closure.search.env, node.caller.arn or ""
+    if node.caller.kind not in OF_ACCOUNTS or is_again(node) or closure.known.own(env, arn):
+        return False
+    return closure.search.ask.missing != "strict" and unspoken(env, arn, closure.search.action.lower(), target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +200,16 @@ def _granted(closure: Closure, targets: tuple[Target, ...]) -> frozenset[str | N
 
 
 def goal_of(
-    closure: Closure, node: Node, target: Target, refuted: list[Found], depth: Mapping[Fact, int]
+    closure: Closure,
+    node: Node,
+    target: Target,
+    refuted: list[Found],
+    depth: Mapping[Fact, int],
+    limit: Callable[[], int | None] = lambda: None,
 ) -> Reached | None:
-    """What the node may be allowed of the request with the changes found; None if it is refused (then it is added to `refuted`)."""
+    """What the node may be allowed of the request with the changes found; None if it is refused (then it is added to `refuted`),
+    or if it hangs on the session and takes at least as many steps as `limit` says.
+    """
     arn = subject(node.caller)
     about = (arn, target.resource) if target.resource and ":iam:" in target.resource else (arn,)
     changes = closure.relevant_to(node, *about, f"arn:aws:of::{target.owner}:resource")
@@ -205,8 +232,12 @@ def goal_of(
     last, (sure, reasons) = found[0], found[1] or (False, ())
     reads = node.made and any(of_session(v) for v in variables(last.term))
     if reads and node.name != START:
+        most = limit()
+        steps = smallest(closure, node.name, needs) if most is not None else None
+        if most is not None and steps is not None and len(steps) >= most:
+            return None
         exact = _exact_goal(closure, node, target, needs)
-        if (exact is None or not exact[0]) and changes > needs:
+        if (exact is None or not exact[0]) and changes > needs and _may_make_up(closure, node, target, changes, exact):
             # what the session lacks, some change may make up for
             least = needs
             for tries in (*({c} for c in sorted(changes - least)), changes):
@@ -221,6 +252,16 @@ def goal_of(
             return None
         sure, reasons = exact
     return Reached(node, target, last, needs, sure, reads, reasons)
+
+
+def _may_make_up(
+    closure: Closure, node: Node, target: Target, changes: frozenset[Change], exact: tuple[bool, tuple[str, ...]] | None
+) -> bool:
+    """Whether the request may fare better than `exact` after some of the changes: not if it does not after a choice of all."""
+    if len(changes) > SUBSETS:
+        return True
+    every = _exact_goal(closure, node, target, changes)
+    return every is not None and (exact is None or every[0] > exact[0])
 
 
 Outcome = "tuple[bool, tuple[str, ...]]"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from iamsim.env.applicable import NO_DOCUMENTS
 from iamsim.env.changes import Change, Kind
+from iamsim.env.memo import once
 from iamsim.graph.candidates import texts_of
 from iamsim.graph.federated import federated, told_apart
 from iamsim.graph.firing import attempt
@@ -13,18 +15,19 @@ from iamsim.graph.means import FEDERATES, LABELS, ending, may_do, techniques_of
 from iamsim.graph.moves import fire, firings
 from iamsim.graph.reach import fires_within_reach, within_reach
 from iamsim.graph.state import OUTSIDER, SIGNED, Closure
-from iamsim.graph.tag_values import names_told, tag_values
+from iamsim.graph.tag_values import ASKED, names_told, tag_values
 from iamsim.graph.tags import alone
 from iamsim.graph.takeover import governing
-from iamsim.graph.world import Node, subject
-from iamsim.ir.term import variables
+from iamsim.graph.world import Node, relevant, subject
+from iamsim.ir.term import TRUE, variables
 from iamsim.model.caller import Caller, CallerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from iamsim.aws.escalations import Technique
     from iamsim.graph.moves import Firing
+    from iamsim.graph.world import Search
     from iamsim.judge.candidates import Target
 
 _FEW = 3
@@ -102,12 +105,24 @@ def _federated(closure: Closure) -> Iterator[Firing]:
             continue
         few[account] = few.get(account, 0) + (account in rulers)
         for other in federated(search.env, node):
-            yield from _of(closure, node, technique, other)
+            yield from _becoming(closure, node, technique, other)
 
 
-def _of(closure: Closure, node: Node, technique: Technique, other: Node) -> Iterator[Firing]:
+def _becoming(closure: Closure, node: Node, technique: Technique, other: Node) -> Iterable[Firing]:
+    """How the federated user is had; worked out once for the changes that bear on it, unless the question says more."""
+    search = closure.search
+    ask, env = search.ask, search.env
+    changes = relevant(env, closure.changes, (node.caller.arn or "", other.caller.arn or ""))
+    if ask.given or ask.when is not TRUE or ask.documents != NO_DOCUMENTS:
+        return _of(search, node, technique, other, changes)
+    asked = search.targets if texts_of(env, (ASKED,)) else ()
+    about = (node.name, node.caller, other.name, changes, asked, ask.missing, ask.ever, search.ruling)
+    key = (id(technique), "federated", *about)
+    return once(env.memo, key, lambda: (tuple(_of(search, node, technique, other, changes)), technique))[0]
+
+
+def _of(search: Search, node: Node, technique: Technique, other: Node, changes: frozenset[Change]) -> Iterator[Firing]:
     """The federated user without tags of its own, and with those that may be passed."""
-    search, changes = closure.search, frozenset(closure.changes)
     bound = {"$federated-user": other.caller.arn or "", "$self": node.caller.arn or ""}
     fired = fire(search, node, technique, 0, bound, changes, (other,)) if told_apart(search.env) else None
     if fired is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.memo import once
+from iamsim.graph.abroad import unspoken
 from iamsim.graph.clock import path_term
 from iamsim.graph.edges import Edge, edges_from, possible_session
 from iamsim.graph.given import given_for, requests_kept, when_for
@@ -16,6 +17,7 @@ from iamsim.graph.trusts import roles_for
 from iamsim.graph.walks import Graph, walks
 from iamsim.ir.reduce import reduce
 from iamsim.ir.term import FALSE, TRUE, all_of, variables
+from iamsim.judge.answer import SHOWN
 from iamsim.judge.check import Check, check_of, problem_of, reasons_of, settle
 from iamsim.judge.judge import Found, facts_of
 from iamsim.model.caller import CallerKind
@@ -142,11 +144,17 @@ def _goals(
     goals: dict[str, _Goal] = {}
     refuted: list[Found] = []
     for role in reached:
+        if len(refuted) >= SHOWN and all(_is_unspoken(ask, role, action, t) for t in targets):
+            continue
         goal, no = _goal_at(ask, start, role, action, targets)
         refuted += no
         if goal.targets:
             goals[role] = goal
     return goals, refuted
+
+
+def _is_unspoken(ask: Ask, role: str, action: str, target: Target) -> bool:
+    return ask.missing != "strict" and unspoken(ask.env, role, action.lower(), target)
 
 
 def _goal_at(

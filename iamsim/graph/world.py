@@ -30,6 +30,9 @@ NEWCOMER = "999999999998"
 _ALTERNATIVES = 64
 """The environments that are looked at for one request."""
 
+SUBSETS = 5
+"""Of so many changes every choice is among these environments."""
+
 
 @dataclass(frozen=True, slots=True)
 class Node:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from iamsim.ir.term import Term
 
 
+SHOWN = 6
+"""How many requests that are refuted beside the question's own an answer shows at most."""
+
+
 class Verdict(StrEnum):
     """Whether some request that the question describes is allowed."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from iamsim.aws.actions import data_date
 from iamsim.errors import QueryError
 from iamsim.ir.term import FALSE, TRUE, Term, any_of, strip
-from iamsim.judge.answer import Answer, Cited, Core, Decision, Evidence, Hop, Verdict
+from iamsim.judge.answer import SHOWN, Answer, Cited, Core, Decision, Evidence, Hop, Verdict
 from iamsim.judge.judge import Found, decide_check, facts_of, judge, proof_of, refutation_of
 from iamsim.judge.witness import witness_of
 from iamsim.model.arn import parse_arn
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from iamsim.smt.types import Limits
 
 _MANY = 400
-_DOORS = 6
 
 
 def can(
@@ -197,7 +196,7 @@ def _answer(about: Prepared) -> Answer:
                 return _route(about, searched.route)
             reasons.update(searched.reasons)
             reached.update(searched.reached)
-            beyond += searched.refuted[:_DOORS]
+            beyond += searched.refuted[:SHOWN]
     if about.question.via == "escalation":
         from iamsim.query.ever import by_escalation
 
@@ -292,7 +291,7 @@ def _no(
         core, decision = refutation_of(best, about.ask.limits)
         if best.check.layers.refused is not None and about.question.via != "direct":
             core = _through_roles(about, core, beyond)
-        for found in changed[:_DOORS]:  # what still stands after every change that can be made
+        for found in changed[:SHOWN]:  # what still stands after every change that can be made
             more = refutation_of(found, about.ask.limits)[0]
             core = Core(tuple(dict.fromkeys((*core.items, *more.items))), core.remedy)
         return Evidence(decision=decision, core=core, residual=FALSE)
@@ -320,9 +319,9 @@ def _through_roles(about: Prepared, core: Core, beyond: list[Found]) -> Core:
     from iamsim.judge.core import core_of
 
     caller = about.runs[0][0]
-    refused = [refutation_of(f, about.ask.limits)[0] for f in beyond[:_DOORS]]
+    refused = [refutation_of(f, about.ask.limits)[0] for f in beyond[:SHOWN]]
     if not refused:
-        refused = [core_of(c, TRUE, about.ask.limits) for c in doors(about.ask, caller, about.runs[0][1])[:_DOORS]]
+        refused = [core_of(c, TRUE, about.ask.limits) for c in doors(about.ask, caller, about.runs[0][1])[:SHOWN]]
     items = dict.fromkeys((*core.items, *(i for c in refused for i in c.items)))
     remedies = dict.fromkeys(r for c in refused for r in c.remedy)
     return Core(tuple(items), tuple(remedies) or core.remedy)

@@ -28,6 +28,7 @@ from iamsim.graph import (
     gains,
     means,
     moves,
+    search,
     settled,
     state,
     takeover,
@@ -264,6 +265,8 @@ def test_who_is_granted_nothing_abroad_is_left_out_and_changes_no_answer(generat
     assert frozenset() in told
     for module in (ever_goals, takeover):
         monkeypatch.setattr(module, "granted_abroad", lambda *_: None)
+    for module in (ever_goals, search):
+        monkeypatch.setattr(module, "unspoken", lambda *_: False)
     assert asked(generated(), questions) == found
 
 
