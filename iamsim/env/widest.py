@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from iamsim.env.types import Environment, Group, MissingPolicy, Principal, Resource
 
+TOO_MANY = "budget:too many changes that may also cost something to try them together"
+
 _ADDS = (Kind.GAINS, Kind.JOINS)
 
 
@@ -32,7 +34,7 @@ def widest(env: Environment, plain: frozenset[Change], extra: frozenset[Change],
     of_principals = {a: _of_principal(env, there.principals[a], extra) for a in focus if a in there.principals}
     of_resources = {c.who: _of_resource(there.resources[c.who]) for c in extra if c.who in there.resources}
     out = with_parts(there, of_principals, of_groups, of_resources, there.organizations, set(of_principals))
-    return replace(out, doubt="budget:too many changes that may also cost something to try them together")
+    return replace(out, doubt=TOO_MANY)
 
 
 def _moves(extra: Iterable[Change]) -> bool:

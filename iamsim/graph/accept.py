@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Kind
+from iamsim.env.widest import TOO_MANY
 from iamsim.graph.exact import exactly
 from iamsim.graph.ruled import left_open
 from iamsim.graph.state import START, Closure, Fact
-from iamsim.graph.world import Node
+from iamsim.graph.world import Node, choices
 
 if TYPE_CHECKING:
     from iamsim.env.changes import Change
@@ -55,13 +56,17 @@ def _avoided(closure: Closure, gain: Change | Node) -> bool:
 
 
 def _retagged(closure: Closure, fired: Firing, found: Exact) -> tuple[Firing, Exact]:
-    """The firing with the first tag of the caller changed with which some session makes it work; else as it was."""
+    """The firing with as few tags of the caller changed as possible with which some session makes it work; else as it was."""
     arn = closure.nodes[fired.node].caller.arn or ""
-    for change in sorted(c for c in closure.changes if c.kind is Kind.TAGS and c.who == arn and c not in fired.needs):
-        other = replace(fired, needs=fired.needs | {change})
-        better = exactly(closure, other)
+    mine = (c for c in closure.changes if c.kind is Kind.TAGS and c.who == arn and c not in fired.needs)
+    sets, every = choices(sorted(mine))
+    for some in sorted(sets, key=lambda s: (len(s), sorted(s))):
+        other = replace(fired, needs=fired.needs | some)
+        better = exactly(closure, other) if some else None
         if better is not None and better[0]:
             return other, better
+    if not every:
+        closure.unsettled.add(TOO_MANY)
     return fired, found
 
 

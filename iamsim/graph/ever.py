@@ -239,10 +239,11 @@ class _Kept:
 def taken(closure: Closure, targets: tuple[Target, ...]) -> Closure:
     """The closure with what may be done to the policies of the resources asked for, and with other steps before the request."""
     about = targets[:MAX_TARGETS]
-    fired = [*last_steps(closure, about), *(f for target in about for f in takeovers(closure, target))]
+    asked = replace(closure, unsettled=set(closure.unsettled))  # what is left open here is so for these targets alone
+    fired = [*last_steps(asked, about), *(f for target in about for f in takeovers(asked, target))]
     if not fired:
-        return closure
-    out = replace(closure, nodes=dict(closure.nodes), how=dict(closure.how), cost=dict(closure.cost))
+        return closure if asked.unsettled == closure.unsettled else asked
+    out = replace(asked, nodes=dict(closure.nodes), how=dict(closure.how), cost=dict(closure.cost))
     out.index = closure.known.beside(out.how, out.nodes)
     for f in fired:
         accept(out, f)

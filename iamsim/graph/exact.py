@@ -216,6 +216,8 @@ def joint(
         return None
     checks, session = found
     search = closure.search
+    there = changed(search.env, fired.needs, (session.caller.arn or "",))
+    session = replace(session, caller=caller_in(search.env, there, session.caller))
     technique = search.catalogue.entry(fired.technique)
     # the last session is one that the hops created, or the known caller itself
     caller = Node(entry.name if not hops else fired.node, session.caller, made=bool(hops))

@@ -24,7 +24,8 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_=,.@-
 _SIZES = range(2, 33)
 """The length of a name. Source: AWS STS API Reference, "GetFederationToken", Name."""
 
-_MOST = 12
+MOST = 60
+"""Names that are tried for the federated users of one user."""
 
 
 def told_apart(env: Environment) -> bool:
@@ -56,7 +57,7 @@ def _names(env: Environment, node: Node) -> Iterator[str]:
     read |= {t.rpartition(":")[2] for t in texts.get("aws:userid", ()) if ":" in t}
     asked = {t.rpartition("/")[2] if _KIND in t else "*" for t in allowed_patterns(env, node)}
     found = dict.fromkeys(("iamsim", *meeting({t for t in read if "${" not in t}, asked, _LETTERS)))
-    yield from islice((n for n in found if len(n) in _SIZES), _MOST)
+    yield from islice((n for n in found if len(n) in _SIZES), MOST)
 
 
 def _entries(env: Environment) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from iamsim.env.applicable import NO_DOCUMENTS
 from iamsim.env.changes import Change, Kind
 from iamsim.env.memo import once
 from iamsim.graph.candidates import texts_of
-from iamsim.graph.federated import federated, told_apart
+from iamsim.graph.federated import MOST, federated, told_apart
 from iamsim.graph.firing import attempt
 from iamsim.graph.means import FEDERATES, LABELS, ending, may_do, techniques_of
 from iamsim.graph.moves import fire, firings
@@ -104,7 +104,10 @@ def _federated(closure: Closure) -> Iterator[Firing]:
         if not closure.relevant_to(node, node.caller.arn or "") and _CALL not in may_do(search, search.env, node):
             continue
         few[account] = few.get(account, 0) + (account in rulers)
-        for other in federated(search.env, node):
+        others = tuple(federated(search.env, node))
+        if len(others) == MOST:
+            closure.unsettled.add(f"budget:{MOST} names of federated users or more")
+        for other in others:
             yield from _becoming(closure, node, technique, other)
 
 

@@ -126,11 +126,18 @@ def _for_others(
     """The grants to other controlled callers, where a policy asks who is granted to."""
     search, variant = closure.search, technique.variants[number]
     keys = tuple(k.lower() for c in variant.calls for k, v in c.context if v == "$self")
-    if not keys or change.kind is not Kind.GRANTED or not texts_of(search.env, keys):
+    texts = texts_of(search.env, keys) if keys and change.kind is Kind.GRANTED else {}
+    if not texts:
         return
+    said = [tokenize("*" if "${" in t else t, variables=False) for ts in texts.values() for t in ts]
     own = bound["$self"]
     others = {n.caller.arn or "" for k, n in closure.nodes.items() if k != OUTSIDER and n.caller.kind in _SIGNED}
-    for arn in sorted(others - {own, ""})[:_OTHERS]:
+    # those first that conditions speak of; the others are alike for them
+    named = {a for a in others if any(match(p, a) for p in said)}
+    every = sorted(others - {own, ""}, key=lambda a: (a not in named, a))
+    if len(named) > _OTHERS:
+        closure.unsettled.add(f"budget:more than {_OTHERS} callers to grant to")
+    for arn in every[:_OTHERS]:
         gain = Change(Kind.GRANTED, change.who, f"{change.what};{arn}")
         fired = fire(search, node, technique, number, {**bound, "$self": arn}, frozenset(closure.changes), (gain,))
         if fired is not None:

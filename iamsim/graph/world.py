@@ -259,13 +259,13 @@ def worlds(env: Environment, changes: frozenset[Change], focus: tuple[str, ...])
         c for c in changes if c.who == OUTSIDE or not (may_cost(env, c) or (c.kind is Kind.DROPS and c.what in other))
     )
     extra = changes - plain
-    chosen, all_ = _choices(sorted(extra))
+    chosen, all_ = choices(sorted(extra))
     chosen.sort(key=lambda s: (not _all_gains(s), len(s)))
     out = tuple(changed(env, plain | s, focus) for s in chosen[:_ALTERNATIVES])
     return out if all_ else (*out, once(env.memo, ("widest", changes, focus), widest, env, plain, extra, focus))
 
 
-def _choices(extra: list[Change]) -> tuple[list[frozenset[Change]], bool]:
+def choices(extra: list[Change]) -> tuple[list[frozenset[Change]], bool]:
     """Sets of changes that can be made together, and whether these are all sets: if not, those of which few are made, or all,
     or few of the policies are there that may be added or taken away.
     """
