@@ -141,8 +141,8 @@ def values(
         case "$attached-policy" | "$target-policy" | "$boundary-policy" | "$denying-policy":
             return _policies(env, own, name, bound)
         case "$saml-provider":
-            role = env.principals[bound["$target-role"]]
-            return (p for p in providers_of(role) if ":saml-provider/" in p)
+            role = env.principals.get(bound["$target-role"])
+            return (p for p in (providers_of(role) if role is not None else ()) if ":saml-provider/" in p)
         case "$new-user" | "$new-role":
             before = bound.get("$any-" + name.removeprefix("$new-"))
             if before is not None:

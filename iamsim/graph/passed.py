@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind
+from iamsim.graph.candidates import FRESH
 from iamsim.graph.dominated import not_dominated
 from iamsim.graph.issued import services_of, told_issuers
 from iamsim.graph.means import NODES, techniques_of
@@ -30,6 +31,7 @@ def passed(closure: Closure) -> Iterator[Firing]:
     more = frozenset(
         r for a in {account_of(r) for r in held} for r in renewable(closure, a, held) if account_of(r) == a
     )
+    more |= {r for r in held if r.endswith("/" + FRESH) and r not in closure.search.env.principals}
     left = [(frozenset(written - known.controlled), frozenset[Change]()), (more, frozenset[Change]())]
     anew = (c for c in known.again if ":role/" in c.who and name_made(c) not in closure.nodes)
     left += [(frozenset({c.who}), frozenset({c})) for c in anew]
@@ -45,7 +47,7 @@ def _of(closure: Closure, left: frozenset[str], made: frozenset[Change], *, agai
     """The techniques that give these roles; `made` creates them again. `again`: they are held, and given as other sessions."""
     search, every = closure.search, _by_service(closure.search)
     if again:
-        every = [t for t in every if services_of(t) & told_issuers(search.env)]
+        every = [t for t in every if t.passed_to and services_of(t) & told_issuers(search.env)]
     for name, node in list(closure.nodes.items()):
         roles = frozenset(r for r in left if account_of(r) == node.caller.account)
         if not roles or not closure.follows(name) or node.caller.kind not in SIGNED or not loaded(closure, node):

@@ -97,10 +97,18 @@ def holds(search: Search, env: Environment, node: Node, condition: Precondition,
             return _provider_gone(env, bound[condition.get("provider")])
         case "caller-holds-token":
             return FAILS  # an AWS principal holds none; the holder of a token starts with it
+        case _ if condition.assumed and _runs_as_new(search.env, condition, bound):
+            return FAILS
         case _ if condition.assumed:
             return Held(TRUE, (), _sentence(condition, bound))
         case _:
             return HOLDS  # what the enumeration of bindings has seen to
+
+
+def _runs_as_new(env: Environment, condition: Precondition, bound: Mapping[str, str]) -> bool:
+    """Whether something would have to run as a role of a loaded account that does not exist yet."""
+    roles = (bound[v] for name, values in condition.fields if name == "runs_as" for v in values if v in bound)
+    return any(r not in env.principals and r.count(":") > _ACCOUNT and r.split(":")[4] in env.accounts for r in roles)
 
 
 def _provider_gone(env: Environment, provider: str) -> Held:

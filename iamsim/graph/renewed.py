@@ -71,7 +71,7 @@ def look_again(closure: Closure, roles: Iterable[str]) -> None:
     for key in [k for k in closure.done if isinstance(k, tuple) and k[0] in _TRIED]:
         del closure.done[key]
     closure.done.pop("callers", None)
-    for role in roles:
+    for role in closure.search.env.principals.keys() & set(roles):
         caller = possible_when_written(closure.search.env, closure.search.env.principals[role])
         closure.nodes[role] = replace(closure.nodes[role], caller=caller)
 

@@ -11,6 +11,7 @@ from iamsim.graph.apart import tags_matter, told_at_the_door
 from iamsim.graph.candidates import FRESH, new_principals, texts_of, told_by_name
 from iamsim.graph.dominated import asked_by, asked_for
 from iamsim.graph.entering import edge_in
+from iamsim.graph.exempt import exempt
 from iamsim.graph.names import of_account
 from iamsim.graph.outcomes import bare
 from iamsim.graph.outdone import fully
@@ -158,10 +159,13 @@ def _made(closure: Closure) -> frozenset[str]:
 
 
 def _some(closure: Closure, account: str | None) -> frozenset[str]:
-    """The users and roles of an account for whom some role asks that is not held yet, or the question itself."""
+    """The users and roles of an account for whom some role asks that is not held yet, or the question itself, and those exempt from
+    what binds the others.
+    """
     controlled = closure.known.controlled
     asking = asked_for(closure.search.env, account)
-    return closure.extra.union(*(arns for role, arns in asking.items() if role not in controlled))
+    asked = (arns for role, arns in asking.items() if role not in controlled)
+    return closure.extra.union(exempt(closure.search.env, account), *asked)
 
 
 def worth_tagging(closure: Closure, account: str | None) -> frozenset[str]:
@@ -234,7 +238,9 @@ def _enters_tagged(closure: Closure, arn: str, role: str) -> bool:
 
 
 def _special(closure: Closure, arn: str) -> bool:
-    """Whether some role that is not held yet asks for this very principal, once nothing of its own binds it."""
+    """Whether some role that is not held yet asks for this very principal, once nothing of its own binds it, or it is exempt."""
+    if arn in exempt(closure.search.env, account_of(arn)):
+        return True
     return any(_could_enter(closure, arn, r) for r in _asking(closure, arn))
 
 
