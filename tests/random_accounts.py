@@ -9,8 +9,8 @@ from page_files import Snapshot
 from iamsim.env.build import environment_of
 
 A, B = "111122223333", "444455556666"
-USERS = [f"u{n}" for n in range(6)]
-ROLES = [f"r{n}" for n in range(7)]
+USERS = [f"u{n}" for n in range(5)]
+ROLES = [f"r{n}" for n in range(5)]
 
 
 def on(actions, resource="*", *, effect="Allow", **condition):
@@ -48,6 +48,8 @@ def condition_of(draw, account):
     ]
     return draw.choice(some) if draw.random() < 0.2 else {}
 
+
+BY_LAMBDA = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
 
 ACTIONS = [
     ["lambda:CreateFunction", "lambda:InvokeFunction", "iam:PassRole"], ["lambda:CreateFunction", "lambda:InvokeFunction", "iam:PassRole"],
@@ -110,10 +112,13 @@ def environment(seed):
                     )
                 if kind == "role":
                     made.trust(f"{account}:role/{name}", draw.choice(trusts))
+        if draw.random() < 0.4:
+            made.identity("role", f"{account}:role/boss", policy(on("*")))
+            made.trust(f"{account}:role/boss", policy(BY_LAMBDA))
         for number in (0, 1):
             made.managed[account, f"arn:aws:iam::{account}:policy/p{number}"] = draw.choice(documents)
         if draw.random() < 0.5:
-            made.group(f"{account}:devs", draw.choice(documents), [f"user/{u}" for u in draw.sample(USERS, 4)])
+            made.group(f"{account}:devs", draw.choice(documents), [f"user/{u}" for u in draw.sample(USERS, 3)])
     if draw.random() < 0.3:
         who = draw.choice([f"arn:aws:iam::{A}:user/u0", f"arn:aws:iam::{A}:root", "*"])
         grant = {"Effect": "Allow", "Principal": {"AWS": who}, "Action": "lambda:*", "Resource": "*"}

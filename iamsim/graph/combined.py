@@ -69,7 +69,7 @@ def combined(closure: Closure) -> Iterator[Firing]:
 def _may_join(closure: Closure, nodes: list[Node]) -> bool:
     """Whether some of the nodes, of an account that another rules, may be needed in a crew."""
     search = closure.search
-    shareable = once(search.env.memo, (id(search.catalogue), "shareable"), _shareable, search)[0]
+    shareable = shareable_of(search)
     able = _with_means(closure, shareable, nodes)
     return any(_unruled(search, shareable.techniques, n, ruled=ruled(closure, n)) for n in able)
 
@@ -77,7 +77,7 @@ def _may_join(closure: Closure, nodes: list[Node]) -> bool:
 def _of_account(closure: Closure, account: str | None, nodes: list[Node]) -> Iterable[Firing]:
     search = closure.search
     ruler = None if closure.every else ruler_of(closure, account)
-    shareable = once(search.env.memo, (id(search.catalogue), "shareable"), _shareable, search)[0]
+    shareable = shareable_of(search)
     nodes = _with_means(closure, shareable, nodes)
     if len(nodes) < 2:
         return ()
@@ -164,6 +164,11 @@ class _Shareable:
     variants: tuple[tuple[Technique, int, list[tuple[Call, ...]], tuple[frozenset[str], ...], frozenset[str]], ...]
     actions: frozenset[str]
     tags: frozenset[str]
+
+
+def shareable_of(search: Search) -> _Shareable:
+    """What can be shared out, worked out once for a catalogue."""
+    return once(search.env.memo, (id(search.catalogue), "shareable"), _shareable, search)[0]
 
 
 def _shareable(search: Search) -> tuple[_Shareable, object]:

@@ -2,6 +2,8 @@
 
 That holds where nobody who is controlled has the means for a change: then a start counts only for the requests that it makes,
 alone or with others, and for the roles that it enters, and it is nothing that others are after unless they are found to be.
+It holds as well where a start that may change nothing comes to be one who rules its account, controls it anyway, and can do
+nothing else that the ruler could not: all the rest is then what follows from the ruler.
 """
 
 from __future__ import annotations
@@ -12,18 +14,23 @@ from typing import TYPE_CHECKING
 from iamsim.env.memo import once
 from iamsim.graph.alike import OWN_NAMES, alike, told_alike
 from iamsim.graph.candidates import is_picky
+from iamsim.graph.combined import shareable_of
+from iamsim.graph.dominated import asked_by, not_dominated
 from iamsim.graph.edges import edges_of
 from iamsim.graph.gains import asked_about
-from iamsim.graph.means import LATE, NODES, means_of, within_means
+from iamsim.graph.means import LATE, NODES, means_of, techniques_of, within_means
 from iamsim.graph.names import names_in
 from iamsim.graph.newtags import tagging_new
 from iamsim.graph.opened import uses_of
+from iamsim.graph.ruled import ruled
+from iamsim.graph.settled import stands_alone
 from iamsim.graph.state import BASE, OF_ACCOUNTS, OUTSIDER, SIGNED, START, Closure, loaded
 from iamsim.graph.world import Node, Ruling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from iamsim.graph.absorbed import Absorbed
     from iamsim.graph.world import Search
 
 Actions = frozenset[str]
@@ -63,6 +70,18 @@ class _Found:
     about: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Led:
+    """The closure of a start that comes to be a ruler, by its key in the memo: the roles that ask for the start, the ARNs of all
+    whom its own uses are about, and of what was worked out what holds for all of them.
+    """
+
+    key: object
+    asked: tuple[str, ...]
+    about: frozenset[str]
+    done: dict[object, object]
+
+
 def sign_of(search: Search) -> Sign | None:
     """The sign of the search's start; None if it is like no other."""
     env, ask, start = search.env, search.ask, search.start
@@ -89,30 +108,76 @@ def like(search: Search, sign: Sign) -> Closure | None:
     """
     for found in search.env.memo.get(sign.key, ()):
         closure: Closure | None = search.env.memo.get(found.key)
-        if (
-            closure is not None
-            and search.start.arn not in found.about
-            and _usable(search, sign.means | found.others) == found.usable
-            and _told(search, sign, found.usable) == found.told
-        ):
-            nodes = closure.nodes | {START: sign.node}
-            return replace(closure, search=search, nodes=nodes, unsettled=set(), done={}, index=None)
+        if closure is None or search.start.arn in found.about or not _fits(search, sign, closure, found):
+            continue
+        nodes = closure.nodes | {START: sign.node}
+        if isinstance(found, _Led):
+            index, done = replace(closure.known, nodes=nodes), dict(found.done)  # the start is held beside as well
+            return replace(closure, search=search, nodes=nodes, unsettled=set(), done=done, index=index)
+        return replace(closure, search=search, nodes=nodes, unsettled=set(), done={}, index=None)
     return None
+
+
+def _fits(search: Search, sign: Sign, closure: Closure, found: _Found | _Led) -> bool:
+    if isinstance(found, _Led):
+        arn = search.start.arn or ""
+        return found.asked == asked_by(search.env, arn) and _is_led(search, arn, closure)
+    usable = _usable(search, sign.means | found.others)
+    return usable == found.usable and _told(search, sign, found.usable) == found.told
 
 
 def keep(closure: Closure, sign: Sign, key: object) -> None:
     """Keeps the closure, which the memo holds as `key`, for starts with this sign, unless it may hang on which of them it is."""
     search, start = closure.search, sign.node.caller.arn or ""
-    if closure.unsettled or "of-sessions" in closure.done or any(c not in BASE for c in closure.changes):
+    if closure.unsettled or "of-sessions" in closure.done or start in _given_to_likes(closure, sign):
         return
+    found = _led(closure, start, key) if "base" in closure.done else _changeless(closure, sign, key)
+    if found is not None and start not in found.about:
+        search.env.memo.setdefault(sign.key, []).append(found)
+
+
+def _changeless(closure: Closure, sign: Sign, key: object) -> _Found | None:
+    search = closure.search
+    if any(c not in BASE for c in closure.changes):
+        return None
     others = frozenset[str]().union(*(means_of(search, (search.env,), n) for n in _acting(closure)))
     usable = _usable(search, sign.means | others)
     told = None if usable is None else _told(search, sign, usable)
-    if usable is None or told is None or start in _given_to_likes(closure, sign):
-        return
-    about = frozenset(_about(closure))
-    if start not in about:
-        search.env.memo.setdefault(sign.key, []).append(_Found(key, others, usable, told, about))
+    if usable is None or told is None:
+        return None
+    return _Found(key, others, usable, told, frozenset(_about(closure)))
+
+
+def _led(closure: Closure, start: str, key: object) -> _Led | None:
+    base: Absorbed = closure.done["base"]  # type: ignore[assignment]
+    if not stands_alone(closure) or closure.changes != base.group.changes or "groups" in closure.done:
+        return None
+    if not ruled(closure, closure.nodes[START]) or not _is_led(closure.search, start, closure):
+        return None
+    own = (fired for fact, fired in closure.how.items() if fired is not base.how.get(fact))
+    about = frozenset(value for fired in own for f in fired if START in f.callers for _, value in f.bound)
+    kept: dict[object, object] = {
+        k: v for k, v in closure.done.items() if k == "base" or (isinstance(k, tuple) and k[0] in _RULERS)
+    }
+    return _Led(key, asked_by(closure.search.env, start), about, kept)
+
+
+_RULERS = ("absorbed", "ruler of")
+"""What is kept of who stands for which account."""
+
+
+def _is_led(search: Search, arn: str, closure: Closure) -> bool:
+    """True only if the ruler controls the user or role, and all that it might do beside what it does by itself the ruler does: no
+    role asks for it that is not held, and it can use no technique where the ruler cannot.
+    """
+    base: Absorbed = closure.done["base"]  # type: ignore[assignment]
+    held, every = base.known.controlled, (techniques_of(search, NODES), shareable_of(search).techniques)
+    return (
+        arn in held
+        and held.issuperset(asked_by(search.env, arn))
+        and not uses_of(search)
+        and not any(not_dominated(search.env, techniques, arn) for techniques in every)
+    )
 
 
 def _acting(closure: Closure) -> Iterator[Node]:
