@@ -13,7 +13,6 @@ from iamsim.model.policy import Effect, Malformed
 
 if TYPE_CHECKING:
     from iamsim.env.types import Environment, MissingPolicy
-    from iamsim.judge.candidates import Target
     from iamsim.model.policy import Policy, PrincipalMatch
 
 _BY_OTHER_RULES = ("organizations:", "sts:", "sso:", "sso-directory:", "identitystore:", "elasticfilesystem:client")
@@ -50,18 +49,22 @@ def _granted(env: Environment, resource: str, action: str) -> frozenset[str] | N
     return frozenset(out)
 
 
-def unspoken(env: Environment, arn: str, action: str, target: Target) -> bool:
-    """True only if the user or role `arn` cannot be allowed the action (lower case), since it is of another account than the target
-    and none of its own policies grants it.
+def unspoken(env: Environment, arn: str, action: str, about: tuple[str | None, str | None], missing: str) -> bool:
+    """True only if the user or role `arn` cannot be allowed the action (lower case) on a resource, `about` being its ARN and
+    its owner: none of the user's or role's own policies grants it, nor does that of the resource to its account.
 
-    Source: IAM User Guide, "Cross-account policy evaluation logic".
+    Source: IAM User Guide, "Cross-account policy evaluation logic" and "Policy evaluation for requests within a single account".
     """
-    principal, resource, owner = env.principals.get(arn), target.resource, target.owner or ""
-    if principal is None or resource is None or not owner.isdigit() or owner == principal.account:
+    (resource, owner), principal = about, env.principals.get(arn)
+    if principal is None or resource in (None, "*") or owner is None or not owner.isdigit() or missing == "strict":
         return False
     groups = [env.groups.get(g) for g in principal.groups]
-    if resource == "*" or None in groups or action.startswith((*_BY_OTHER_RULES, "kms:")):
+    if None in groups or action.startswith((*_BY_OTHER_RULES, "kms:")):
         return False
+    if owner == principal.account:
+        granted = granted_abroad(env, resource, action, missing)
+        if granted is None or owner in granted:
+            return False
     joined = (p for g in groups if g is not None for p in g.policies)
     return not any(
         once(env.memo, (id(p), "may-allow", action, resource), _may_allow, p, action, resource)[0]

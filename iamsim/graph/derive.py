@@ -42,13 +42,15 @@ def derivations(
     facts: set[Fact] = {node, *needs, *(p for f in given for p in _premises(f))}
     goal: frozenset[Fact] = frozenset(facts) - BASE - _facts(given)
     number = count()
-    depth = depths(closure)
-    heap: list[tuple[int, int, int, frozenset[Fact], tuple[Firing, ...]]] = [(0, 0, next(number), goal, given)]
+    depth, ways = _counted(closure)
+    have = BASE | _facts(given)
+    heap: list[tuple[int, int, int, frozenset[Fact], tuple[Firing, ...], frozenset[Fact]]]
+    heap = [(0, 0, next(number), goal, given, have)]
     seen: set[object] = set()
     found: list[frozenset[Firing]] = []
     expanded = 0
     while heap and expanded < MAX_EXPANDED:
-        _, _, _, open_, chosen = heapq.heappop(heap)
+        _, _, _, open_, chosen, have = heapq.heappop(heap)
         key = (open_, frozenset(chosen))
         if key in seen:
             continue
@@ -63,17 +65,33 @@ def derivations(
                 found.append(whole)
                 yield order
             continue
-        fact = max(open_, key=lambda f: (depth.get(f, 0), str(f)))
-        for added in _ways_to(closure, fact):
-            premises = tuple(p for f in added for p in _premises(f))
-            if any(p not in depth for p in premises):
-                continue
-            have = {*_facts(chosen), *_facts(added), *BASE}
+        fact = _deepest(open_, depth)
+        if fact not in ways:
+            ways[fact] = list(_steps_to(closure, fact, depth))
+        for added, premises, gained in ways[fact]:
             after = tuple(dict.fromkeys((*chosen, *added)))
-            rest: frozenset[Fact] = frozenset((*open_, *premises)) - BASE - have
+            then = have | gained
+            rest = open_.union(premises) - then
             steps = len(after) + max((depth.get(f, 1) for f in rest), default=0)
             assumed = sum(len(f.assumed) for f in after)
-            heapq.heappush(heap, (steps, assumed, next(number), rest, after))
+            heapq.heappush(heap, (steps, assumed, next(number), rest, after, then))
+
+
+def _deepest(facts: frozenset[Fact], depth: Mapping[Fact, int]) -> Fact:
+    """The fact that is furthest away, the last by name of several."""
+    most = max(depth.get(f, 0) for f in facts)
+    among = [f for f in facts if depth.get(f, 0) == most]
+    return among[0] if len(among) == 1 else max(among, key=str)
+
+
+def _steps_to(
+    closure: Closure, fact: Fact, depth: Mapping[Fact, int]
+) -> Iterator[tuple[tuple[Firing, ...], tuple[Fact, ...], set[Fact]]]:
+    """What gives the fact at once, if what it rests on can be had: with that, and with all that it gives."""
+    for added in _ways_to(closure, fact):
+        premises = tuple(p for f in added for p in _premises(f))
+        if all(p in depth for p in premises):
+            yield added, premises, _facts(added)
 
 
 def _ways_to(closure: Closure, fact: Fact) -> Iterator[tuple[Firing, ...]]:
@@ -98,27 +116,38 @@ def depths(closure: Closure) -> dict[Fact, int]:
     """For each fact no more than the least number of firings one after the other that lead to it; worked out once for what is
     known. Administrators in whose place others may do it count no more than these.
     """
+    return _counted(closure)[0]
+
+
+_Ways = dict["Fact", list[tuple[tuple["Firing", ...], tuple["Fact", ...], set["Fact"]]]]
+"""For facts what gives them at once, each with what it rests on and with all that it gives."""
+
+
+def _counted(closure: Closure) -> tuple[dict[Fact, int], _Ways]:
+    """The depths of the facts, and their ways as far as somebody asked for them."""
     for key in ("depths", "depths with more"):
         known = closure.done.get(key)
         if known is None:
             break
         if known[0] is closure.how and known[1:3] == (len(closure.how), closure.count):  # type: ignore[index]
-            return known[3]  # type: ignore[index,no-any-return]
+            return known[3:]  # type: ignore[index,no-any-return]
     base: Absorbed | None = closure.done.get("beneath")  # type: ignore[assignment]
     near = takers(closure)
     found = _above(closure.how, base, near) if base is not None else None
     if found is None:
         found = dict.fromkeys(BASE, 0)
         _deepen(found, closure.how, near)
-    closure.done[key] = (closure.how, len(closure.how), closure.count, found)
-    return found
+    closure.done[key] = (closure.how, len(closure.how), closure.count, found, {})
+    return found, closure.done[key][4]  # type: ignore[index]
 
 
 def _above(how: How, base: Absorbed, near: Near) -> dict[Fact, int] | None:
     """The depths of facts among which are those of `base`: the depths there, counted on from its start, but for what
-    something else leads to sooner. None if nothing but itself leads to that start.
+    something else leads to sooner. None if nothing but itself leads to that start, or if not all of `base` is there.
     """
     own = {fact: fired for fact, fired in how.items() if base.how.get(fact) is not fired}
+    if not how.keys() >= base.how.keys() or not all(set(base.how.get(f, ())) <= set(fired) for f, fired in own.items()):
+        return None
     first: dict[Fact, int] = dict.fromkeys(BASE, 0)
     _deepen(first, own, near)
     if base.start not in first:

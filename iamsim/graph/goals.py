@@ -145,11 +145,20 @@ def _is_shown(closure: Closure, found: Found) -> bool:
 
 
 def _is_unspoken(closure: Closure, node: Node, target: Target) -> bool:
-    """True only if the node, which is of another account, is granted nothing by its own policies, which no change concerns."""
-    env, arn = closure.search.env, node.caller.arn or ""
-    if node.caller.kind not in OF_ACCOUNTS or is_again(node) or closure.known.own(env, arn):
+    """True only if neither the node's own policies, which no change concerns, grant it the request, nor that of the resource."""
+    search, arn = closure.search, node.caller.arn or ""
+    if node.caller.kind not in OF_ACCOUNTS or is_again(node) or closure.known.own(search.env, arn):
         return False
-    return closure.search.ask.missing != "strict" and unspoken(env, arn, closure.search.action.lower(), target)
+    if target.owner == node.caller.account and _may_be_rewritten(closure, target):
+        return False
+    return unspoken(search.env, arn, search.action.lower(), (target.resource, target.owner), search.ask.missing)
+
+
+def _may_be_rewritten(closure: Closure, target: Target) -> bool:
+    """Whether some change is about the resource, or its policy is not the loaded one."""
+    holder = policy_holder(closure.search.env, target.resource) if target.resource is not None else None
+    about = {target.resource, holder.arn if holder is not None else None}
+    return target.holder not in (None, holder) or not about.isdisjoint(closure.known.by_who)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +199,8 @@ def _granted(closure: Closure, targets: tuple[Target, ...]) -> frozenset[str | N
     """The accounts whose users and roles the request may be allowed as far as policies of resources tell; None: perhaps any."""
     search, out = closure.search, set[str | None]()
     for t in targets:
-        holder = policy_holder(search.env, t.resource) if t.resource is not None else None
-        changed_ = {t.resource, holder.arn if holder is not None else None} & closure.known.by_who.keys()
         found = granted_abroad(search.env, t.resource, search.action.lower(), search.ask.missing)
-        if found is None or t.owner is None or t.holder not in (None, holder) or changed_:
+        if found is None or t.owner is None or _may_be_rewritten(closure, t):
             return None
         out |= {t.owner, *found}
     return frozenset(out)

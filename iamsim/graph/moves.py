@@ -49,6 +49,10 @@ class Firing:
     reasons: tuple[str, ...] = ()
     others: tuple[tuple[int, str], ...] = ()
 
+    def __hash__(self) -> int:
+        # what is gained follows from what is bound; the hash of all of it is slow
+        return hash((self.technique, self.variant, self.node, self.bound, self.others))
+
     def by(self, node: str) -> Firing:
         """The same use by another node."""
         return Firing(

@@ -154,7 +154,9 @@ def _goals(
 
 
 def _is_unspoken(ask: Ask, role: str, action: str, target: Target) -> bool:
-    return ask.missing != "strict" and unspoken(ask.env, role, action.lower(), target)
+    return target.holder is None and unspoken(
+        ask.env, role, action.lower(), (target.resource, target.owner), ask.missing
+    )
 
 
 def _goal_at(

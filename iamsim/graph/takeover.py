@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind
 from iamsim.env.resource_policy import owner_of, policy_holder
-from iamsim.graph.abroad import granted_abroad
+from iamsim.graph.abroad import granted_abroad, unspoken
 from iamsim.graph.candidates import texts_of
 from iamsim.graph.dominated import favoured_on
 from iamsim.graph.firing import attempt, outcome_of
@@ -17,7 +17,7 @@ from iamsim.graph.reach import fires_within_reach
 from iamsim.graph.ruled import granted_to_some, ruled, ruler_of
 from iamsim.graph.sources import filled
 from iamsim.graph.state import OF_ACCOUNTS, OUTSIDER
-from iamsim.graph.world import subject
+from iamsim.graph.world import is_again, subject
 from iamsim.model.caller import CallerKind
 from iamsim.model.pattern import match, tokenize
 
@@ -71,8 +71,9 @@ def takeovers(closure: Closure, target: Target) -> Iterator[Firing]:
 
 @dataclass(slots=True)
 class _Hopeless:
-    """Who need not be tried: users and roles of an account to which the policy of the resource grants nothing, or of which whoever
-    may do everything there tries in vain, if neither that policy nor a ceiling favours them.
+    """Who need not be tried: users and roles of an account to which the policy of the resource grants nothing, those to whom no
+    policy of their own grants the call either, and those of an account of which whoever may do everything there tries in vain, if
+    neither the policy of the resource nor a ceiling favours them.
     """
 
     closure: Closure
@@ -80,6 +81,7 @@ class _Hopeless:
     variant: Variant
     name: str
     bound: dict[str, str]
+    action: str = ""
     owner: str | None = None
     granted: frozenset[str] | None = None
     favoured: tuple[Pattern, ...] | None = None
@@ -94,8 +96,8 @@ class _Hopeless:
             self.favoured = favoured_on(search, self.variant.actions, policies, alone)
         if arn not in self.closure.known.by_who:
             self.owner = owner_of(search.env, arn, None)
-            action = next(c.action.lower() for c in calls if self.name in c.resources)
-            self.granted = granted_abroad(search.env, arn, action, search.ask.missing)
+            self.action = next(c.action.lower() for c in calls if self.name in c.resources)
+            self.granted = granted_abroad(search.env, arn, self.action, search.ask.missing)
 
     def includes(self, node: Node) -> bool:
         """Whether the node is one of them."""
@@ -104,6 +106,15 @@ class _Hopeless:
             return False
         if self.granted is not None and self.owner not in (None, account) and account not in self.granted:
             return True
+        if (
+            self.action
+            and node.name
+            and not is_again(node)
+            and not self.closure.known.own(self.closure.search.env, arn)
+        ):
+            about = (self.bound[self.name], self.owner)
+            if unspoken(self.closure.search.env, arn, self.action, about, self.closure.search.ask.missing):
+                return True
         if self.favoured is None or not node.name or not ruled(self.closure, node):
             return False
         if account not in self.tried:

@@ -265,7 +265,7 @@ def test_who_is_granted_nothing_abroad_is_left_out_and_changes_no_answer(generat
     assert frozenset() in told
     for module in (ever_goals, takeover):
         monkeypatch.setattr(module, "granted_abroad", lambda *_: None)
-    for module in (ever_goals, search):
+    for module in (ever_goals, search, takeover):
         monkeypatch.setattr(module, "unspoken", lambda *_: False)
     assert asked(generated(), questions) == found
 
