@@ -189,8 +189,8 @@ def closed(search: Search, *, sure: bool) -> Closure:
         below = begin(search) if sure else closed(search, sure=True)
         with undisturbed():
             found = grow(below, sure=sure)
-        if plain:
-            _keep(search.env, key, found)
+            if plain:
+                _keep(search.env, key, found)
     made: Closure = found
     return replace(made, search=search) if made.search is not search else made
 
