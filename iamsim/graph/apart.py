@@ -93,27 +93,32 @@ _CREDENTIALS = ("aws:multifactorauthage", "aws:multifactorauthpresent", "aws:pri
 
 def tags_matter(env: Environment, arn: str, role: Principal) -> bool:
     """False only if nothing that decides whether the user or role may assume the role reads its tags."""
-    if once(env.memo, ("own-tags", arn), _own_tags_matter, env, arn):
+    if own_tags_matter(env, arn):
         return True
-    return role.trust is not None and _reads_tags(env, role.trust)
+    return role.trust is not None and reads_tags(env, role.trust)
+
+
+def own_tags_matter(env: Environment, arn: str) -> bool:
+    """Whether SCPs, RCPs or the principal's own policies may read its tags where it assumes a role."""
+    return once(env.memo, ("own-tags", arn), _own_tags_matter, env, arn)
 
 
 def _own_tags_matter(env: Environment, arn: str) -> bool:
-    """Whether SCPs, RCPs or the principal's own policies may read its tags where it assumes a role."""
     principal = env.principals.get(arn)
     if principal is None or env.endpoints or once(env.memo, ("spared", ENTERING, "tags"), _ceilings_read_tags, env):
         return True
     groups = [env.groups.get(g) for g in principal.groups]
     joined = (p for g in groups if g is not None for p in g.policies)
     own = (*principal.policies, *joined, principal.boundary)
-    return None in groups or any(p is not None and _reads_tags(env, p) for p in own)
+    return None in groups or any(p is not None and reads_tags(env, p) for p in own)
 
 
 def _ceilings_read_tags(env: Environment) -> bool:
     return any(s is None or _has_tags(s) for s in ceilings(env, ENTERING))
 
 
-def _reads_tags(env: Environment, policy: Policy | MissingPolicy) -> bool:
+def reads_tags(env: Environment, policy: Policy | MissingPolicy) -> bool:
+    """Whether a policy may read tags of who assumes a role."""
     # the policy whose id is in the key is kept, so that it stays its own
     made = (id(policy), "reads-tags")
     return once(env.memo, made, lambda: (any(s is None or _has_tags(s) for s in speaking(policy, ENTERING)), policy))[0]

@@ -142,13 +142,17 @@ def _taken_names(env: Environment, kind: str, account: str | None) -> frozenset[
     every, memo = env.principals, env.memo
     if isinstance(every, Overlay) and isinstance(memo, Memo):
         before = replace(env, principals=every.base, memo=memo.parent)
-        return _taken_names(before, kind, account) | _names_among(every.top, kind, account)
-    return once(memo, ("taken-names", kind, account), _names_among, every, kind, account)
+        added = _names_among(every.top).get((kind, account), frozenset())
+        return _taken_names(before, kind, account) | added
+    return once(memo, "taken-names", _names_among, every).get((kind, account), frozenset())
 
 
-def _names_among(principals: Mapping[str, Principal], kind: str, account: str | None) -> frozenset[str]:
-    own = (p for p in principals.values() if p.account == account and p.kind.value == kind)
-    return frozenset(p.name.lower() for p in own)
+def _names_among(principals: Mapping[str, Principal]) -> Mapping[tuple[str, str | None], frozenset[str]]:
+    """The names by kind and account."""
+    out: dict[tuple[str, str | None], set[str]] = {}
+    for p in principals.values():
+        out.setdefault((p.kind.value, p.account), set()).add(p.name.lower())
+    return {at: frozenset(names) for at, names in out.items()}
 
 
 def _named_by_policies(env: Environment) -> tuple[str, ...]:

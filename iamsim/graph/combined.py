@@ -60,9 +60,10 @@ def combined(closure: Closure) -> Iterator[Firing]:
     for account in left if not stands_alone(closure) else [a for a in left if _may_join(closure, left[a])]:
         every = ((n, closure.nodes[n]) for n in of_account.get(account, ()) if closure.follows(n))
         nodes = [node for _, node in every if node.caller.kind in SIGNED and loaded(closure, node)]
-        key = ("combined", account, frozenset(n.name for n in nodes), closure.changes)
-        if len(nodes) > 1 and key not in closure.done:
-            closure.done[key] = True
+        # both only grow
+        key, mine = ("combined", account), (len(nodes), len(closure.changes))
+        if len(nodes) > 1 and closure.done.get(key) != mine:
+            closure.done[key] = mine
             yield from _of_account(closure, account, nodes)
 
 
@@ -88,16 +89,7 @@ def _of_account(closure: Closure, account: str | None, nodes: list[Node]) -> Ite
     nodes = [n for n in nodes if free[n.name]]
     if len(nodes) < 2:
         return ()
-    about = tuple((n, tuple(sorted(free[n.name])), asked_about(closure, n)) for n in nodes)
-    if any(a is None for _, _, a in about):
-        return _of_nodes(closure, shareable, nodes, free)
-    key, before = ("combined", about, closure.sure, frozenset(closure.how)), len(closure.unsettled)
-    found: tuple[Firing, ...] | None = search.env.memo.get(key)
-    if found is None:
-        found = tuple(_of_nodes(closure, shareable, nodes, free))
-        if before == len(closure.unsettled):
-            search.env.memo[key] = found
-    return found
+    return tuple(_of_nodes(closure, shareable, nodes, free))
 
 
 def _of_nodes(

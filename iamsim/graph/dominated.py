@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from iamsim.model.pattern import Pattern
     from iamsim.model.policy import Policy
 
+    _Picky = tuple[tuple[tuple[Pattern, ...] | None, frozenset[str]], ...]
+
 
 def dominated(env: Environment, technique: Technique, arn: str) -> bool:
     """True only if whoever may do everything in its account can use the technique wherever the principal `arn` of it can."""
@@ -83,61 +85,67 @@ def lets_in_alike(env: Environment, role: Principal, arn: str) -> bool:
     return same_ceilings(env, ENTERING, arn)
 
 
-def roles_beside(env: Environment, caller: Caller, missing: str) -> tuple[Principal, ...]:
-    """Those of `roles_for` the user or role that do not let in alike whoever may do everything in its account."""
-    found = naming_beside(env, caller)
-    return (
-        roles_for(env, caller, missing) if found is None else entered(env, caller, found, outside_roles(env, missing))
-    )
+def roles_beside(env: Environment, caller: Caller, missing: str, held: set[str]) -> tuple[Principal, ...]:
+    """Those of `roles_for` the user or role, `held` aside, that do not let in alike whoever may do everything in its account."""
+    beside = naming_beside(env, caller)
+    if beside is None:
+        return tuple(r for r in roles_for(env, caller, missing) if r.arn not in held)
+    outside = (a for a in outside_roles(env, missing) if a not in held)
+    return entered(env, caller, set[str]().union(*(roles - held for roles in beside)), outside)
 
 
-def naming_beside(env: Environment, caller: Caller) -> set[str] | None:
-    """The loaded roles whose trust policies may let in the user or role, and not alike whoever may do everything in its account;
-    None: perhaps all.
+def naming_beside(env: Environment, caller: Caller) -> tuple[frozenset[str], ...] | None:
+    """The loaded roles whose trust policies may let in the user or role, and not alike whoever may do everything in its account,
+    in sets that are shared by those who have them in common; None: perhaps all.
     """
     arn = caller.arn or ""
     if env.endpoints or not same_ceilings(env, ENTERING, arn):
         return None
-    names = {a for a in naming_itself(env, caller) if not lets_in_alike(env, role_at(env, a), arn)}
-    for favoured, roles in once(env.memo, ("picky", caller.account), _picky, env, caller.account):
-        if favoured is None or any(match(p, arn) for p in favoured):
-            names |= roles
-    return names
+    own = frozenset(a for a in naming_itself(env, caller) if not lets_in_alike(env, role_at(env, a), arn))
+    every = (*picky(env, None), *picky(env, caller.account))
+    beside = (roles for favoured, roles in every if favoured is None or any(match(p, arn) for p in favoured))
+    return (*((own,) if own else ()), *beside)
 
 
-def asked_by(env: Environment, arn: str) -> tuple[str, ...]:
-    """The loaded roles that ask for the principal: once it may do everything, their trust policies may let it in and not alike
-    whoever else may do everything in its account.
+def asked_by(env: Environment, arn: str) -> tuple[frozenset[str], ...]:
+    """The loaded roles that ask for the principal, in sets: once it may do everything, their trust policies may let it in and not
+    alike whoever else may do everything in its account.
     """
     return once(env.memo, ("asked-by", arn), _asked_by, env, arn)
 
 
-def asked_for(env: Environment, account: str | None) -> Mapping[str, frozenset[str]]:
-    """The loaded roles that ask for users or roles of an account, as `asked_by` has it, each with all for whom it asks."""
+def asked_for(env: Environment, account: str | None) -> Mapping[frozenset[str], frozenset[str]]:
+    """The loaded roles that ask for users or roles of an account, in sets as `asked_by` has them, with all for whom they ask."""
     return once(env.memo, ("asked-for", account), _asked_for, env, account)
 
 
-def _asked_for(env: Environment, account: str | None) -> Mapping[str, frozenset[str]]:
-    out: dict[str, set[str]] = {}
+def _asked_for(env: Environment, account: str | None) -> Mapping[frozenset[str], frozenset[str]]:
+    out: dict[frozenset[str], set[str]] = {}
     for kind in PrincipalKind:
         for arn in of_account(env, kind, account):
-            for role in asked_by(env, arn):
-                out.setdefault(role, set()).add(arn)
-    return {role: frozenset(arns) for role, arns in out.items()}
+            for roles in asked_by(env, arn):
+                out.setdefault(roles, set()).add(arn)
+    return {roles: frozenset(arns) for roles, arns in out.items()}
 
 
-def _asked_by(env: Environment, arn: str) -> tuple[str, ...]:
+def _asked_by(env: Environment, arn: str) -> tuple[frozenset[str], ...]:
     caller = node_in(env, arn).caller
     found = naming_beside(env, caller)
     if found is None:
-        found = naming_anyone(env) | naming_itself(env, caller) | naming_account(env, caller.account)
-    return tuple(sorted(found))
+        return (frozenset(naming_anyone(env) | naming_itself(env, caller) | naming_account(env, caller.account)),)
+    return found
 
 
-def _picky(env: Environment, account: str | None) -> tuple[tuple[tuple[Pattern, ...] | None, frozenset[str]], ...]:
-    """The roles whose trust policies name the account or everybody, by whom they favour; those that favour nobody left out."""
+def picky(env: Environment, account: str | None) -> _Picky:
+    """The roles whose trust policies name the account, with None those that name everybody, by whom they favour; those that
+    favour nobody left out.
+    """
+    return once(env.memo, ("picky", account), _picky, env, account)
+
+
+def _picky(env: Environment, account: str | None) -> _Picky:
     out: dict[tuple[Pattern, ...] | None, set[str]] = {}
-    names = naming_account(env, account) | naming_anyone(env)
+    names = naming_anyone(env) if account is None else naming_account(env, account)
     before = env.memo.parent.get(("picky", account)) if isinstance(env.memo, Memo) else None
     if before is not None and isinstance(env.principals, Overlay):
         out = {k: set(v.difference(env.principals.top)) for k, v in before}

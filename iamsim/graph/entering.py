@@ -112,8 +112,8 @@ def _worth_entering(closure: Closure, node: Node, env: Environment, *, tagged: b
     caller = node.caller if node.made else caller_in(closure.search.env, env, node.caller)
     found = {}
     # into others whoever may do everything in the node's account enters, or nobody of that
-    for role in roles_beside(env, caller, closure.search.ask.missing):
-        if role.arn in closure.held(role.account) or (tagged and not tags_matter(env, caller.arn or "", role)):
+    for role in roles_beside(env, caller, closure.search.ask.missing, closure.known.controlled):
+        if tagged and not tags_matter(env, caller.arn or "", role):
             continue
         edge = edge_in(closure, node, env, role.arn)
         if edge is not None:

@@ -185,22 +185,19 @@ def closed(search: Search, *, sure: bool) -> Closure:
     plain = not around and when is TRUE and ask.documents.session is None
     action = search.action.lower() if is_picky(search.env) else None
     key = ("closure", search.start, ask.missing, ask.ever, search.ruling, id(search.catalogue), sure, action)
-    found = search.env.memo.get(key) if plain else None
+    found: Closure | None = search.env.memo.get(key) if plain else None
     if found is None:
         sign = sign_of(search) if plain and sure else None
-        found = like(search, sign) if sign is not None else None
-        size = 1
-        if found is None:
-            below = begin(search) if sure else closed(search, sure=True)
-            with undisturbed():
-                found = grow(below, sure=sure)
-            size = len(found.how)
-            if sign is not None:
-                keep(found, sign, key)
-        if plain:
-            _keep(search.env, key, found, size)
-    made: Closure = found
-    return replace(made, search=search) if made.search is not search else made
+        found, size = like(search, sign) if sign is not None else None, 1
+        with undisturbed():
+            if found is None:
+                found = grow(begin(search) if sure else closed(search, sure=True), sure=sure)
+                size = len(found.how)
+                if sign is not None:
+                    keep(found, sign, key)
+            if plain:
+                _keep(search.env, key, found, size)
+    return replace(found, search=search) if found.search is not search else found
 
 
 _KEPT = 700_000

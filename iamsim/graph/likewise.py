@@ -77,7 +77,7 @@ class _Led:
     """
 
     key: object
-    asked: tuple[str, ...]
+    asked: tuple[frozenset[str], ...]
     about: frozenset[str]
     done: dict[object, object]
 
@@ -174,7 +174,7 @@ def _is_led(search: Search, arn: str, closure: Closure) -> bool:
     held, every = base.known.controlled, (techniques_of(search, NODES), shareable_of(search).techniques)
     return (
         arn in held
-        and held.issuperset(asked_by(search.env, arn))
+        and all(map(held.issuperset, asked_by(search.env, arn)))
         and not uses_of(search)
         and not any(not_dominated(search.env, techniques, arn) for techniques in every)
     )

@@ -49,8 +49,8 @@ def renewable(closure: Closure, account: str | None, held: frozenset[str]) -> fr
 def _named(closure: Closure, account: str | None) -> frozenset[str]:
     """The users and roles of an account for which some role that is not held asks by their names."""
     env, controlled = closure.search.env, closure.known.controlled
-    asking = ((r, arns) for r, arns in asked_for(env, account).items() if r not in controlled)
-    return frozenset(a for role, arns in asking for a in arns if a in names_said(env) and says(env, role, a))
+    asking = ((roles - controlled, arns & names_said(env)) for roles, arns in asked_for(env, account).items())
+    return frozenset(a for roles, arns in asking for a in arns if any(says(env, r, a) for r in roles))
 
 
 def renewed(closure: Closure) -> frozenset[str]:

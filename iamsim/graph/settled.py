@@ -19,7 +19,7 @@ from iamsim.graph.world import is_again, subjects_of
 from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from iamsim.env.changes import Change
     from iamsim.graph.absorbed import Absorbed
@@ -37,13 +37,13 @@ class Group:
 def unsettled(closure: Closure) -> list[str]:
     """The nodes that may give something here: those that are followed and that no group settles."""
     base: Absorbed | None = closure.done.get("base")  # type: ignore[assignment]
-    since = _Since(closure)
+    of: dict[str, list[Group]] = closure.done.get("groups", {})  # type: ignore[assignment]
+    since = _Since(closure, base.group.changes if base is not None and not of else frozenset())
     names: Collection[str] = closure.nodes
-    if base is not None and not closure.extra and not since.changes(base.group):
+    if base is not None and not closure.extra and since.nothing(base.group):
         names = (*base.rest, *last(closure.nodes, len(closure.nodes) - len(base.nodes)))
         if stands_alone(closure):
             names = [n for n in names if n == START or n != base.whole]
-    of: dict[str, list[Group]] = closure.done.get("groups", {})  # type: ignore[assignment]
     out = []
     for name in names:
         groups = of.get(name, ())
@@ -76,48 +76,53 @@ def _its_own(change: Change) -> bool:
 
 @dataclass(slots=True)
 class _Since:
-    """What was found since groups were worked out, looked up once for each of them."""
+    """What was found since groups were worked out; every one of them was worked out after the changes `floor`."""
 
     closure: Closure
-    found: dict[int, list[Change]] = field(default_factory=dict)
-    about: dict[int, tuple[bool, Mapping[str, set[str]]]] = field(default_factory=dict)
+    floor: frozenset[Change]
+    sorts: tuple[set[Change], Mapping[str, set[Change]]] | None = None
+    found: dict[tuple[int, str | None], set[str]] = field(default_factory=dict)
 
-    def changes(self, group: Group) -> list[Change]:
-        """The changes to what somebody may do that were found since, those to the start itself aside."""
-        if id(group) not in self.found:
-            search, more = self.closure.search, self.closure.changes - group.changes
-            start = search.start.arn or ""
-            mine = [c for c in self.closure.known.by_who.get(start, ()) if c in more]
-            own = subjects_of(search.env, start, mine) if more else ()
-            self.found[id(group)] = [c for c in more if c.who not in own and c.kind not in (Kind.TRUST, Kind.ENTERED)]
-        return self.found[id(group)]
+    def nothing(self, group: Group) -> bool:
+        """Whether no change to what somebody may do was found since, those to the start itself aside."""
+        return not self._about(group, None) and not any(self._about(group, a) for a in self._sorted()[1])
 
     def settles(self, group: Group, name: str) -> bool:
         """Whether none of them is about the node."""
-        about = self.about.get(id(group))
-        if about is None:
-            about = self.about[id(group)] = _by_account(self.changes(group))
-        anywhere, concerned = about
-        if anywhere:
+        closure, caller = self.closure, self.closure.nodes[name].caller
+        if self._about(group, None) or (closure.extra and closure.frees(closure.nodes[name])):
             return False
-        if not concerned and not self.closure.extra:
-            return True
-        node = self.closure.nodes[name]
-        caller = node.caller
-        if self.closure.extra and self.closure.frees(node):
-            return False
-        near = concerned.get(caller.account or "")
-        return near is None or near.isdisjoint(subjects_of(self.closure.search.env, caller.arn or ""))
+        near = self._about(group, caller.account or "")
+        return not near or near.isdisjoint(subjects_of(closure.search.env, caller.arn or ""))
 
+    def _about(self, group: Group, account: str | None) -> set[str]:
+        """What the changes in an account are about that were found since, with None those that bear on every account."""
+        key = (id(group), account)
+        if key not in self.found:
+            everywhere, by_account = self._sorted()
+            more = (everywhere if account is None else by_account.get(account, set())) - group.changes
+            search, own = self.closure.search, frozenset[str]()
+            if more:
+                start = search.start.arn or ""
+                mine = self.closure.known.by_who.get(start, ())
+                own = subjects_of(search.env, start, [c for c in mine if c not in group.changes])
+            self.found[key] = {c.who for c in more if c.who not in own}
+        return self.found[key]
 
-def _by_account(changes: Iterable[Change]) -> tuple[bool, Mapping[str, set[str]]]:
-    """Whether some of the changes bear on every account, and what the others are about, by its account."""
-    out: dict[str, set[str]] = {}
-    for change in changes:
-        if ":iam:" not in change.who:
-            return True, {}
-        out.setdefault(account_of(change.who), set()).add(change.who)
-    return False, out
+    def _sorted(self) -> tuple[set[Change], Mapping[str, set[Change]]]:
+        """The changes to what somebody may do that are not in `floor`: those that bear on all accounts, others by account."""
+        if self.sorts is None:
+            everywhere: set[Change] = set()
+            by_account: dict[str, set[Change]] = {}
+            for change in self.closure.changes - self.floor:
+                if change.kind in (Kind.TRUST, Kind.ENTERED):
+                    continue
+                if ":iam:" in change.who:
+                    by_account.setdefault(account_of(change.who), set()).add(change)
+                else:
+                    everywhere.add(change)
+            self.sorts = (everywhere, by_account)
+        return self.sorts
 
 
 def busy(closure: Closure, names: list[str]) -> Iterator[str]:
@@ -213,7 +218,7 @@ def asked_for_by_none(closure: Closure, node: Node) -> bool:
     env, arn, known = closure.search.env, node.caller.arn or "", closure.known
     if closure.every or arn not in env.principals or not ruled(closure, node) or Kind.MOVED in known.by_kind:
         return False
-    if not known.controlled.issuperset(asked_by(env, arn)):
+    if not all(map(known.controlled.issuperset, asked_by(env, arn))):
         return False
     outside = outside_roles(env, closure.search.ask.missing)
     return not outside or (not known.own(env, arn) and not entered(env, node.caller, set(), outside))

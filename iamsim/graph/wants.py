@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from iamsim.env.changes import WITHOUT, Kind, changed
 from iamsim.env.memo import once
 from iamsim.env.types import PrincipalKind
-from iamsim.graph.apart import tags_matter, told_at_the_door
+from iamsim.graph.apart import own_tags_matter, reads_tags, tags_matter, told_at_the_door
 from iamsim.graph.candidates import FRESH, new_principals, texts_of, told_by_name
 from iamsim.graph.dominated import asked_by, asked_for
 from iamsim.graph.entering import edge_in
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from iamsim.aws.escalations import Technique
+    from iamsim.env.types import Environment
     from iamsim.graph.world import Node
 
 
@@ -164,7 +165,7 @@ def _some(closure: Closure, account: str | None) -> frozenset[str]:
     """
     controlled = closure.known.controlled
     asking = asked_for(closure.search.env, account)
-    asked = (arns for role, arns in asking.items() if role not in controlled)
+    asked = (arns for roles, arns in asking.items() if not roles <= controlled)
     return closure.extra.union(exempt(closure.search.env, account), *asked)
 
 
@@ -227,8 +228,19 @@ def _tagged_by(closure: Closure, arn: str, *, first: bool) -> frozenset[str]:
     """The roles that ask for the principal with a tag; unless it is the first, those that say its name."""
     env = closure.search.env
     every = asked_by(env, arn) if first or arn in names_said(env) else ()
-    roles = (r for r in every if first or says(env, r, arn))
-    return frozenset(r for r in roles if _enters_tagged(closure, arn, r))
+    if not own_tags_matter(env, arn):
+        every = tuple(roles & _reading_tags(env) for roles in every)
+    asking = (r for roles in every for r in roles if first or says(env, r, arn))
+    return frozenset(r for r in asking if _enters_tagged(closure, arn, r))
+
+
+def _reading_tags(env: Environment) -> frozenset[str]:
+    """The loaded roles whose trust policies may read the tags of who assumes them."""
+    return once(env.memo, "reading-tags", _made_reading_tags, env)
+
+
+def _made_reading_tags(env: Environment) -> frozenset[str]:
+    return frozenset(a for a, p in env.principals.items() if p.trust is not None and reads_tags(env, p.trust))
 
 
 def _enters_tagged(closure: Closure, arn: str, role: str) -> bool:
@@ -250,7 +262,7 @@ def _asking(closure: Closure, arn: str) -> list[str]:
     if arn not in env.principals:
         return []  # changes to one that is made on the way are found with its creation
     controlled = closure.known.controlled
-    return [r for r in asked_by(env, arn) if r not in controlled]
+    return [r for roles in asked_by(env, arn) for r in sorted(roles - controlled)]
 
 
 def _could_enter(closure: Closure, arn: str, role: str) -> str:
@@ -279,7 +291,6 @@ def _roles(closure: Closure, account: str | None) -> frozenset[str]:
     """Roles of the account that are not controlled yet, and those asked for."""
     env = closure.search.env
     known = closure.known
-    have = {c.who for c in known.of_kind(Kind.TRUST, Kind.CREATED)}
     mine = map(closure.nodes.__getitem__, known.of_account.get(account, ()))
     held = {n.caller.arn or "" for n in mine if n.made and n.full and not is_again(n)}
     out = {r for r in of_account(env, PrincipalKind.ROLE, account) if r not in held}
@@ -288,4 +299,5 @@ def _roles(closure: Closure, account: str | None) -> frozenset[str]:
         out |= {r for r in held & _taggable_in(closure, account) if r in env.principals and tagged(closure, r)}
     out |= renewable(closure, account, frozenset(held))
     out |= {e for e in closure.extra if e in env.principals and env.principals[e].kind is PrincipalKind.ROLE}
-    return frozenset(out - have)
+    given = (Kind.TRUST, Kind.CREATED)
+    return frozenset(r for r in out if not any(c.kind in given for c in known.by_who.get(r, ())))
