@@ -165,7 +165,7 @@ def _some(closure: Closure, account: str | None) -> frozenset[str]:
     controlled = closure.known.controlled
     asking = asked_for(closure.search.env, account)
     asked = (arns for role, arns in asking.items() if role not in controlled)
-    return closure.extra.union(exempt(closure.search.env, account), *asked)
+    return closure.extra.union(exempt(closure.search, account), *asked)
 
 
 def worth_tagging(closure: Closure, account: str | None) -> frozenset[str]:
@@ -239,7 +239,7 @@ def _enters_tagged(closure: Closure, arn: str, role: str) -> bool:
 
 def _special(closure: Closure, arn: str) -> bool:
     """Whether some role that is not held yet asks for this very principal, once nothing of its own binds it, or it is exempt."""
-    if arn in exempt(closure.search.env, account_of(arn)):
+    if arn in exempt(closure.search, account_of(arn)):
         return True
     return any(_could_enter(closure, arn, r) for r in _asking(closure, arn))
 
