@@ -166,7 +166,7 @@ def _some(closure: Closure, account: str | None) -> frozenset[str]:
     controlled = closure.known.controlled
     asking = asked_for(closure.search.env, account)
     asked = (arns for roles, arns in asking.items() if not roles <= controlled)
-    return closure.extra.union(exempt(closure.search.env, account), *asked)
+    return closure.extra.union(exempt(closure.search, account), *asked)
 
 
 def worth_tagging(closure: Closure, account: str | None) -> frozenset[str]:
@@ -251,7 +251,7 @@ def _enters_tagged(closure: Closure, arn: str, role: str) -> bool:
 
 def _special(closure: Closure, arn: str) -> bool:
     """Whether some role that is not held yet asks for this very principal, once nothing of its own binds it, or it is exempt."""
-    if arn in exempt(closure.search.env, account_of(arn)):
+    if arn in exempt(closure.search, account_of(arn)):
         return True
     return any(_could_enter(closure, arn, r) for r in _asking(closure, arn))
 
