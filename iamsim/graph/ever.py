@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from iamsim.env.types import Environment
+    from iamsim.graph.absorbed import Absorbed
     from iamsim.graph.firing import Attempt
     from iamsim.graph.hops import HopCheck
     from iamsim.graph.moves import Firing
@@ -196,9 +197,12 @@ def closed(search: Search, *, sure: bool) -> Closure:
 
 
 _KEPT = 700_000
-"""How many facts the closures that are kept may hold together, the last ones asked for: those of a large organization have
-tens of thousands each.
+"""How much the closures that are kept may hold together, the last ones asked for, in facts that are copied from what follows from
+an administrator: those of a large organization have tens of thousands each.
 """
+
+_OWN = 3
+"""How many times as much memory as such a fact one takes that was found for a single closure, with its firings and nodes."""
 
 _MANY = 5_000
 """After how many facts the collector is told of them, which would else walk over all of them again and again."""
@@ -206,9 +210,11 @@ _MANY = 5_000
 
 def _keep(env: Environment, key: tuple[object, ...], found: Closure) -> None:
     kept: _Kept = once(env.memo, "closures", _Kept)
-    kept.sizes[key] = len(found.how)
+    base: Absorbed | None = found.done.get("base")  # type: ignore[assignment]
+    copied = 0 if base is None else len(base.how)
+    size = kept.sizes[key] = copied + _OWN * (len(found.how) - copied)
     env.memo[key] = found
-    kept.whole += len(found.how)
+    kept.whole += size
     kept.since += len(found.how)
     if kept.since > _MANY:
         kept.since = 0
@@ -221,7 +227,7 @@ def _keep(env: Environment, key: tuple[object, ...], found: Closure) -> None:
 
 @dataclass(slots=True)
 class _Kept:
-    """The closures that are kept, by the facts of each: `whole` in all, `since` the collector was last told of them."""
+    """The closures that are kept, by the size of each: `whole` of all; `since` are the facts since the collector was told."""
 
     sizes: dict[tuple[object, ...], int] = field(default_factory=dict)
     whole: int = 0
