@@ -144,15 +144,19 @@ def picky(env: Environment, account: str | None) -> _Picky:
 
 
 def _picky(env: Environment, account: str | None) -> _Picky:
-    out: dict[tuple[Pattern, ...] | None, set[str]] = {}
+    same: dict[tuple[Pattern, ...] | None, frozenset[str]] = {}
     names = naming_anyone(env) if account is None else naming_account(env, account)
     before = env.memo.parent.get(("picky", account)) if isinstance(env.memo, Memo) else None
     if before is not None and isinstance(env.principals, Overlay):
-        out = {k: set(v.difference(env.principals.top)) for k, v in before}
-        names &= env.principals.top.keys()
+        top = env.principals.top.keys()
+        # most sets stay those of the environment before
+        same = {k: v if v.isdisjoint(top) else v - top for k, v in before}
+        names &= top
+    more: dict[tuple[Pattern, ...] | None, set[str]] = {}
     for arn in names:
-        out.setdefault(favoured_by_trust(env, env.principals[arn]), set()).add(arn)
-    return tuple((k, frozenset(v)) for k, v in out.items() if k != () and v)
+        more.setdefault(favoured_by_trust(env, env.principals[arn]), set()).add(arn)
+    every = {**same, **{k: same.get(k, frozenset()) | v for k, v in more.items()}}
+    return tuple((k, v) for k, v in every.items() if k != () and v)
 
 
 def favoured_by_request(search: Search, targets: tuple[Target, ...]) -> tuple[Pattern, ...] | None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from iamsim.env.types import Environment
+    from iamsim.graph.absorbed import Absorbed
     from iamsim.graph.firing import Attempt
     from iamsim.graph.hops import HopCheck
     from iamsim.graph.moves import Firing
@@ -188,33 +189,38 @@ def closed(search: Search, *, sure: bool) -> Closure:
     found: Closure | None = search.env.memo.get(key) if plain else None
     if found is None:
         sign = sign_of(search) if plain and sure else None
-        found, size = like(search, sign) if sign is not None else None, 1
+        found = like(search, sign) if sign is not None else None
+        own = found is None
         with undisturbed():
             if found is None:
                 found = grow(begin(search) if sure else closed(search, sure=True), sure=sure)
-                size = len(found.how)
                 if sign is not None:
                     keep(found, sign, key)
             if plain:
-                _keep(search.env, key, found, size)
+                _keep(search.env, key, found, own=own)
     return replace(found, search=search) if found.search is not search else found
 
 
 _KEPT = 700_000
-"""How many facts the closures that are kept may hold together, the last ones asked for: those of a large organization have
-tens of thousands each.
+"""How much the closures that are kept may hold together, the last ones asked for, in facts that are copied from what follows from
+an administrator: those of a large organization have tens of thousands each.
 """
+
+_OWN = 3
+"""How many times as much memory as such a fact one takes that was found for a single closure, with its firings and nodes."""
 
 _MANY = 5_000
 """After how many facts the collector is told of them, which would else walk over all of them again and again."""
 
 
-def _keep(env: Environment, key: tuple[object, ...], found: Closure, size: int) -> None:
+def _keep(env: Environment, key: tuple[object, ...], found: Closure, *, own: bool) -> None:
     kept: _Kept = once(env.memo, "closures", _Kept)
-    kept.sizes[key] = size
+    base: Absorbed | None = found.done.get("base")  # type: ignore[assignment]
+    copied = 0 if base is None else len(base.how)
+    size = kept.sizes[key] = copied + _OWN * (len(found.how) - copied) if own else 1
     env.memo[key] = found
     kept.whole += size
-    kept.since += size
+    kept.since += len(found.how) if own else 1
     if kept.since > _MANY:
         kept.since = 0
         retained()
@@ -226,7 +232,7 @@ def _keep(env: Environment, key: tuple[object, ...], found: Closure, size: int) 
 
 @dataclass(slots=True)
 class _Kept:
-    """The closures that are kept, by the facts of each: `whole` in all, `since` the collector was last told of them."""
+    """The closures that are kept, by the size of each: `whole` of all; `since` are the facts since the collector was told."""
 
     sizes: dict[tuple[object, ...], int] = field(default_factory=dict)
     whole: int = 0
