@@ -10,7 +10,7 @@ from iamsim.env.memo import once
 from iamsim.graph.alike import OWN_NAMES, told_alike
 from iamsim.graph.calls import Wanted, check_in
 from iamsim.graph.changing import SUBJECT, WANTED
-from iamsim.graph.crews import may_give, requests_of, uses
+from iamsim.graph.crews import as_loaded, may_give, requests_of, uses
 from iamsim.graph.dominated import not_dominated
 from iamsim.graph.firing import sweeping
 from iamsim.graph.gains import asked_about
@@ -105,6 +105,7 @@ def _of_nodes(
     means = {n.name: means_of(search, among[n.name], n) for n in nodes}
     most = frozenset[str]().union(*means.values())
     worth: dict[str, bool] = {}
+    plain = as_loaded(closure, nodes, among)
     # nodes that have the same means and may be needed for the same techniques, with their places among all
     sorts: dict[tuple[frozenset[str], frozenset[str]], list[int]] = {}
     for place, node in enumerate(nodes):
@@ -119,7 +120,7 @@ def _of_nodes(
             continue
         fit = [(m, places) for (m, f), places in sorts.items() if technique.id in f]
         having = [[nodes[i] for i in sorted(i for m, places in fit if m >= a for i in places)] for a in actions]
-        if not all(having) or not may_give(closure, technique, number, nodes, among):
+        if not all(having) or not may_give(closure, technique, number, plain):
             continue
         taggers = [n for n in nodes if tags and any(_may_tag(search, e, n, tags) for e in among[n.name])]
         between = any(h != having[0] or len(h) > 1 for h in having)

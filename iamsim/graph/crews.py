@@ -51,14 +51,24 @@ def uses(
             yield fired
 
 
-def may_give(closure: Closure, technique: Technique, number: int, nodes: Sequence[Node], among: Worlds) -> bool:
-    """False only if whatever the variant is about is held, or does not meet its preconditions, whoever of the nodes uses it."""
+def as_loaded(closure: Closure, nodes: Sequence[Node], among: Worlds) -> tuple[Node, ...] | None:
+    """One of the nodes for each that targets of techniques may tell apart; None if some change is about a node."""
+    env = closure.search.env
+    if any(len(among[n.name]) != 1 or among[n.name][0] is not env for n in nodes):
+        return None
+    return tuple({(n.caller.kind, n.caller.account, n.caller.partition): n for n in nodes}.values())
+
+
+def may_give(closure: Closure, technique: Technique, number: int, nodes: tuple[Node, ...] | None) -> bool:
+    """False only if whatever the variant is about is held, or does not meet its preconditions, whoever uses it of those of whom the
+    nodes are `as_loaded`.
+    """
     search, names = closure.search, to_bind(closure.search, technique, number)
     if technique.outcome.type != "becomes" or names != (technique.outcome.get("who"),) or closure.known.everywhere:
         return True
-    if any(len(among[n.name]) != 1 or among[n.name][0] is not search.env for n in nodes):
+    if nodes is None:
         return True
-    for node in {(n.caller.kind, n.caller.account, n.caller.partition): n for n in nodes}.values():
+    for node in nodes:
         fit, rest = fitting(search, node, technique, number)
         if any(not _becomes_nobody_new(closure, technique, v) for v in fit):
             return True
