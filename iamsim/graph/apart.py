@@ -9,6 +9,8 @@ from iamsim.aws.resource_policies import services_of
 from iamsim.env.memo import once
 from iamsim.env.organization import below
 from iamsim.env.types import MissingPolicy
+from iamsim.graph.candidates import FRESH, plain_of
+from iamsim.graph.policies import every_policy
 from iamsim.ir.lower import action_term, resource_term
 from iamsim.ir.term import FALSE
 from iamsim.model.arn import parse_arn
@@ -137,6 +139,28 @@ def _has_tags(statement: Statement) -> bool:
 
 
 _TAG = "aws:principaltag/"
+
+
+def told_with_tags(env: Environment, arn: str) -> bool:
+    """Whether a statement that reads tags of callers tells the user or role from a new one of its account by its name."""
+    patterns = once(env.memo, "telling-with-tags", _telling_with_tags, env)
+    new = f"{arn.partition('/')[0]}/{FRESH}"
+    return patterns is None or any(match(p, arn) and not match(p, new) for p in patterns)
+
+
+def _telling_with_tags(env: Environment) -> tuple[Pattern, ...] | None:
+    """All texts of such statements that may be ARNs or names, as patterns; None if they may be anything."""
+    texts: dict[str, None] = {}
+    for statement in (s for p in every_policy(env) for s in p.statements if _has_tags(s)):
+        if statement.malformed is not None or any(c.malformed for c in statement.conditions):
+            return None
+        named = statement.principal.entries if statement.principal is not None else ()
+        of = [v for c in statement.conditions if "tag/" not in c.key.lower() for v in c.values]
+        of += [e.value for e in named if not isinstance(e, Malformed)]
+        of += [getattr(p, "text", "*") for p in (statement.resource.patterns if statement.resource is not None else ())]
+        for text in (plain_of(t) for t in of):
+            texts |= dict.fromkeys((text if ":" in text else f"*/{text}", f"*/{text.rpartition('/')[2]}"))
+    return tuple(tokenize(t, variables=False) for t in texts)
 
 
 def favoured_by_trust(env: Environment, role: Principal) -> tuple[Pattern, ...] | None:

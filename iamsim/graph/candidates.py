@@ -177,6 +177,11 @@ def told_by_name(env: Environment, arn: str) -> bool:
 _VARIABLE = re.compile(r"\$\{[^}]*\}")
 
 
+def plain_of(text: str) -> str:
+    """The text with `*` for each of its variables."""
+    return _VARIABLE.sub("*", text)
+
+
 def _telling(env: Environment) -> tuple[Pattern, ...]:
     """The patterns of ARNs and names of users and roles in policies, in which variables may stand for anything."""
     texts = {t if ":" in t else f"*/{t}" for t in _named_by_policies(env)}
@@ -184,7 +189,7 @@ def _telling(env: Environment) -> tuple[Pattern, ...]:
         for s in policy.statements:
             patterns = s.resource.patterns if s.resource is not None else ()
             texts.update(p.text for p in patterns if isinstance(p, Pattern) and (":iam:" in p.text or ":*:" in p.text))
-    plain = {_VARIABLE.sub("*", t) for t in texts}
+    plain = {plain_of(t) for t in texts}
     names = {f"*/{t.rpartition('/')[2]}" for t in plain if "/" in t}
     return tuple(tokenize(t, variables=False) for t in sorted(plain | names))
 

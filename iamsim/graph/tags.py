@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from iamsim.env.changes import Change, Kind
 from iamsim.env.memo import once
 from iamsim.env.types import PrincipalKind
+from iamsim.graph.apart import told_with_tags
 from iamsim.graph.calls import MORE, stated
 from iamsim.graph.candidates import FRESH, texts_of
 from iamsim.graph.firing import attempt, outcome_of, settled
@@ -19,7 +20,7 @@ from iamsim.graph.settled import is_untouched, unsettled
 from iamsim.graph.state import account_of
 from iamsim.graph.tag_values import ASKED, names_told, tag_values
 from iamsim.graph.twins import told_among_new
-from iamsim.graph.wants import asking_with_tags, worth_tagging
+from iamsim.graph.wants import worth_tagging
 from iamsim.graph.world import is_again, own_creation, worlds
 from iamsim.ir.term import variables
 from iamsim.model.caller import CallerKind
@@ -104,15 +105,14 @@ def _targets(
 def _new_users(closure: Closure, account: str | None) -> list[str]:
     """The users of an account that changes create; roles that are created have sessions with tags of choice.
 
-    Where somebody rules the account these are an ordinary one and those for whom roles ask with a tag.
+    Where somebody rules the account these are an ordinary one and those whom some statement that reads tags tells by name.
     """
-    every = {n.caller.arn or "": n.caller for n in closure.nodes.values() if n.caller.kind is CallerKind.USER}
-    made = sorted({c.who for c in closure.known.of_kind(Kind.CREATED) if ":user/" in c.who} & every.keys())
-    mine = [a for a in made if account_of(a) == account]
+    made = {c.who for c in closure.known.of_kind(Kind.CREATED) if ":user/" in c.who}
+    mine = sorted(a for a in made if account_of(a) == account)
     if closure.every or not closure.ruled_from_within(account):
         return mine
     fresh = f":user/{FRESH}"
-    return [a for a in mine if a.endswith(fresh) or a in closure.extra or asking_with_tags(closure, every[a])]
+    return [a for a in mine if a.endswith(fresh) or a in closure.extra or told_with_tags(closure.search.env, a)]
 
 
 def _of_target(closure: Closure, node: Node, technique: Technique, number: int, target: str) -> Iterator[Firing]:

@@ -9,7 +9,7 @@ from iamsim.env.memo import once
 from iamsim.env.types import PrincipalKind
 from iamsim.graph.apart import own_tags_matter, reads_tags, tags_matter, told_at_the_door
 from iamsim.graph.candidates import FRESH, new_principals, texts_of, told_by_name
-from iamsim.graph.dominated import asked_by, asked_for, naming_beside
+from iamsim.graph.dominated import asked_by, asked_for
 from iamsim.graph.entering import edge_in
 from iamsim.graph.exempt import exempt
 from iamsim.graph.names import of_account
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from iamsim.aws.escalations import Technique
     from iamsim.env.types import Environment
     from iamsim.graph.world import Node
-    from iamsim.model.caller import Caller
 
 
 def wants(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
@@ -233,16 +232,6 @@ def _tagged_by(closure: Closure, arn: str, *, first: bool) -> frozenset[str]:
         every = tuple(roles & _reading_tags(env) for roles in every)
     asking = (r for roles in every for r in roles if first or says(env, r, arn))
     return frozenset(r for r in asking if _enters_tagged(closure, arn, r))
-
-
-def asking_with_tags(closure: Closure, caller: Caller) -> bool:
-    """Whether some role that is not held lets in the caller, and others of its account not alike, by a trust policy that reads
-    tags.
-    """
-    env = closure.search.env
-    beside = naming_beside(env, caller)
-    roles = _reading_tags(env) if beside is None else frozenset[str]().union(*beside) & _reading_tags(env)
-    return not roles <= closure.known.controlled
 
 
 def _reading_tags(env: Environment) -> frozenset[str]:
