@@ -143,6 +143,10 @@ _TAG = "aws:principaltag/"
 
 def told_with_tags(env: Environment, arn: str) -> bool:
     """Whether a statement that reads tags of callers tells the user or role from a new one of its account by its name."""
+    return once(env.memo, ("told-with-tags", arn), _told_with_tags, env, arn)
+
+
+def _told_with_tags(env: Environment, arn: str) -> bool:
     patterns = once(env.memo, "telling-with-tags", _telling_with_tags, env)
     new = f"{arn.partition('/')[0]}/{FRESH}"
     return patterns is None or any(match(p, arn) and not match(p, new) for p in patterns)

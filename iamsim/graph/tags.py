@@ -12,10 +12,12 @@ from iamsim.env.types import PrincipalKind
 from iamsim.graph.apart import told_with_tags
 from iamsim.graph.calls import MORE, stated
 from iamsim.graph.candidates import FRESH, texts_of
+from iamsim.graph.dominated import not_dominated
 from iamsim.graph.firing import attempt, outcome_of, settled
 from iamsim.graph.means import may_do, techniques_of, within_means
 from iamsim.graph.moves import Firing, fewest_of
 from iamsim.graph.names import of_account
+from iamsim.graph.ruled import ruled
 from iamsim.graph.settled import is_untouched, unsettled
 from iamsim.graph.state import account_of
 from iamsim.graph.tag_values import ASKED, names_told, tag_values
@@ -91,7 +93,7 @@ def _targets(
     who = technique.outcome.get("who")
     env, own = closure.search.env, node.caller.arn or ""
     role = any("Role" in c.action for c in variant.calls)
-    new = [] if role else _new_users(closure, node.caller.account)
+    new = [] if role or _is_needless(closure, node, technique) else _new_users(closure, node.caller.account)
     if who == "$self":
         principal = env.principals.get(own)
         if own in new or (principal is not None and own in worth and (principal.kind is PrincipalKind.ROLE) == role):
@@ -100,6 +102,13 @@ def _targets(
     kind = PrincipalKind.ROLE if role else PrincipalKind.USER
     yield from (a for a in of_account(env, kind, node.caller.account) if a != own and a in worth)
     yield from (a for a in new if a != own)
+
+
+def _is_needless(closure: Closure, node: Node, technique: Technique) -> bool:
+    """Whether somebody else may do everything in the node's account, the technique included."""
+    if closure.every or node.caller.kind is CallerKind.ROOT or not ruled(closure, node):
+        return False
+    return not not_dominated(closure.search.env, [technique], node.caller.arn or "")
 
 
 def _new_users(closure: Closure, account: str | None) -> list[str]:
