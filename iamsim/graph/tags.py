@@ -58,10 +58,10 @@ def tag_firings(closure: Closure) -> Iterator[Firing]:
             for number, variant in enumerate(technique.variants):
                 if not able.issuperset(variant.actions):
                     continue
-                key = ("tags", name, technique.id, number, closure.changes)
-                if key in closure.done:
+                key, seen = ("tags", name, technique.id, number), len(closure.changes)  # they only grow
+                if closure.done.get(key) == seen:
                     continue
-                closure.done[key] = True
+                closure.done[key] = seen
                 account = node.caller.account
                 if account not in worth:
                     worth[account] = worth_tagging(closure, account)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from check_envs import ACCOUNT, allow, environment, lets, policy, user
+from check_envs import ACCOUNT, allow, environment, lets, policy, role, user
 
 from iamsim.aws.escalations import catalogue
-from iamsim.graph.dominated import dominated
+from iamsim.graph.dominated import asked_by, asked_for, dominated
 
 ARN = f"arn:aws:iam::{ACCOUNT}:user/ann"
 TOPIC = f"arn:aws:sns:eu-west-1:{ACCOUNT}:alarms"
@@ -57,3 +57,17 @@ def test_a_loaded_policy_speaks_for_its_service(tmp_path, arn, service):
     assert lost
     assert lost >= of_service & spared(tmp_path / "without")
     assert not of_service & spared(tmp_path / "with", arn)
+
+
+def test_roles_that_ask_for_the_same_callers_are_one_set(tmp_path):
+    trust = {
+        **lets({"AWS": "*"}, "sts:AssumeRole"),
+        "Condition": {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:user/a*"}},
+    }
+    users = [user(n, policy(allow("*"))) for n in ("ann", "abe", "bob")]
+    env = environment(tmp_path, users=users, roles=[role(n, trust=(trust,)) for n in ("one", "two")])
+    roles = frozenset(f"arn:aws:iam::{ACCOUNT}:role/{n}" for n in ("one", "two"))
+    asked = {f"arn:aws:iam::{ACCOUNT}:user/{n}" for n in ("ann", "abe")}
+    assert asked_for(env, ACCOUNT) == {roles: asked}
+    assert {a: asked_by(env, a) for a in asked} == dict.fromkeys(asked, (roles,))
+    assert asked_by(env, f"arn:aws:iam::{ACCOUNT}:user/bob") == ()
