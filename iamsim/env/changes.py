@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from iamsim.diagnostics import Origin
+from iamsim.env.forgetting import noted
 from iamsim.env.memo import Memo, once
 from iamsim.env.organization import below
 from iamsim.env.overlay import Overlay
@@ -90,10 +91,12 @@ def changed(env: Environment, changes: Iterable[Change], focus: Iterable[str] = 
         # what only organizations tell is worked out once for all principals
         return changed(changed(env, whole), wanted - whole, focus)
     about = frozenset() if whole else frozenset(focus)
-    return once(env.memo, ("changed", wanted, about), _changed, env, wanted, about)
+    key = ("changed", wanted, about)
+    return once(env.memo, key, _changed, env, wanted, about, key)
 
 
-def _changed(env: Environment, wanted: frozenset[Change], about: frozenset[str]) -> Environment:
+def _changed(env: Environment, wanted: frozenset[Change], about: frozenset[str], key: object) -> Environment:
+    noted(env.memo, key)
     changes, focus = sorted(wanted), sorted(about)
     groups: dict[str, Group] = {}
     principals: dict[str, Principal] = {}

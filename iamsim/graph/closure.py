@@ -12,6 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from iamsim.env.applicable import NO_DOCUMENTS
+from iamsim.env.forgetting import trim
 from iamsim.env.memo import once
 from iamsim.graph.absorbed import absorb
 from iamsim.graph.accept import accept
@@ -244,6 +245,7 @@ def _rule(search: Search, node: Node, *, sure: bool, local: bool) -> Closure:
         below.nodes[OUTSIDER] = outsider(own)
         below.done["absorbed", node.caller.account] = START
         found = search.env.memo[key] = grow(below, sure=True)
+        trim(search.env)
     return found
 
 

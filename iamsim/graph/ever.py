@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, changed
 from iamsim.env.collector import retained, undisturbed
+from iamsim.env.forgetting import trim
 from iamsim.env.memo import once
 from iamsim.graph.accept import accept
 from iamsim.graph.candidates import is_picky
@@ -228,6 +229,7 @@ def _keep(env: Environment, key: tuple[object, ...], found: Closure, *, own: boo
         oldest = next(iter(kept.sizes))
         kept.whole -= kept.sizes.pop(oldest)
         del env.memo[oldest]
+    trim(env, between=True)
 
 
 @dataclass(slots=True)

@@ -116,8 +116,15 @@ def _new_users(closure: Closure, account: str | None) -> list[str]:
 
     Where somebody rules the account these are an ordinary one and those whom some statement that reads tags tells by name.
     """
-    made = {c.who for c in closure.known.of_kind(Kind.CREATED) if ":user/" in c.who}
-    mine = sorted(a for a in made if account_of(a) == account)
+    key, seen = "new-users", len(closure.known.by_kind.get(Kind.CREATED, ()))
+    made = closure.done.get(key)
+    if made is None or made[0] != seen:  # type: ignore[index]
+        every: dict[str, set[str]] = {}
+        for change in closure.known.of_kind(Kind.CREATED):
+            if ":user/" in change.who:
+                every.setdefault(account_of(change.who), set()).add(change.who)
+        made = closure.done[key] = (seen, {a: sorted(whom) for a, whom in every.items()})
+    mine: list[str] = made[1].get(account, [])  # type: ignore[index]
     if closure.every or not closure.ruled_from_within(account):
         return mine
     fresh = f":user/{FRESH}"

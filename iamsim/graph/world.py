@@ -27,7 +27,7 @@ OUTSIDE = "999999999999"
 NEWCOMER = "999999999998"
 """An account of the attacker that becomes a member of the first organization; that of the next has the number before it."""
 
-_ALTERNATIVES = 40
+_ALTERNATIVES = 64
 """The environments that are looked at for one request."""
 
 SUBSETS = 5

@@ -16,6 +16,7 @@ from pages import CORPUS, escalation_pages, read_page
 from benchmarks.gen_org import generate
 from benchmarks.rows import snapshot
 from iamsim import Verdict, can, escalations, load
+from iamsim.env import forgetting
 from iamsim.env.build import environment_of
 from iamsim.env.changes import Change, Kind, changed
 from iamsim.graph import (
@@ -181,6 +182,19 @@ def test_what_earlier_questions_leave_behind_changes_no_answer():
     assert {Verdict.YES, Verdict.NO} <= verdicts
 
 
+def test_what_is_let_go_again_changes_no_answer(monkeypatch):
+    kept = [found_in_some(firings_of, sure=sure, step=2 * EACH) for sure in (True, False)]
+    monkeypatch.setattr(forgetting, "MANY_CHANGED", 3)
+    monkeypatch.setattr(forgetting, "MANY_KEPT", 50)
+    gone = 0
+    for found, sure in zip(kept, (True, False), strict=True):
+        for where, make, firings in found:
+            env = make()
+            assert firings_of(env, firings, sure=sure) == firings, where
+            gone += "entries that are kept" in env.memo
+    assert gone > 10
+
+
 def firings_of(env, arns, *, sure):
     """The firings of each fact of each closure, without the numbers in which they were found."""
     every = {arn: closed(search_from(env, arn), sure=sure).how for arn in arns}
@@ -237,7 +251,7 @@ def test_whoever_takes_an_administrator_over_makes_no_detour_by_it(monkeypatch):
                 if who in steps[arn]:
                     compared += 1
                     assert steps[arn][who] <= count, (page, title, arn, who)
-    assert compared > 100
+    assert compared > 20
 
 
 @pytest.fixture(scope="module")
