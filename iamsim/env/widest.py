@@ -29,7 +29,7 @@ def widest(env: Environment, plain: frozenset[Change], extra: frozenset[Change],
     made |= {Change(Kind.DISABLED, o.id, t) for o in env.organizations for t in ("scp", "rcp") if _moves(extra)}
     there = changed(env, plain | made, focus)
     groups = {c.what for c in extra if c.kind in (Kind.JOINS, Kind.LEAVES)}
-    every = (a for p in there.principals.values() if p.arn in focus for a in p.groups)
+    every = (g for a in focus if a in there.principals for g in there.principals[a].groups)
     of_groups = {a: _of_group(env, there.groups[a], extra, all_=a in groups) for a in every if a in there.groups}
     of_principals = {a: _of_principal(env, there.principals[a], extra) for a in focus if a in there.principals}
     of_resources = {c.who: _of_resource(there.resources[c.who]) for c in extra if c.who in there.resources}

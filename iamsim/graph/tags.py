@@ -187,7 +187,8 @@ def _tried(
     closure: Closure, node: Node, technique: Technique, number: int, bound: dict[str, str], change: Change
 ) -> Firing | None:
     search = closure.search
-    tried = attempt(search, node, technique, technique.variants[number], bound, frozenset(closure.changes))
+    changes = closure.relevant(node.caller.arn or "", change.who)
+    tried = attempt(search, node, technique, technique.variants[number], bound, changes)
     found = None if tried is None else outcome_of(search, tried)
     if found is None or tried is None:
         return None
@@ -226,7 +227,8 @@ def _besides(
         return None
     kept = tuple((k, mine.get(k)) for k in sorted(others))
     as_it_was = bound | {MORE: stated(kept)}
-    same = attempt(search, node, technique, technique.variants[number], as_it_was, frozenset(closure.changes))
+    changes = closure.relevant(node.caller.arn or "", change.who)
+    same = attempt(search, node, technique, technique.variants[number], as_it_was, changes)
     if same is not None and (outcome_of(search, same) or (False,))[0]:
         return kept
     model = settled(search, tried).sure
@@ -271,7 +273,8 @@ def _any_value(closure: Closure, node: Node, technique: Technique, number: int, 
     if change in closure.how:
         return None
     bound = {name: target, "$self": node.caller.arn or "", "$key": key}
-    tried = attempt(search, node, technique, technique.variants[number], bound, frozenset(closure.changes))
+    changes = closure.relevant(node.caller.arn or "", target)
+    tried = attempt(search, node, technique, technique.variants[number], bound, changes)
     if tried is None or tried.reads_session:
         return None
     if any(v.endswith(ASKED + key) for v in variables(tried.term)):
