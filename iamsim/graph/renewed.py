@@ -68,12 +68,28 @@ def _assumed_as_written(closure: Closure, role: str) -> bool:
 
 def look_again(closure: Closure, roles: Iterable[str]) -> None:
     """What sessions of the roles could not do before they may do as others, and those after them: all of it is tried once more."""
-    for key in [k for k in closure.done if isinstance(k, tuple) and k[0] in _TRIED]:
+    about = _after(closure, set(roles))
+    for key in [k for k in closure.done if isinstance(k, tuple) and k[0] in _TRIED and not about.isdisjoint(k[1:3])]:
         del closure.done[key]
     closure.done.pop("callers", None)
     for role in closure.search.env.principals.keys() & set(roles):
         caller = possible_when_written(closure.search.env, closure.search.env.principals[role])
         closure.nodes[role] = replace(closure.nodes[role], caller=caller)
+
+
+def _after(closure: Closure, names: set[str]) -> set[str]:
+    """The nodes of these names, and those to which they lead."""
+    nexts: dict[str, list[str]] = {}
+    for name in closure.nodes:
+        for fired in closure.how.get(name, ()):
+            for caller in fired.callers:
+                nexts.setdefault(caller, []).append(name)
+    todo = list(names)
+    while todo:
+        more = [n for n in nexts.get(todo.pop(), ()) if n not in names]
+        names.update(more)
+        todo += more
+    return names
 
 
 _TRIED = ("given", "itself", "offered", "changes", "once")
