@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Kind
 from iamsim.env.memo import once
-from iamsim.graph.dominated import asked_by, not_dominated
+from iamsim.graph.dominated import asked_by, naming_beside, not_dominated
 from iamsim.graph.edges import brings, edges_of
 from iamsim.graph.known import last
-from iamsim.graph.means import LATE, NODES, may_do, within_means
+from iamsim.graph.means import LATE, NODES, may_do, techniques_of, within_means
 from iamsim.graph.outside import outside_roles
-from iamsim.graph.ruled import ruled, signature
+from iamsim.graph.ruled import ruled, ruler_of, signature
 from iamsim.graph.state import OF_ACCOUNTS, OUTSIDER, START, Closure, account_of
 from iamsim.graph.trusts import entered
 from iamsim.graph.world import is_again, subjects_of
@@ -195,12 +195,36 @@ def is_untouched(closure: Closure, node: Node) -> bool:
 def _is_idle(closure: Closure, node: Node) -> bool:
     """True only if whoever rules the node's account gives all that the node gives, as long as no change is about it."""
     search, arn = closure.search, node.caller.arn or ""
-    if closure.every or closure.extra or node.caller.kind not in OF_ACCOUNTS or arn not in search.env.principals:
+    if closure.every or closure.extra or node.caller.kind not in OF_ACCOUNTS:
         return False
+    if arn not in search.env.principals:
+        return _is_idle_new(closure, node)
     if not ruled(closure, node) or not is_untouched(closure, node) or not asked_for_by_none(closure, node):
         return False
     key = ("idle", arn, node.caller.kind, search.ask.missing, id(search.catalogue))
     return once(search.env.memo, key, _has_no_means, search, node)[0]
+
+
+def _is_idle_new(closure: Closure, node: Node) -> bool:
+    """As `_is_idle`, of one who is created, whatever changes are about it: no document tells it from whoever rules the account."""
+    search, known = closure.search, closure.known
+    if not node.full or is_again(node) or not ruled(closure, node) or Kind.MOVED in known.by_kind:
+        return False
+    if ruler_of(closure, node.caller.account) not in closure.nodes:
+        return False
+    key = ("idle-new", node.caller.arn, node.caller.kind, search.ask.missing, id(search.catalogue))
+    asking = once(search.env.memo, key, _beside_new, search, node)[0]
+    return asking is not None and all(map(known.controlled.issuperset, asking))
+
+
+def _beside_new(search: Search, node: Node) -> tuple[tuple[frozenset[str], ...] | None, object]:
+    """The roles that ask for the new one and not alike for an administrator, in sets; None if it may give more than these."""
+    env, arn = search.env, node.caller.arn or ""
+    every = (techniques_of(search, NODES), techniques_of(search, None, leave=LATE))
+    outside = outside_roles(env, search.ask.missing)
+    if any(not_dominated(env, techniques, arn) for techniques in every) or entered(env, node.caller, set(), outside):
+        return None, search.catalogue
+    return naming_beside(env, node.caller), search.catalogue
 
 
 def _has_no_means(search: Search, node: Node) -> tuple[bool, object]:
