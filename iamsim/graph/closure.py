@@ -237,6 +237,8 @@ def _rule(search: Search, node: Node, *, sure: bool, local: bool) -> Closure:
         below.done["groups"] = {n: [group] for n in group.names}
         left_open(below).update(opened & {START})
         found = search.env.memo[key] = grow(below, sure=True, done=below.done)
+        lighten(inner)
+        lighten(found)
     if found is None:
         own = replace(search, start=node.caller, ask=replace(ask, documents=NO_DOCUMENTS))
         below = Closure(
@@ -257,6 +259,16 @@ def _wide_rule(search: Search, node: Node, *, local: bool) -> Closure:
     done = _kept(certain)
     done["ruler of", node.caller.account], done[_RULING] = (START, True), True
     return grow(certain, sure=False, done=done)
+
+
+def lighten(closure: Closure) -> None:
+    """Lets go of what only tells a closure that still grows what was tried in it: of a large organization that is most of it."""
+    for key in [k for k in closure.done if isinstance(k, tuple) and k[0] in _MARKS]:
+        del closure.done[key]
+    closure.done.pop("callers", None)
+
+
+_MARKS = ("signature", "given", "itself", "offered", "changes", "once", "admitted", "tags", "tag of new")
 
 
 def _kept(closure: Closure) -> dict[object, object]:

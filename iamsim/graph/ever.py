@@ -13,7 +13,7 @@ from iamsim.env.memo import once
 from iamsim.graph.accept import accept
 from iamsim.graph.candidates import is_picky
 from iamsim.graph.clock import path_term
-from iamsim.graph.closure import grow
+from iamsim.graph.closure import grow, lighten
 from iamsim.graph.derive import depths, derivations, smallest
 from iamsim.graph.exact import ASSUMES, Route, crew, joined, joint, routes, verdict_of
 from iamsim.graph.firing import settled
@@ -216,6 +216,7 @@ _MANY = 5_000
 
 def _keep(env: Environment, key: tuple[object, ...], found: Closure, *, own: bool) -> None:
     kept: _Kept = once(env.memo, "closures", _Kept)
+    lighten(found)
     base: Absorbed | None = found.done.get("base")  # type: ignore[assignment]
     copied = 0 if base is None else len(base.how)
     size = kept.sizes[key] = copied + _OWN * (len(found.how) - copied) if own else 1
