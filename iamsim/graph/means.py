@@ -11,7 +11,7 @@ from iamsim.env.hits import slice_policy
 from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
 from iamsim.graph.names import permission_sets
-from iamsim.graph.permitted import actions_of, not_refused, permitted
+from iamsim.graph.permitted import actions_of, not_refused, one, permitted
 from iamsim.ir.lower import resource_term
 from iamsim.ir.term import FALSE, TRUE
 from iamsim.model.caller import Caller, CallerKind
@@ -96,7 +96,7 @@ def may_do_of(search: Search, env: Environment, node: Node, every: frozenset[str
 def _may_do(
     search: Search, env: Environment, caller: Caller, every: frozenset[str]
 ) -> tuple[frozenset[str], frozenset[str]]:
-    return _allowed(search, env, caller, every), every  # kept, so that its id stays its own
+    return one(_allowed(search, env, caller, every)), every  # kept, so that its id stays its own
 
 
 def _of_task(env: Environment, task: str, every: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
@@ -139,7 +139,7 @@ def _bounded(
     """What of `able` the boundary may allow: no policy of a resource can where none has a say."""
     within = permitted(env, (boundary,), every)
     left = frozenset(a for a in able if a in within or may_meet_policy(a))
-    return not_refused(boundary, left), able  # kept, so that its id stays its own
+    return one(not_refused(boundary, left)), able  # kept, so that its id stays its own
 
 
 def within_means(

@@ -39,6 +39,12 @@ def matching(pattern: str, actions: Actions) -> Actions:
     return frozenset(a for a in actions if match(tokens, a))
 
 
+@lru_cache(maxsize=4096)
+def one(actions: Actions) -> Actions:
+    """The same set for equal ones: most policies, users and roles of an organization allow what some other allows."""
+    return actions
+
+
 def permitted(env: Environment, policies: Iterable[Policy | MissingPolicy], actions: Actions) -> Actions:
     """The actions of `actions` that some Allow of the policies may grant; all of them where a document cannot be read."""
     out: set[str] = set()
@@ -70,7 +76,7 @@ def _everywhere(statement: Statement) -> bool:
 def _granted(statements: tuple[Statement, ...], actions: Actions) -> tuple[Actions, tuple[Statement, ...], Actions]:
     """What the Allows may grant, with all whose ids are in the key."""
     speaks = (_of(s, actions) for s in statements if s.effect is not Effect.DENY)
-    return frozenset[str]().union(*speaks), statements, actions
+    return one(frozenset[str]().union(*speaks)), statements, actions
 
 
 def _of(statement: Statement, actions: Actions) -> Actions:
