@@ -8,7 +8,6 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from iamsim.env.memo import once
-from iamsim.graph.direct import direct, takers
 from iamsim.graph.exact import along, routes
 from iamsim.graph.state import BASE, Closure, Fact
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from iamsim.graph.moves import Firing
 
     How = Mapping[Fact, tuple[Firing, ...]]
-    Near = Mapping[str, tuple[str, ...]]
 
 MAX_EXPANDED = 4000
 """Partial derivations that one search may extend."""
@@ -107,15 +105,11 @@ def _ways_to(closure: Closure, fact: Fact) -> Iterator[tuple[Firing, ...]]:
 
 
 def _best_first(closure: Closure, fact: Fact) -> list[Firing]:
-    found = closure.how.get(fact, ())
-    more = (f for fired in found for f in direct(closure, fired))
-    return sorted(dict.fromkeys((*found, *more)), key=lambda f: (len(f.assumed), f.technique, f.node))
+    return sorted(closure.how.get(fact, ()), key=lambda f: (len(f.assumed), f.technique, f.node))
 
 
 def depths(closure: Closure) -> dict[Fact, int]:
-    """For each fact no more than the least number of firings one after the other that lead to it; worked out once for what is
-    known. Administrators in whose place others may do it count no more than these.
-    """
+    """For each fact the least number of firings one after the other that lead to it; worked out once for what is known."""
     return _counted(closure)[0]
 
 
@@ -132,16 +126,15 @@ def _counted(closure: Closure) -> tuple[dict[Fact, int], _Ways]:
         if known[0] is closure.how and known[1:3] == (len(closure.how), closure.count):  # type: ignore[index]
             return known[3:]  # type: ignore[index,no-any-return]
     base: Absorbed | None = closure.done.get("beneath")  # type: ignore[assignment]
-    near = takers(closure)
-    found = _above(closure.how, base, near) if base is not None else None
+    found = _above(closure.how, base) if base is not None else None
     if found is None:
         found = dict.fromkeys(BASE, 0)
-        _deepen(found, closure.how, near)
+        _deepen(found, closure.how)
     closure.done[key] = (closure.how, len(closure.how), closure.count, found, {})
     return found, closure.done[key][4]  # type: ignore[index]
 
 
-def _above(how: How, base: Absorbed, near: Near) -> dict[Fact, int] | None:
+def _above(how: How, base: Absorbed) -> dict[Fact, int] | None:
     """The depths of facts among which are those of `base`: the depths there, counted on from its start, but for what
     something else leads to sooner. None if nothing but itself leads to that start, or if not all of `base` is there.
     """
@@ -149,13 +142,13 @@ def _above(how: How, base: Absorbed, near: Near) -> dict[Fact, int] | None:
     if not how.keys() >= base.how.keys() or not all(set(base.how.get(f, ())) <= set(fired) for f, fired in own.items()):
         return None
     first: dict[Fact, int] = dict.fromkeys(BASE, 0)
-    _deepen(first, own, near)
+    _deepen(first, own)
     if base.start not in first:
         return None
     made = once(base.source.done, ("beneath", base.start), _beneath, base)
-    at = min(first[n] for n in (base.start, *near.get(base.start, ())) if n in first)
+    at = first[base.start]
     out = {fact: found + at for fact, found in made.depths.items()} | dict.fromkeys(BASE, 0)
-    todo = _deepen(out, {fact: how[fact] for fact in made.loose}, near)
+    todo = _deepen(out, {fact: how[fact] for fact in made.loose})
     for fact, found in first.items():
         if found < out.get(fact, _FAR):
             out[fact] = found
@@ -163,11 +156,11 @@ def _above(how: How, base: Absorbed, near: Near) -> dict[Fact, int] | None:
     while todo:
         for fact in todo:
             for other in made.resting.get(fact, ()):
-                found = _depth(out, how[other], near)
+                found = _depth(out, how[other])
                 if found < out.get(other, _FAR):
                     out[other] = found
                     todo.append(other)
-        todo = _deepen(out, own, near)
+        todo = _deepen(out, own)
     return out
 
 
@@ -194,27 +187,24 @@ def _beneath(base: Absorbed) -> _Beneath:
 _FAR = 1 << 30
 
 
-def _depth(out: dict[Fact, int], fired: tuple[Firing, ...], near: Near) -> int:
+def _depth(out: dict[Fact, int], fired: tuple[Firing, ...]) -> int:
     least = _FAR
     for f in fired:
         found = 0
         for premise in _premises(f):
-            depth = out.get(premise, _FAR)
-            if premise in near and premise == f.node:
-                depth = min(depth, *(out.get(n, _FAR) for n in near[premise]))
-            found = max(found, depth)
+            found = max(found, out.get(premise, _FAR))
         least = min(least, 1 + found)
     return least
 
 
-def _deepen(out: dict[Fact, int], how: How, near: Near) -> list[Fact]:
+def _deepen(out: dict[Fact, int], how: How) -> list[Fact]:
     """Puts the depths of the facts of `how` into `out` as far as they are less than those there, and returns these facts."""
     changed: list[Fact] = []
     more = True
     while more:
         before = len(changed)
         for fact, fired in how.items():
-            found = _depth(out, fired, near)
+            found = _depth(out, fired)
             if found < out.get(fact, _FAR):
                 out[fact] = found
                 changed.append(fact)

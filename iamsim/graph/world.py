@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import chain, combinations, pairwise, product
+from itertools import chain, combinations, islice, pairwise, product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -277,8 +277,10 @@ def choices(extra: list[Change]) -> tuple[list[frozenset[Change]], bool]:
     gone = frozenset(c for c in extra if c.kind in (Kind.DROPS, Kind.LEAVES))
     there = gone | {c for c in extra if c.kind in (Kind.GAINS, Kind.JOINS)}
     every = frozenset(found[-1][0] for found in about.values())
-    some = [frozenset(s) for n in (0, 1, 2) for s in combinations(extra, n) if len({_about(c) for c in s}) == n]
-    bare = [gone ^ s for s in some[: len(extra) + 1] if s <= there]
+    few = [frozenset[Change](), *(frozenset({c}) for c in extra)]
+    pairs = (frozenset({a, b}) for a, b in combinations(extra, 2) if _about(a) != _about(b))
+    some = (*few, *islice(pairs, _ALTERNATIVES))
+    bare = [gone ^ s for s in islice((s for s in few if s <= there), _ALTERNATIVES)]
     return list(dict.fromkeys((*some[: _ALTERNATIVES // 2], every, *bare, *some)))[:_ALTERNATIVES], False
 
 
