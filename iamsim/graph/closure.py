@@ -262,7 +262,7 @@ def _wide_rule(search: Search, node: Node, *, local: bool) -> Closure:
 
 
 def lighten(closure: Closure) -> None:
-    """Lets go of what only tells a closure that still grows what was tried in it: of a large organization that is most of it."""
+    """Lets go of what only tells a closure that still grows what was tried in it."""
     for key in [k for k in closure.done if isinstance(k, tuple) and k[0] in _MARKS]:
         del closure.done[key]
     closure.done.pop("callers", None)

@@ -9,6 +9,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from iamsim.env.changes import Change, Kind, again, changed, may_cost
+from iamsim.env.forgetting import noted
 from iamsim.env.memo import once
 from iamsim.env.widest import widest
 from iamsim.graph.candidates import texts_of
@@ -262,7 +263,12 @@ def worlds(env: Environment, changes: frozenset[Change], focus: tuple[str, ...])
     chosen, all_ = choices(sorted(extra))
     chosen.sort(key=lambda s: (not _all_gains(s), len(s)))
     out = tuple(changed(env, plain | s, focus) for s in chosen[:_ALTERNATIVES])
-    return out if all_ else (*out, once(env.memo, ("widest", changes, focus), widest, env, plain, extra, focus))
+    if all_:
+        return out
+    key = ("widest", changes, focus)
+    if key not in env.memo:
+        noted(env.memo, key)
+    return (*out, once(env.memo, key, widest, env, plain, extra, focus))
 
 
 def choices(extra: list[Change]) -> tuple[list[frozenset[Change]], bool]:
