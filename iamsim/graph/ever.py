@@ -15,6 +15,7 @@ from iamsim.graph.candidates import is_picky
 from iamsim.graph.clock import path_term
 from iamsim.graph.closure import grow, lighten
 from iamsim.graph.derive import depths, derivations, smallest
+from iamsim.graph.direct import direct
 from iamsim.graph.exact import ASSUMES, Route, crew, joined, joint, routes, verdict_of
 from iamsim.graph.firing import settled
 from iamsim.graph.given import given_for, when_for
@@ -134,13 +135,36 @@ def _shortest(closure: Closure, targets: tuple[Target, ...], refuted: list[Found
         for fired in _derivations(closure, goal):
             if best and len(fired) >= best[-1][0]:
                 break
-            way = way_of(closure, goal, fired)
-            if way is not None and not in_some_order(closure, fired, goal.needs, _allowed_in(closure, goal)):
-                way = None
+            way = directly(closure, goal, fired)
             if way is not None:
-                best.append((len(fired), way))
+                best.append((len(way.steps), way))
                 break
     return best[-1][1] if best else None
+
+
+def directly(closure: Closure, goal: Reached, fired: tuple[Firing, ...]) -> Way | None:
+    """The way made of the firings, without detours where it holds so; None if it holds not at all."""
+    straight, within = direct(closure, fired, goal.node.name, goal.needs)
+    way = None if straight == fired else holds(closure, goal, straight, within)
+    return way or holds(closure, goal, fired)
+
+
+def holds(closure: Closure, goal: Reached, fired: tuple[Firing, ...], within: Closure | None = None) -> Way | None:
+    """The way made of the firings, put together from those of `within`; None if they cannot be made in any order."""
+    way = way_of(within or closure, goal, fired)
+    return way if way is not None and in_some_order(closure, fired, goal.needs, _allowed_in(closure, goal)) else None
+
+
+def controlled(closure: Closure, name: str, needs: frozenset[Change] = frozenset()) -> tuple[Firing, ...] | None:
+    """The firings of few steps, without detours, by which control of the node and all of `needs` follow in some order; None if
+    none are known.
+    """
+    for fired in islice(derivations(closure, name, needs), _TRIES):
+        straight, _ = direct(closure, fired, name, needs)
+        for firings in dict.fromkeys((straight, fired)):
+            if in_some_order(closure, firings, needs, lambda _: True):
+                return firings
+    return None
 
 
 def _allowed_in(closure: Closure, goal: Reached) -> Callable[[frozenset[Change]], bool]:
@@ -160,17 +184,22 @@ def _allowed_in(closure: Closure, goal: Reached) -> Callable[[frozenset[Change]]
 
 
 def _derivations(closure: Closure, goal: Reached) -> Iterator[tuple[Firing, ...]]:
-    """The sets of firings that lead to the goal, with the hops to the session that it depends on if it does."""
-    if not goal.session:
+    """Few of the sets of firings that lead to the goal."""
+    if goal.session:
+        yield from along_routes(closure, goal)
+    else:
         yield from islice(derivations(closure, goal.node.name, goal.needs), _TRIES)
-        return
+
+
+def along_routes(closure: Closure, goal: Reached) -> list[tuple[Firing, ...]]:
+    """For each route to a session to which the goal's request is certainly allowed the firings that lead there, fewest first."""
     found = []
     for route in routes(closure, goal.node.name):
         if goal_along(closure, route, goal.target, goal.needs):
             start = route.entry.name if route.entry.name in closure.nodes and not route.entry.made else goal.node.name
             start = goal.node.name if route.basis else start
             found += list(islice(derivations(closure, start, goal.needs, route.basis), 1))
-    yield from sorted(found, key=len)
+    return sorted(found, key=len)
 
 
 ORDER = "budget:no order of the steps was found in which none takes away what another needs"

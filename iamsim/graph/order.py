@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from iamsim.env.types import Environment
     from iamsim.graph.moves import Firing
+    from iamsim.graph.state import Fact
 
 MAX_ORDERS = 60
 """Orders of the steps of one way that are tried."""
@@ -38,6 +39,29 @@ def in_some_order(closure: Closure, fired: tuple[Firing, ...], needs: State, all
     if not costly:
         return True
     return any(_made(closure, order, used, costly, allowed) for order in islice(_orders(fired), MAX_ORDERS))
+
+
+def at_no_cost(closure: Closure) -> set[Fact]:
+    """Facts that follow in any order: by firings of known callers that neither need nor make a change which may cost something."""
+    plain: set[Fact] = set(BASE)
+    costs = {c for c in closure.changes if OUTSIDE not in c.who and may_cost(closure.search.env, c)}
+    left = [
+        f
+        for fired in closure.how.values()
+        for f in fired
+        if costs.isdisjoint(f.needs) and costs.isdisjoint(g for g in f.gains if isinstance(g, Change))
+        if not f.session or not closure.nodes[f.node].made
+    ]
+    while True:
+        later = []
+        for f in left:
+            if plain.issuperset(f.callers) and f.needs <= plain:
+                plain.update(g.name if isinstance(g, Node) else g for g in f.gains)
+            else:
+                later.append(f)
+        if len(later) == len(left):
+            return plain
+        left = later
 
 
 def _besides(fired: tuple[Firing, ...]) -> frozenset[Change]:

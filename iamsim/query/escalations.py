@@ -12,7 +12,8 @@ from iamsim.env.memo import once
 from iamsim.errors import QueryError
 from iamsim.findings import printable
 from iamsim.graph.closure import grow
-from iamsim.graph.derive import derivations, smallest
+from iamsim.graph.derive import smallest
+from iamsim.graph.ever import ORDER, controlled
 from iamsim.graph.roles import is_admin
 from iamsim.graph.state import BASE, START, begin
 from iamsim.graph.world import Search, is_again, worlds
@@ -170,12 +171,13 @@ def _of(search: Search, source: str, progress: Progress | None, *, deep: bool = 
     if admin and not deep:
         return Escalations(source=source, admin=True, rows=(), changes=(), undecided=())
     closure = grow(begin(search), sure=True, progress=progress)
+    rows = _rows(closure, own, admin=admin)
     return Escalations(
         source=source,
         admin=admin,
-        rows=_rows(closure, own, admin=admin),
+        rows=rows,
         changes=_changes(closure) if deep else (),
-        undecided=_undecided(closure, progress),
+        undecided=_undecided(closure, {own, *(r.principal for r in rows)}, progress),
     )
 
 
@@ -207,7 +209,9 @@ def _order(row: Escalation) -> tuple[bool, bool, int, int, str]:
 
 def _row(closure: Closure, node: Node, arn: str) -> Escalation | None:
     needs = _to_be_admin(closure, node, arn)
-    fired = smallest(closure, node.name, needs or frozenset())
+    fired = controlled(closure, node.name, needs or frozenset())
+    if fired is None and needs:
+        needs, fired = None, controlled(closure, node.name)
     if fired is None or (needs is not None and not fired and node.name != START):
         return None
     techniques = tuple(named(closure, f) for f in fired)
@@ -267,7 +271,7 @@ def _changes(closure: Closure) -> tuple[Changeable, ...]:
     for change in sorted(closure.changes):
         if change.kind in _QUIET or change in BASE:
             continue
-        fired = next(derivations(closure, START, frozenset({change})), None)
+        fired = controlled(closure, START, frozenset({change}))
         if fired is not None:
             names = tuple(named(closure, f) for f in fired)
             words = said(change)
@@ -275,14 +279,23 @@ def _changes(closure: Closure) -> tuple[Changeable, ...]:
     return tuple(sorted(out, key=lambda c: (c.steps, c.change)))
 
 
-def _undecided(closure: Closure, progress: Progress | None) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """The principals that only become controlled where what is not known is taken to hold."""
+def _undecided(
+    closure: Closure, told: set[str], progress: Progress | None
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The principals, but those `told` of, that only become controlled where what is not known is taken to hold, or for which no
+    order of the steps was found.
+    """
     wide = grow(closure, sure=False, progress=progress)
     known = {n.caller.arn for n in closure.nodes.values()}
     out: dict[str, tuple[str, ...]] = {}
     for name, node in sorted(wide.nodes.items()):
+        if name in closure.nodes:
+            arn = node.caller.parent or node.caller.arn or name
+            if name not in BASE and arn not in told:
+                out.setdefault(arn, (ORDER,))
+            continue
         arn = node.caller.arn or name
-        if name in closure.nodes or arn in known:
+        if arn in known:
             continue
         fired = smallest(wide, name, frozenset()) or ()
         out.setdefault(arn, tuple(sorted({r for f in fired for r in f.reasons})) or ("budget:techniques",))

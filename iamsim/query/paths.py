@@ -12,7 +12,7 @@ from iamsim.errors import QueryError
 from iamsim.findings import printable
 from iamsim.graph.closure import grow
 from iamsim.graph.derive import depths, derivations
-from iamsim.graph.ever import taken, way_of
+from iamsim.graph.ever import along_routes, holds, taken
 from iamsim.graph.goals import goal_of
 from iamsim.graph.reach import within_reach
 from iamsim.graph.state import OUTSIDER, START, begin
@@ -272,9 +272,11 @@ def _ways(asked: Asked, closure: Closure, targets: tuple[Target, ...], done: lis
         if not isinstance(what, tuple):
             for goal in _alternatives(closure, what, targets, depth):
                 push(goal, derivations(closure, goal.node.name, goal.needs))
+                if goal.session:  # what is done again, for another session, is in no smallest set
+                    push(goal, iter(along_routes(closure, goal)))
             continue
         goal, fired, more = what
-        way = None if _superfluous(fired, done) else way_of(_within(closure, fired), goal, fired)
+        way = None if _superfluous(fired, done) else holds(closure, goal, fired, _within(closure, fired))
         if way is not None and len(way.steps) >= len(fired):
             yield (steps, assumed), _path(asked, closure, goal, way), fired
         push(goal, more)

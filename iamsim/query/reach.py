@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from iamsim.aws.actions import data_date
@@ -10,8 +10,9 @@ from iamsim.errors import QueryError
 from iamsim.findings import printable
 from iamsim.graph.closure import grow
 from iamsim.graph.derive import depths, derivations, smallest
-from iamsim.graph.ever import way_of
+from iamsim.graph.ever import ORDER, controlled, directly
 from iamsim.graph.goals import goal_of
+from iamsim.graph.order import at_no_cost
 from iamsim.graph.reach import within_reach
 from iamsim.graph.state import BASE, begin
 from iamsim.graph.world import Search
@@ -149,23 +150,29 @@ def _reached(env: Environment, source: str, via: str, missing: str) -> _Reached:
     if source not in env.principals:
         return _Reached(frozenset(), {})
     certain, _ = next(_closures(env, source, via, {"missing": missing}))
-    sure = _names(certain, source)
+    named = _names(certain, source)
+    plain = at_no_cost(certain)
+    sure = frozenset(a for a, names in named.items() if any(n in plain or controlled(certain, n) for n in names))
     wide = grow(certain, sure=False)
-    open_: dict[str, tuple[str, ...]] = {}
+    possible = _names(wide, source)
+    open_: dict[str, tuple[str, ...]] = {arn: (ORDER,) for arn in sorted(named) if arn not in sure}
     for name, node in sorted(wide.nodes.items()):
         arn = node.caller.parent or node.caller.arn or ""
-        if arn in sure or arn not in _names(wide, source):
+        if arn in named or arn not in possible:
             continue
         fired = smallest(wide, name, frozenset()) or ()
         open_.setdefault(arn, tuple(sorted({r for f in fired for r in f.reasons})) or ("budget:techniques",))
     return _Reached(sure, open_)
 
 
-def _names(closure: Closure, source: str) -> frozenset[str]:
-    """The loaded users and roles of which anything is controlled."""
-    env = closure.search.env
-    found = {n.caller.parent or n.caller.arn or "" for name, n in closure.nodes.items() if name not in BASE}
-    return frozenset(a for a in found if a != source and a in env.principals)
+def _names(closure: Closure, source: str) -> Mapping[str, list[str]]:
+    """The loaded users and roles of which anything is controlled, with their nodes."""
+    out: dict[str, list[str]] = {}
+    for name, node in closure.nodes.items():
+        arn = node.caller.parent or node.caller.arn or ""
+        if name not in BASE and arn != source and arn in closure.search.env.principals:
+            out.setdefault(arn, []).append(name)
+    return out
 
 
 def way_to(
@@ -193,8 +200,7 @@ def _steps(closure: Closure, name: str, targets: tuple[Target, ...]) -> tuple[Ho
         if goal is None:
             continue
         for number, fired in enumerate(derivations(closure, name, goal.needs)):
-            within = {fact: tuple(f for f in known if f in fired) for fact, known in closure.how.items()}
-            way = way_of(replace(closure, how=within), goal, fired)
+            way = directly(closure, goal, fired)
             if way is not None:
                 return tuple(hop_of(closure, step) for step in way.steps)
             if number >= _TRIES:

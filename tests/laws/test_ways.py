@@ -1,0 +1,133 @@
+"""Laws of ways: those who answer in other words tell of the same ones, and none tells of a step that is not needed.
+
+The environments are those of the pages on escalation. Where only some are looked at, IAMSIM_SEED says which.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+
+import pytest
+from pages import escalation_pages, read_page
+
+from benchmarks.gen_org import generate
+from benchmarks.rows import snapshot
+from iamsim import Verdict, can, escalations, load, paths
+from iamsim.env.build import environment_of
+from iamsim.graph import closure
+from iamsim.query.reach import _reached
+
+FIRST = int(os.environ.get("IAMSIM_SEED", "0"))
+FOLDERS = ("chains", "regressions")
+PAGES = [p for folder in FOLDERS for p in escalation_pages(folder)]
+EACH = 30
+"""Of how many environments or questions one is looked at."""
+
+RED, BLUE = ({"StringEquals": {"aws:PrincipalTag/team": team}} for team in ("red", "blue"))
+ACCOUNT = "111122223333"
+
+
+def environments():
+    every = [(f"{p.stem}: {s.title}", s.files) for p in PAGES for s in read_page(p).scenarios]
+    return [(where, partial(environment_of, files)) for where, files in every[FIRST % EACH :: EACH]]
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory):
+    """How to load a small organization in which many come to be administrators, as the benchmarks have it."""
+    orgs = tmp_path_factory.mktemp("orgs")
+    generate("S", str(orgs / "S"), accounts=1, principals=30)
+    return partial(load, *snapshot(orgs, "S"))
+
+
+def steps_of(env, each):
+    """How many steps lead to whom, by who starts, of one of so many."""
+    some = sorted(env.principals)[FIRST % each :: each]
+    return {arn: {r.principal: r.steps for r in escalations(env, arn).rows} for arn in some}
+
+
+def test_whoever_takes_an_administrator_over_makes_no_detour_by_it(generated, monkeypatch):
+    envs = [("generated", generated, 4), *((*found, 1) for found in environments())]
+    kept = [(where, make, each, steps_of(make(), each)) for where, make, each in envs]
+    monkeypatch.setattr(closure, "_absorb", lambda *_: None)
+    compared = 0
+    for where, make, each, steps in kept:
+        for arn, rows in steps_of(make(), each).items():
+            for who in rows.keys() & steps[arn].keys():
+                compared += 1
+                assert steps[arn][who] <= rows[who], (where, arn, who)
+    assert compared > 100
+
+
+def test_the_answer_is_the_first_of_the_ways():
+    every = [(p, s, a) for p in PAGES for s in read_page(p).scenarios for a in s.questions]
+    compared = 0
+    for page, scenario, asked in every[FIRST % 2 * EACH + 5 :: 2 * EACH]:
+        q = asked.question
+        if asked.session is not None or asked.endpoint is not None or q.any_resource:
+            continue
+        home = q.caller.startswith(("user/", "role/", "root"))
+        options = {
+            "context": {k: None if v is None else list(v) for k, v in q.given},
+            "when": q.when,
+            "strict": not q.ever,
+            "missing": q.missing or "assume",
+        }
+        env, caller = environment_of(scenario.files), f"{ACCOUNT}:{q.caller}" if home else q.caller
+        found = can(env, caller, q.action, q.resource, **options)
+        first = next(paths(env, caller, action=q.action, resource=q.resource, **options), None)
+        compared += 1
+        where = (page.stem, asked.line)
+        assert (first is not None) == (found.verdict is Verdict.YES), where
+        assert first is None or len(first.hops) == len(found.path), where
+    assert compared > 5
+
+
+def statement(action, name, condition):
+    return {
+        "Effect": "Allow",
+        "Action": action,
+        "Resource": f"arn:aws:iam::{ACCOUNT}:{name}",
+        "Condition": {"StringEquals": {f"aws:{k}/team": v for k, v in condition.items()}},
+    }
+
+
+def document(*statements):
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def test_whom_no_order_of_the_steps_leads_to_is_told_of_as_certain_by_nobody():
+    """Only a red user enters the role, and only a blue one lifts what forbids it; red ones become blue, but not red again."""
+    fence = f"arn:aws:iam::{ACCOUNT}:policy/fence"
+    user, role = (f"arn:aws:iam::{ACCOUNT}:{name}" for name in ("user/u", "role/target"))
+    own = document(
+        statement("iam:TagUser", "user/u", {"PrincipalTag": "red", "RequestTag": "blue"}),
+        statement("sts:AssumeRole", "role/target", {"PrincipalTag": "red"}),
+        statement("iam:CreatePolicyVersion", "policy/fence", {"PrincipalTag": "blue"}),
+    )
+    opened = document({"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"})
+    allows = document({"Effect": "Allow", "Action": "iam:*", "Resource": "*"})
+    version = {"VersionId": "v1", "IsDefaultVersion": True, "Document": allows}
+    gaad = {
+        "UserDetailList": [
+            {
+                "Arn": user,
+                "UserName": "u",
+                "Tags": [{"Key": "team", "Value": "red"}],
+                "UserPolicyList": [{"PolicyName": "own", "PolicyDocument": own}],
+                "PermissionsBoundary": {"PermissionsBoundaryArn": fence, "PermissionsBoundaryType": "Policy"},
+            }
+        ],
+        "RoleDetailList": [{"Arn": role, "RoleName": "target", "AssumeRolePolicyDocument": opened}],
+        "GroupDetailList": [],
+        "Policies": [{"Arn": fence, "PolicyName": "fence", "DefaultVersionId": "v1", "PolicyVersionList": [version]}],
+    }
+    env = environment_of({"account.json": gaad})
+    assert can(env, user, "sts:AssumeRole", role).verdict is Verdict.UNKNOWN
+    assert list(paths(env, user, role)) == []
+    found = escalations(env, user)
+    assert [r.principal for r in found.rows] == []
+    assert [(arn, [r.partition(":")[0] for r in reasons]) for arn, reasons in found.undecided] == [(role, ["budget"])]
+    told = _reached(env, user, "escalation", "assume")
+    assert (sorted(told.sure), sorted(told.open_)) == ([], [role])
