@@ -59,7 +59,9 @@ def _without(
     ruler = next(g.name for g in taken.gains if isinstance(g, Node))
     how: dict[Fact, tuple[Firing, ...]] = {START: ()}
     for f in fired:
-        for other in (f,) if f is taken or ruler not in f.callers else (f, *_instead(closure, closure.nodes[taken.node], f)):
+        for other in (
+            (f,) if f is taken or ruler not in f.callers else (f, *_instead(closure, closure.nodes[taken.node], f))
+        ):
             _put(how, other)
     asked = {c for known in how.values() for f in known for c in f.needs if c not in how}
     for change in sorted(asked):

@@ -279,9 +279,7 @@ def _changes(closure: Closure) -> tuple[Changeable, ...]:
     return tuple(sorted(out, key=lambda c: (c.steps, c.change)))
 
 
-def _undecided(
-    closure: Closure, told: set[str], progress: Progress | None
-) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _undecided(closure: Closure, told: set[str], progress: Progress | None) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The principals, but those `told` of, that only become controlled where what is not known is taken to hold, or for which no
     order of the steps was found.
     """
