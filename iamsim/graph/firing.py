@@ -143,7 +143,9 @@ def attempt(
     taggers = ((node, among, requests.session), *((other, choices[n], None) for n, other in requests.others))
     for name, (first, *after) in new.items():
         given, contexts = tags_given(search, name, first.checks[0].facts.hop, after, taggers) if after else (TRUE, ())
-        passed, others = tags_allowed(search, name, first, taggers)
+        other = by.get(first.request)
+        creator = (node, among, requests.session) if other is None else (other, choices[first.request], None)
+        passed, others = tags_allowed(search, name, first, creator)
         given = all_of((given, passed))
         if given is FALSE or may(given) is FALSE:
             return None
