@@ -258,8 +258,19 @@ def taken(closure: Closure, targets: tuple[Target, ...]) -> Closure:
 
 def way_of(closure: Closure, goal: Reached, fired: tuple[Firing, ...]) -> Way | None:
     """The firings that lead to the goal, each with its calls and a model; None if they cannot be put together."""
-    steps: list[Step] = []
     times = Times(closure.search)
+    found = _way_in(closure, goal, fired, times)
+    for world in times.others() if found is not None else ():
+        times = Times(closure.search, world)
+        found = _way_in(closure, goal, fired, times)
+        if found is not None and not any(times.others()):
+            return found
+        found = None
+    return found
+
+
+def _way_in(closure: Closure, goal: Reached, fired: tuple[Firing, ...], times: Times) -> Way | None:
+    steps: list[Step] = []
     for f in fired:
         step = _step(closure, f, fired, times)
         if step is None:

@@ -1,8 +1,11 @@
-"""When the steps of a way can be made: each once what it rests on is there, and at a time at which its requests are allowed."""
+"""What the steps of a way have in common: each is made once what it rests on is there, at a time at which its requests are allowed,
+and all of them in one world, in which an account is in one organization.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice, product
 from typing import TYPE_CHECKING
 
 from iamsim.env.memo import once
@@ -10,13 +13,14 @@ from iamsim.graph.candidates import texts_of
 from iamsim.graph.clock import CLOCKS, NOW
 from iamsim.graph.exact import APART
 from iamsim.graph.world import Node
-from iamsim.ir.term import Compare, Sort, all_of, variables
+from iamsim.ir.term import Compare, Like, Present, Sort, all_of, not_, variables
 from iamsim.ir.values import date, number
 from iamsim.judge.check import settle
+from iamsim.model.pattern import plain
 from iamsim.smt.types import Sat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from fractions import Fraction
 
     from iamsim.env.facts import Facts
@@ -32,10 +36,13 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class Times:
     """Since when each fact is there that the steps so far gave, in seconds since 1970; one that is not among `ready` may be there
-    at any time. What was gained stays, so as early as possible is best for all later steps.
+    at any time. What was gained stays, so as early as possible is best for all later steps. `world` are the values of variables
+    that are the same for all steps, an empty one of those that are absent; `read` are those in each of the models.
     """
 
     search: Search
+    world: Assignment = field(default_factory=dict)
+    read: list[Assignment] = field(default_factory=list)
     ready: dict[Fact, Fraction] = field(default_factory=dict)
 
     def made(self, term: Term, background: Sequence[Facts], hops: Sequence[Firing], fired: Firing) -> Assignment | None:
@@ -72,6 +79,7 @@ class Times:
         engine: str = "auto",
     ) -> tuple[Assignment, Fraction | None] | None:
         """A model of the term as early as it can be, and the time of its last request; None: that may be any."""
+        term = all_of((term, *(_is(v, self.world[v]) for v in sorted(variables(term) & self.world.keys()))))
         bounds = [self._since((*h.callers, *h.needs)) for h in hops]
         clocks = [v for v in variables(term) if v.rpartition("|")[2] == NOW and _number(v) < APART]
         lows = [Compare(v, ">=", low, Sort.DATE) for v in clocks if (low := _of_number(v, bounds, own)) is not None]
@@ -89,12 +97,38 @@ class Times:
 
     def _settled(self, term: Term, background: Sequence[Facts], engine: str) -> Assignment | None:
         outcome = settle(term, tuple(background), self.search.ask.limits, engine)
-        return outcome.sure.assignment if isinstance(outcome.sure, Sat) else None
+        if not isinstance(outcome.sure, Sat):
+            return None
+        model = outcome.sure.assignment
+        self.read.append({v: model.get(v, ()) for v in variables(term) if v.endswith(_HOME)})
+        return model
+
+    def others(self) -> Iterator[Assignment]:
+        """One choice after the other of what the models have different values for, though it is the same for all steps; none if
+        there is no such thing.
+        """
+        found: dict[str, dict[tuple[str, ...], None]] = {}
+        for var, values in (pair for model in self.read for pair in sorted(model.items())):
+            found.setdefault(var, {})[values] = None
+        if any(len(values) > 1 for values in found.values()):
+            for chosen in islice(product(*found.values()), _WORLDS):
+                yield dict(zip(found, chosen, strict=True))
 
     def _instants(self, latest: Fraction | None) -> list[Fraction]:
         """The times at which something may come to be allowed, from `latest` on."""
         every = once(self.search.env.memo, "instants", _instants, self.search.env)
         return every if latest is None else [latest, *(t for t in every if t > latest)]
+
+
+def _is(var: str, values: tuple[str, ...]) -> Term:
+    return all_of((Present(var), *(Like(var, plain(v)) for v in values))) if values else not_(Present(var))
+
+
+_HOME = "|aws:orgid"
+"""How the variables end that say in which organization an account is that no input tells."""
+
+_WORLDS = 16
+"""Choices that are tried for one way."""
 
 
 def _instants(env: Environment) -> list[Fraction]:
