@@ -7,8 +7,10 @@ about changes.
 
 from __future__ import annotations
 
+from base64 import b32encode
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from hashlib import sha256
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -189,7 +191,7 @@ def created(env: Environment, arn: str, what: str, changes: list[Change]) -> Pri
         account=fields.account,
         name=name,
         path=f"/{path}/" if path else "/",
-        unique_id=None,
+        unique_id=_new_id(kind, arn),
         policies=own,
         groups=(group,) if group else (),
         boundary=as_boundary(env, boundary) if boundary else None,
@@ -198,6 +200,18 @@ def created(env: Environment, arn: str, what: str, changes: list[Change]) -> Pri
         else None,
         origin=Origin(""),
     )
+
+
+_ID_HEADS = {PrincipalKind.ROLE: "AROA", PrincipalKind.USER: "AIDA"}
+_ID_LENGTH = 17
+
+
+def _new_id(kind: PrincipalKind, arn: str) -> str:
+    """A unique id that nobody has yet: AWS makes it up, so that no policy can name it before.
+
+    Source: IAM User Guide, "IAM identifiers", unique identifiers.
+    """
+    return _ID_HEADS[kind] + b32encode(sha256(f"new {arn}".encode()).digest()).decode()[:_ID_LENGTH]
 
 
 def again(change: Change) -> bool:

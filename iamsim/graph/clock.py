@@ -5,17 +5,22 @@ from __future__ import annotations
 from itertools import accumulate, combinations
 from typing import TYPE_CHECKING
 
+from iamsim.graph.candidates import texts_of
 from iamsim.graph.hops import hop_term
 from iamsim.ir.term import Within, all_of
 from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from iamsim.env.types import Environment
     from iamsim.graph.hops import HopCheck, Read
     from iamsim.ir.term import Term
 
-_NOW, _ISSUED = "aws:currenttime", "aws:tokenissuetime"
+NOW, _ISSUED = "aws:currenttime", "aws:tokenissuetime"
+CLOCKS = (NOW, "aws:epochtime")
+"""The keys that tell the time of a request."""
+
 _HOUR = 3600
 _LONGEST = 12 * _HOUR
 """How long a session of a role lasts at most. Source: AWS STS API Reference, "AssumeRole", DurationSeconds."""
@@ -24,9 +29,22 @@ _CHAINED = _HOUR
 """How long one lasts that a session of a role obtained. Source: IAM User Guide, "IAM roles", role chaining."""
 
 
-def path_term(hops: tuple[HopCheck, ...], read: Read, *goal: Term, at: str = "") -> Term:
-    """What the hops and the request behind them demand together; `at` begins the names of that request's variables."""
-    return all_of([*(hop_term(h, read) for h in hops), *goal, *_times(hops, read.variables, at)])
+def reads_clock(env: Environment) -> bool:
+    """Whether some policy asks for the time of a request."""
+    return bool(texts_of(env, CLOCKS))
+
+
+def path_term(hops: tuple[HopCheck, ...], read: Read, *goal: Term, at: tuple[str, ...] = ("",)) -> Term:
+    """What the hops and the requests behind them demand together; `at` begin the names of these requests' variables."""
+    times = (t for a in at for t in _times(hops, read.variables, a))
+    return all_of([*(hop_term(h, read) for h in hops), *goal, *times])
+
+
+def in_turn(read: frozenset[str], first: str, after: Iterable[str]) -> Iterator[Term]:
+    """That requests whose variables begin with one of `after` are made once that of `first` was: they work on what it creates."""
+    for later in dict.fromkeys(after):
+        if later != first and {first + NOW, later + NOW} <= read:
+            yield Within(first + NOW, later + NOW, None)
 
 
 def _times(hops: tuple[HopCheck, ...], read: frozenset[str], at: str) -> Iterator[Term]:
@@ -36,7 +54,7 @@ def _times(hops: tuple[HopCheck, ...], read: frozenset[str], at: str) -> Iterato
     renewed = [n for n, s in enumerate(spans) if s is None]
     told: list[tuple[int, str]] = []
     for number, head in enumerate((*(h.check.facts.hop for h in hops), at)):
-        told += [(number, head + _NOW)] if head + _NOW in read else []
+        told += [(number, head + NOW)] if head + NOW in read else []
         if number and number - 1 not in renewed and head + _ISSUED in read:
             told.append((number - 1, head + _ISSUED))
     for (first, earlier), (last, later) in combinations(sorted(told), 2):

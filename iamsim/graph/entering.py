@@ -14,6 +14,7 @@ from iamsim.graph.edges import asking, edge_to, edges_of, of_session
 from iamsim.graph.hops import hop_technique
 from iamsim.graph.moves import Firing
 from iamsim.graph.outside import role_at
+from iamsim.graph.renewed import issued_as_written
 from iamsim.graph.ruled import ruled
 from iamsim.graph.sessions import possible
 from iamsim.graph.settled import asked_for_by_none
@@ -36,7 +37,7 @@ def hops(closure: Closure, node: Node, mine: frozenset[Change]) -> Iterator[Firi
     if asked_for_by_none(closure, node):
         return
     arn = node.caller.arn or ""
-    own = relevant(search.env, mine, (arn,))
+    own = relevant(search.env, mine, (arn,)) | issued_as_written(closure, node)
     seen: dict[str, bool] = {}
     tags_alone = all(c.kind is Kind.TAGS for c in own if may_cost(search.env, c))
     for number, env in enumerate(worlds(search.env, own, (arn,))):

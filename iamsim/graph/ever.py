@@ -12,12 +12,11 @@ from iamsim.env.forgetting import trim
 from iamsim.env.memo import once
 from iamsim.graph.accept import accept
 from iamsim.graph.candidates import is_picky
-from iamsim.graph.clock import path_term
+from iamsim.graph.clock import path_term, reads_clock
 from iamsim.graph.closure import grow, lighten
 from iamsim.graph.derive import depths, derivations, smallest
 from iamsim.graph.direct import direct
 from iamsim.graph.exact import ASSUMES, Route, crew, joined, joint, routes, verdict_of
-from iamsim.graph.firing import settled
 from iamsim.graph.given import given_for, when_for
 from iamsim.graph.goals import MAX_TARGETS, Reached, asked_of, goal_along, goals, joint_goal, request_of
 from iamsim.graph.hops import read_of
@@ -26,10 +25,9 @@ from iamsim.graph.likewise import keep, like, sign_of
 from iamsim.graph.order import in_some_order
 from iamsim.graph.state import START, Closure, begin
 from iamsim.graph.takeover import takeovers
+from iamsim.graph.timing import Times
 from iamsim.graph.world import Node, relevant, subject
 from iamsim.ir.term import FALSE, TRUE
-from iamsim.judge.check import settle
-from iamsim.smt.types import Sat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -39,6 +37,7 @@ if TYPE_CHECKING:
     from iamsim.graph.firing import Attempt
     from iamsim.graph.hops import HopCheck
     from iamsim.graph.moves import Firing
+    from iamsim.graph.state import Fact
     from iamsim.graph.world import Search
     from iamsim.judge.candidates import Target
     from iamsim.judge.judge import Found
@@ -114,7 +113,7 @@ def _nearest(whole: Closure, targets: tuple[Target, ...]) -> _Nearest:
         return _Nearest(None, tuple(refuted))
     reasons = {*goal.reasons, *(r for f in smallest(whole, goal.node.name, goal.needs) or () for r in f.reasons)}
     if not reasons and not whole.unsettled:
-        reasons.add("budget:techniques" if not goal.sure else ORDER)
+        reasons.add("budget:techniques" if not goal.sure else TIMES if reads_clock(whole.search.env) else ORDER)
     return _Nearest(frozenset(reasons), tuple(refuted))
 
 
@@ -203,6 +202,7 @@ def along_routes(closure: Closure, goal: Reached) -> list[tuple[Firing, ...]]:
 
 
 ORDER = "budget:no order of the steps was found in which none takes away what another needs"
+TIMES = f"{ORDER}, each at a time at which it is possible"
 
 _TRIES = 5
 """Derivations that are tried for one goal."""
@@ -287,25 +287,37 @@ def taken(closure: Closure, targets: tuple[Target, ...]) -> Closure:
 
 def way_of(closure: Closure, goal: Reached, fired: tuple[Firing, ...]) -> Way | None:
     """The firings that lead to the goal, each with its calls and a model; None if they cannot be put together."""
-    search = closure.search
+    times = Times(closure.search)
+    found = _way_in(closure, goal, fired, times)
+    for world in times.others() if found is not None else ():
+        times = Times(closure.search, world)
+        found = _way_in(closure, goal, fired, times)
+        if found is not None and not any(times.others()):
+            return found
+        found = None
+    return found
+
+
+def _way_in(closure: Closure, goal: Reached, fired: tuple[Firing, ...], times: Times) -> Way | None:
     steps: list[Step] = []
     for f in fired:
-        step = _step(closure, f, fired)
+        step = _step(closure, f, fired, times)
         if step is None:
             return None
         steps.append(step)
+    rests: tuple[Fact, ...] = (goal.node.name, *goal.needs)
     if not goal.node.made or goal.node.name == START:
-        outcome = settle(goal.found.term, (goal.found.check.facts,), search.ask.limits, search.ask.engine)
-        return Way(tuple(steps), goal.found, outcome.sure.assignment) if isinstance(outcome.sure, Sat) else None
+        model = times.last(goal.found.term, (goal.found.check.facts,), (), rests)
+        return None if model is None else Way(tuple(steps), goal.found, model)
     for route in _routes_within(closure, goal.node.name, fired):
         made = joint_goal(closure, route.entry, route.hops, goal.target, goal.needs)
         if made is None:
             continue
         checks, last, term, background = made
-        outcome = settle(term, background, search.ask.limits, search.ask.engine)  # type: ignore[arg-type]
-        if isinstance(outcome.sure, Sat):
-            own = {f: Step(f, c, None, outcome.sure.assignment) for f, c in zip(route.hops, checks, strict=True)}
-            return Way(tuple(own.get(s.fired, s) for s in steps), last, outcome.sure.assignment)
+        model = times.last(term, background, route.hops, rests)  # type: ignore[arg-type]
+        if model is not None:
+            own = {f: Step(f, c, None, model) for f, c in zip(route.hops, checks, strict=True)}
+            return Way(tuple(own.get(s.fired, s) for s in steps), last, model)
     return None
 
 
@@ -314,9 +326,8 @@ def _routes_within(closure: Closure, name: str, fired: tuple[Firing, ...]) -> It
     return (r for r in routes(closure, name) if all(f in fired for f in r.basis))
 
 
-def _step(closure: Closure, fired: Firing, within: tuple[Firing, ...]) -> Step | None:
+def _step(closure: Closure, fired: Firing, within: tuple[Firing, ...], times: Times) -> Step | None:
     """The step of one firing, made by a session that exists: with a model of its calls and of the hops to the session."""
-    search = closure.search
     node = closure.nodes[fired.node]
     every = _routes_within(closure, fired.node, within) if node.made else iter((Route(node, (), ()),))
     for route in every:
@@ -327,16 +338,16 @@ def _step(closure: Closure, fired: Firing, within: tuple[Firing, ...]) -> Step |
             checks, _ = found
             read = read_of(checks, ())
             term = path_term(checks, read)
-            outcome = settle(term, tuple(h.check.facts for h in checks), search.ask.limits)
-            if isinstance(outcome.sure, Sat):
-                return Step(fired, checks[-1], None, outcome.sure.assignment)
+            model = times.made(term, tuple(h.check.facts for h in checks), route.hops, fired)
+            if model is not None:
+                return Step(fired, checks[-1], None, model)
             continue
         made = joint(closure, route.entry, route.hops, fired) if node.made else _plain(closure, node, fired)
         if made is None:
             continue
-        outcome = settled(search, made[1])
-        if isinstance(outcome.sure, Sat):
-            return Step(fired, None, made[1], outcome.sure.assignment)
+        model = times.made(made[1].term, made[1].background, route.hops, fired)
+        if model is not None:
+            return Step(fired, None, made[1], model)
     return None
 
 

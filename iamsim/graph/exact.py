@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from iamsim.aws.service_sessions import ISSUED_FOR, passing_of
 from iamsim.env.changes import changed
 from iamsim.graph.clock import path_term
-from iamsim.graph.firing import ONE, Requests, attempt
+from iamsim.graph.firing import ONE, Requests, attempt, numbered
 from iamsim.graph.hops import read_of
 from iamsim.graph.sessions import Session
 from iamsim.graph.state import START, Closure, later
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 ASSUMES = ("sts-assume-role", "sts-web-identity-wide-trust", "eks-irsa-service-account")
 """Techniques that are a hop: what the session carries depends on the session before."""
 
-# Numbers of requests that no path reaches.
-_APART = 90
+APART = 90
+"""Numbers of requests that no path reaches, from this on."""
 
 MAX_ROUTES = 40
 MAX_LENGTH = 8
@@ -189,7 +189,7 @@ def issued_for(closure: Closure, entry: Node, fired: Firing) -> Term:
         return TRUE
     if not names:
         return Present(f"1|{key}")
-    apart = crew(closure, fired, Requests(_APART))
+    apart = crew(closure, fired, Requests(APART))
     tried = attempt(
         closure.search, closure.nodes[fired.node], technique, variant, dict(fired.bound), fired.needs, apart
     )
@@ -221,14 +221,15 @@ def joint(
     technique = search.catalogue.entry(fired.technique)
     # the last session is one that the hops created, or the known caller itself
     caller = Node(entry.name if not hops else fired.node, session.caller, made=bool(hops))
-    requests = crew(closure, fired, Requests(len(hops) + 1, together=True, session=session if hops else None))
+    requests = crew(closure, fired, Requests(len(hops) + 1, together=not hops, session=session if hops else None))
     tried = attempt(
         search, caller, technique, technique.variants[fired.variant], dict(fired.bound), fired.needs, requests
     )
     if tried is None:
         return None
     read = read_of(checks, [tried.term])
-    term = path_term(checks, read, tried.term, at=f"{len(hops) + 1}|")
+    own = (f"{n}|" for n in dict.fromkeys(n for n, _ in numbered(technique.variants[fired.variant].calls, requests)))
+    term = path_term(checks, read, tried.term, at=tuple(own))
     background = (*(h.check.facts for h in checks), *tried.background)
     return checks, replace(tried, term=term, background=background)
 

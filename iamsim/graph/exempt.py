@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.memo import once
 from iamsim.graph.apart import ENTERING, ceilings
+from iamsim.graph.candidates import plain_of
 from iamsim.graph.means import LABELS, TAKEOVERS, techniques_of
 from iamsim.graph.state import everyone_of
 from iamsim.graph.trusts import naming_account, naming_anyone
@@ -67,19 +68,18 @@ def _told(search: Search) -> tuple[tuple[tuple[tuple[str, Pattern], ...], bool],
     for c in _conditions(search):
         key = c.key.lower()
         if key in _NAMES:
-            patterns.update(((key, tokenize(v, variables=False)), None) for v in c.values)
+            patterns.update(((key, tokenize(plain_of(v), variables=False)), None) for v in c.values)
         others = others or key.startswith(_OTHERS) or key == "aws:userid"
     return (tuple(patterns), others), search.catalogue
 
 
 def _conditions(search: Search) -> Iterator[Condition]:
-    """The conditions of statements that refuse steps to all callers but some, whatever else the request says."""
+    """The conditions on callers of statements that refuse steps to all but some of them, whatever else they ask of the request."""
     every = techniques_of(search, None, leave=(LABELS, *TAKEOVERS))
     actions = ENTERING.union(*(v.actions for t in every for v in t.variants))
     for s in ceilings(search.env, actions):
         asked = s.conditions if s is not None and s.effect is Effect.DENY else ()
-        if all(c.key.lower().startswith((*_NAMES, *_OTHERS)) for c in asked):
-            yield from asked
+        yield from (c for c in asked if c.key.lower().startswith((*_NAMES, *_OTHERS)))
 
 
 def _name(principal: Principal, key: str) -> str:

@@ -10,6 +10,7 @@ from iamsim.env.memo import once
 from iamsim.graph.alike import alike_for
 from iamsim.graph.before import held_before
 from iamsim.graph.calls import Place, Wanted, call_checks, check_in, told_keys
+from iamsim.graph.clock import NOW, in_turn, reads_clock
 from iamsim.graph.edges import of_session
 from iamsim.graph.newtags import tags_allowed, tags_given
 from iamsim.graph.world import of_node, relevant, worlds
@@ -128,6 +129,7 @@ def attempt(
                 a for a in made.checks[0].assumptions if "is in no organization" not in a and "session policy" not in a
             ]
     readers: list[Caller] = []
+    telling: list[Caller] = []
     for request in dict.fromkeys(apart):
         mine = [c for c in calls if c.request == request]
         whole = any_of(all_of(c.term(n) for c in mine) for n in range(len(mine[0].checks)))
@@ -137,17 +139,22 @@ def attempt(
         caller = by.get(request, node).caller
         if caller.kind is CallerKind.ROLE_SESSION and _reads_session(whole):
             readers.append(caller)
+            telling += [caller] if _reads_session(whole, but=NOW) else []
     taggers = ((node, among, requests.session), *((other, choices[n], None) for n, other in requests.others))
     for name, (first, *after) in new.items():
         given, contexts = tags_given(search, name, first.checks[0].facts.hop, after, taggers) if after else (TRUE, ())
-        passed, others = tags_allowed(search, name, first, taggers)
+        other = by.get(first.request)
+        creator = (node, among, requests.session) if other is None else (other, choices[first.request], None)
+        passed, others = tags_allowed(search, name, first, creator)
         given = all_of((given, passed))
         if given is FALSE or may(given) is FALSE:
             return None
         terms.append(given)
         background += (*contexts, *others)
+        read = frozenset(v for t in terms for v in variables(t)) if after and reads_clock(search.env) else frozenset()
+        terms += in_turn(read, first.checks[0].facts.hop, (c.checks[0].facts.hop for c in after))
     term = all_of(terms)
-    if node.caller in readers and not requests.together and len(calls) > 1:
+    if node.caller in telling and not requests.together and len(calls) > 1:
         return attempt(search, node, technique, variant, bound, changes, replace(requests, together=True))
     callers = tuple(by.get(n, node).caller for n in dict.fromkeys(apart)) if by else (node.caller,)
     assumptions = tuple(dict.fromkeys(assumed))
@@ -176,8 +183,8 @@ def _anew(
     return _choices(search, node, bound, changes | {Change(Kind.CREATED, who, f",,,{who}")}, requests)
 
 
-def _reads_session(term: Term) -> bool:
-    return any(of_session(v) for v in variables(term) if not v.startswith(_APART))
+def _reads_session(term: Term, but: str = "|") -> bool:
+    return any(of_session(v) for v in variables(term) if not v.startswith(_APART) and not v.endswith(but))
 
 
 _OTHERS = 50

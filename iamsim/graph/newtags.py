@@ -66,10 +66,8 @@ def tags_given(
     return all_of(terms), tuple(background)
 
 
-def tags_allowed(
-    search: Search, name: str, first: CallChecks, taggers: Sequence[Tagger]
-) -> tuple[Term, tuple[Facts, ...]]:
-    """When the call that creates the resource `name` passes only tags that the caller may give it in the same request.
+def tags_allowed(search: Search, name: str, first: CallChecks, creator: Tagger) -> tuple[Term, tuple[Facts, ...]]:
+    """When the call with which `creator` creates the resource `name` passes only tags that it may give it in the same request.
 
     Source: IAM User Guide, "Controlling access during AWS requests".
     """
@@ -80,9 +78,9 @@ def tags_allowed(
     actions = tagging(template) if read else ()
     if not actions:
         return TRUE, ()
+    node, among, session = creator
     asked = [
         check_in(search, env, node, Wanted(action, first.resource, (), hop, f"@with{n}|"), session)
-        for node, among, session in taggers[:1]
         for n, action in enumerate(actions)
         for env in among
     ]

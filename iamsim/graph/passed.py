@@ -10,10 +10,11 @@ from iamsim.graph.dominated import not_dominated
 from iamsim.graph.issued import services_of, told_issuers
 from iamsim.graph.means import NODES, techniques_of
 from iamsim.graph.moves import firings
-from iamsim.graph.renewed import look_again, renewable
+from iamsim.graph.renewed import look_again, renewable, some_issued
 from iamsim.graph.ruled import ruled, signature
 from iamsim.graph.state import SIGNED, Closure, account_of, loaded
 from iamsim.graph.world import Node, name_made
+from iamsim.judge.callers import trusted_services
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +33,7 @@ def passed(closure: Closure) -> Iterator[Firing]:
         r for a in {account_of(r) for r in held} for r in renewable(closure, a, held) if account_of(r) == a
     )
     more |= {r for r in held if r.endswith("/" + FRESH) and r not in closure.search.env.principals}
+    more |= _by_rulers(closure)
     left = [(frozenset(written - known.controlled), frozenset[Change]()), (more, frozenset[Change]())]
     anew = (c for c in known.again if ":role/" in c.who and name_made(c) not in closure.nodes)
     left += [(frozenset({c.who}), frozenset({c})) for c in anew]
@@ -41,6 +43,15 @@ def passed(closure: Closure) -> Iterator[Firing]:
             if again:
                 look_again(closure, {g.caller.arn or "" for g in fired.gains if isinstance(g, Node)} & more)
             yield fired
+
+
+def _by_rulers(closure: Closure) -> frozenset[str]:
+    """The roles that whoever may do everything in an account holds, and that services whose sessions are told apart may have."""
+    told, env = told_issuers(closure.search.env), closure.search.env
+    if not told or closure.every:
+        return frozenset()
+    every = (r for a in closure.rulers() for r in some_issued(closure, a) & closure.known.controlled)
+    return frozenset(r for r in every if not told.isdisjoint(trusted_services(env.principals[r])))
 
 
 def _of(closure: Closure, left: frozenset[str], made: frozenset[Change], *, again: bool) -> Iterator[Firing]:

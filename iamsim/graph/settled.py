@@ -12,6 +12,7 @@ from iamsim.graph.edges import brings, edges_of
 from iamsim.graph.known import last
 from iamsim.graph.means import LATE, NODES, may_do, techniques_of, within_means
 from iamsim.graph.outside import outside_roles
+from iamsim.graph.renewed import as_others, issued_as_written
 from iamsim.graph.ruled import ruled, ruler_of, signature
 from iamsim.graph.state import OF_ACCOUNTS, OUTSIDER, START, Closure, account_of
 from iamsim.graph.trusts import entered
@@ -40,8 +41,10 @@ def unsettled(closure: Closure) -> list[str]:
     of: dict[str, list[Group]] = closure.done.get("groups", {})  # type: ignore[assignment]
     since = _Since(closure, base.group.changes if base is not None and not of else frozenset())
     names: Collection[str] = closure.nodes
+    renewed = as_others(closure)
     if base is not None and not closure.extra and since.nothing(base.group):
         names = (*base.rest, *last(closure.nodes, len(closure.nodes) - len(base.nodes)))
+        names = (*names, *sorted(renewed - {*names}))
         if stands_alone(closure):
             names = [n for n in names if n == START or n != base.whole]
     out = []
@@ -49,7 +52,7 @@ def unsettled(closure: Closure) -> list[str]:
         groups = of.get(name, ())
         if base is not None and name in base.group.names:
             groups = (base.group, *groups)
-        if closure.follows(name) and not any(since.settles(g, name) for g in groups):
+        if closure.follows(name) and (name in renewed or not any(since.settles(g, name) for g in groups)):
             out.append(name)
     return out
 
@@ -128,12 +131,14 @@ class _Since:
 def busy(closure: Closure, names: list[str]) -> Iterator[str]:
     """Those of `names` that may give what whoever rules their account does not."""
     idle: dict[str, bool] = closure.done.setdefault("idle", {})  # type: ignore[assignment]
-    ends, quiet = dead_ends(closure), _quiet(closure)
+    ends, quiet, renewed = dead_ends(closure), _quiet(closure), as_others(closure)
     for name in names:
-        if name in quiet:
+        if name in quiet and name not in renewed:
             continue
         node = closure.nodes[name]
-        if (name in ends or name in idle) and is_untouched(closure, node):
+        if name in renewed:
+            yield name
+        elif (name in ends or name in idle) and is_untouched(closure, node) and not issued_as_written(closure, node):
             quiet.add(name)
         elif _is_idle(closure, node):
             idle[name] = True
@@ -165,7 +170,9 @@ def _is_dead_end(closure: Closure, node: Node) -> bool:
     """Whether sessions of the role can use no technique and enter no role, whatever else is controlled."""
     if not node.made or not node.full or node.caller.kind is not CallerKind.ROLE_SESSION or closure.bound:
         return False
-    return is_barren(closure, node) and not edges_of(closure.search, node, closure.search.env)
+    if not is_barren(closure, node) or issued_as_written(closure, node):
+        return False
+    return not edges_of(closure.search, node, closure.search.env)
 
 
 def is_barren(closure: Closure, node: Node) -> bool:
