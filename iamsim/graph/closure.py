@@ -93,6 +93,7 @@ def grow(
 def _round(closure: Closure) -> None:
     for name in _order(closure):
         _of_node(closure, name)
+        trim(closure.search.env)  # whoever rules an organization makes more of them than fit
     for fired in admitted(closure):
         accept(closure, fired)
     for fired in chain(*(f(closure) for f in _LATE)) if closure.late else ():
