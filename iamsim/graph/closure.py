@@ -240,6 +240,7 @@ def _rule(search: Search, node: Node, *, sure: bool, local: bool) -> Closure:
         found = search.env.memo[key] = grow(below, sure=True, done=below.done)
         lighten(inner)
         lighten(found)
+        inner.index = found.index = None  # what is known is told again by `absorbed`, in the names that it has there
     if found is None:
         own = replace(search, start=node.caller, ask=replace(ask, documents=NO_DOCUMENTS))
         below = Closure(
