@@ -26,6 +26,8 @@ from benchmarks.rows import Row, present, snapshot, table
 from iamsim import Verdict, all_escalations, can, escalations, load
 
 if TYPE_CHECKING:
+    from multiprocessing.synchronize import Barrier
+
     from iamsim import Environment
 
 SEED = 7
@@ -156,7 +158,8 @@ def _turned(asked: list[Question]) -> list[Question]:
 def whole_graph(orgs: Path, size: str, workers: int = 1) -> Graph:
     """The closures of every loaded principal, but no more of them than its `PATIENCE` allows.
 
-    Several workers take an account each; they are started, and have loaded, before the clock runs, and the peak is their sum.
+    Several workers take an account each; they are started, and have loaded, before the clock runs. The peak is their sum, with that
+    of this process, which hands the accounts out and loads nothing.
     """
     paths = snapshot(orgs, size)
     if workers == 1:
@@ -164,26 +167,48 @@ def whole_graph(orgs: Path, size: str, workers: int = 1) -> Graph:
         env, loaded, start = _OPENED[0], _peak(), time.perf_counter()
         made = _close((sorted(env.principals), time.time() + PATIENCE.get(size, PATIENCE["M"])))[0]
         return Graph(made, len(env.principals), time.perf_counter() - start, loaded, _peak())
-    env = load(*paths)
-    accounts = [list(some) for _, some in groupby(sorted(env.principals), lambda a: a.split(":")[4])]
-    managing = {o.management_account for o in env.organizations}
-    accounts.sort(key=lambda names: names[0].split(":")[4] not in managing)  # what takes longest first
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_open, initargs=(paths,)) as pool:
+    context = get_context("spawn")
+    together = context.Barrier(workers)
+    with ProcessPoolExecutor(workers, context, initializer=_open, initargs=(paths, together)) as pool:
         loads = dict(pool.map(_idle, [0.5] * workers))
+        accounts = pool.submit(_accounts).result()
         start, until = time.perf_counter(), time.time() + PATIENCE.get(size, PATIENCE["M"])
         found = list(pool.map(_close, [(names, until) for names in accounts]))
         seconds = time.perf_counter() - start
-    peaks = {number: peak for _, number, peak in found}
+    peaks = loads | {number: peak for _, number, peak in found}
     return Graph(
-        sum(made for made, *_ in found), len(env.principals), seconds, sum(loads.values()), sum(peaks.values())
+        sum(made for made, *_ in found),
+        sum(map(len, accounts)),
+        seconds,
+        sum(loads.values()) + _peak(),
+        sum(peaks.values()) + _peak(),
     )
 
 
 _OPENED: list[Environment] = []
 
 
-def _open(paths: list[Path]) -> None:
+def _open(paths: list[Path], together: Barrier | None = None) -> None:
+    """In a worker: loads what is asked about, and waits for those that load at the same time."""
     _OPENED[:] = [load(*paths)]
+    if together is not None:
+        together.wait(timeout=_LOADING)
+
+
+_LOADING = 300.0
+"""Seconds in which all workers must have loaded."""
+
+
+def _accounts() -> list[list[str]]:
+    """In a worker: the principals of each account, first of those that manage an organization, which take longest."""
+    env = _OPENED[0]
+    managing = {o.management_account for o in env.organizations}
+    every = [list(some) for _, some in groupby(sorted(env.principals), _account)]
+    return sorted(every, key=lambda names: _account(names[0]) not in managing)
+
+
+def _account(arn: str) -> str:
+    return arn.split(":")[4]
 
 
 def _idle(seconds: float) -> tuple[int, float]:

@@ -31,7 +31,7 @@ class _Writer:
     """The tables that grow while an environment is written. `kept` keeps the policies, so that their ids stay theirs."""
 
     policies: dict[int, int] = field(default_factory=dict)
-    rows: list[bytes] = field(default_factory=list)
+    rows: dict[bytes, int] = field(default_factory=dict)
     documents: dict[bytes, int] = field(default_factory=dict)
     sources: dict[str, int] = field(default_factory=dict)
     kept: list[Policy] = field(default_factory=list)
@@ -62,7 +62,7 @@ def _written(env: Environment, writer: _Writer, sections: dict[str, list[bytes]]
     head = {n: _plain(sorted(v) if isinstance(v := getattr(env, n), frozenset) else v, writer) for n in HEAD}
     head["restrict_public_buckets"] = dict(env.restrict_public_buckets)
     sections["entities"] = [json_bytes(dict(env.memo["entities"]))]
-    sections["policies"], sections["documents"] = writer.rows, list(writer.documents)
+    sections["policies"], sections["documents"] = list(writer.rows), list(writer.documents)
     sections["origins"] = [json_bytes(list(writer.sources))]
     return head
 
@@ -103,9 +103,9 @@ def _policy(policy: Policy, writer: _Writer) -> int:
         row += [None, policy.version, policy.malformed.reason]
     else:
         row.append(_document(policy, writer))
-    number = writer.policies[id(policy)] = len(writer.rows)
+    # the same policy may be there as it was read and as it was skimmed
+    number = writer.policies[id(policy)] = writer.rows.setdefault(json_bytes(row), len(writer.rows))
     writer.kept.append(policy)
-    writer.rows.append(json_bytes(row))
     return number
 
 

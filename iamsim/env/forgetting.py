@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 _CHANGED = "environments after changes"
 
-MANY_CHANGED = 20_000
-"""Environments after changes that are kept: an account of a thousand principals makes some hundreds of them."""
+MANY_CHANGED = 10_000
+"""Environments after changes that are kept: an account of a thousand principals makes some hundreds of them, each of five KiB with
+what is worked out in it.
+"""
 
 MANY_KEPT = 600_000
 """Entries that are kept with an environment: a thousand principals make about ten thousand of them."""

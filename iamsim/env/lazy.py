@@ -11,8 +11,8 @@ V = TypeVar("V")
 class Lazy(Mapping[str, V]):
     """The mapping of the keys of `raw`, in their order, to what `make` makes of their values, each made once.
 
-    `raw` must not change afterwards and holds no None. Two threads that ask at once get the same value. What `skim` makes
-    of a value is the same but for the statements of its policies.
+    `raw` belongs to the mapping from then on, and holds no None. Two threads that ask at once get the same value. What `skim`
+    makes of a value is the same but for the statements of its policies.
     """
 
     __slots__ = ("_made", "_make", "_raw", "_skim")
@@ -27,7 +27,7 @@ class Lazy(Mapping[str, V]):
 
     def __getitem__(self, key: str) -> V:
         found = self._made.get(key)
-        return found if found is not None else self._made.setdefault(key, self._make(self._raw[key]))
+        return found if found is not None else self._read(key, self._raw[key])
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value for `key`, or `default` iff there is none."""
@@ -35,7 +35,16 @@ class Lazy(Mapping[str, V]):
         if found is not None:
             return found
         raw = self._raw.get(key)
-        return default if raw is None else self._made.setdefault(key, self._make(raw))
+        return default if raw is None else self._read(key, raw)
+
+    def _read(self, key: str, raw: Any) -> V:
+        """What is made of `raw`, which is let go: it may hold a whole record, of which much is not needed again."""
+        if raw is _READ:
+            return self._made[key]
+        found = self._made.setdefault(key, self._make(raw))
+        if isinstance(self._raw, dict):
+            self._raw[key] = _READ
+        return found
 
     def __contains__(self, key: object) -> bool:
         return key in self._raw
@@ -52,7 +61,11 @@ class Lazy(Mapping[str, V]):
     def skimmed(self) -> Iterator[tuple[str, V]]:
         """The items with policies whose statements are not read; nothing of it is kept."""
         make = self._skim or self._make
-        return ((key, make(raw)) for key, raw in self._raw.items())
+        return ((key, self._made[key] if raw is _READ else make(raw)) for key, raw in self._raw.items())
+
+
+_READ = object()
+"""Stands for what was read."""
 
 
 class Later(Mapping[str, V]):

@@ -88,7 +88,7 @@ def _made(other: Closure, name: str) -> Absorbed:
         how,
         nodes,
         known,
-        Group(worked_out, other.changes),
+        Group(worked_out, known.changes()),
         tuple(n for n in nodes if n not in worked_out),
         tuple(r for r in known.opened if not any(f.technique == ASSUME for f in how.get(r, ()))),
         rulers,

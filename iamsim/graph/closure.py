@@ -93,6 +93,7 @@ def grow(
 def _round(closure: Closure) -> None:
     for name in _order(closure):
         _of_node(closure, name)
+        trim(closure.search.env)  # whoever rules an organization makes more of them than fit
     for fired in admitted(closure):
         accept(closure, fired)
     for fired in chain(*(f(closure) for f in _LATE)) if closure.late else ():
@@ -239,6 +240,7 @@ def _rule(search: Search, node: Node, *, sure: bool, local: bool) -> Closure:
         found = search.env.memo[key] = grow(below, sure=True, done=below.done)
         lighten(inner)
         lighten(found)
+        inner.index = found.index = None  # what is known is told again by `absorbed`, in the names that it has there
     if found is None:
         own = replace(search, start=node.caller, ask=replace(ask, documents=NO_DOCUMENTS))
         below = Closure(

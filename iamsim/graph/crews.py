@@ -17,7 +17,7 @@ from iamsim.graph.names import each_binding, to_bind, unnamed, values
 from iamsim.graph.outcomes import AGAIN, RECREATES, gained, named_node
 from iamsim.graph.twins import Common, fitting, twins_among
 from iamsim.graph.wants import wants
-from iamsim.graph.world import Node, own_creation
+from iamsim.graph.world import UNCHANGED, Node, own_creation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -152,7 +152,7 @@ def _of_alike(
             continue
         tried.made[value] = use
         gains = gained(search, search.env, technique, technique.variants[number], crew[0], bound)
-        yield _fired(technique, number, crew, bound, gains, use, frozenset())
+        yield _fired(technique, number, crew, bound, gains, use, UNCHANGED)
     if vain:
         tried.left = [v for v in tried.left if v not in vain]
 
@@ -168,7 +168,7 @@ def _as_twins(
         return None
     key = twins.key(search, bound[twins.name], before)
     if key not in twins.made:
-        found = _use(search, technique, number, crew, bound, frozenset())
+        found = _use(search, technique, number, crew, bound, UNCHANGED)
         use = None if found is None else found[0]
         if use is not None:
             use = replace(use, assumed=tuple(a for a in use.assumed if a not in before.assumed))

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from iamsim.env.changes import Change, Kind, again
-from iamsim.graph.world import EVERYWHERE, bearing, is_again, name_before, name_made, subjects_of
+from iamsim.graph.world import EVERYWHERE, UNCHANGED, bearing, is_again, name_before, name_made, subjects_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -145,14 +145,14 @@ class Known:
     def own(self, env: Environment, arn: str) -> frozenset[Change]:
         """The changes to what the principal `arn` may do, those to whole organizations and to resources aside."""
         if not self.acting or subjects_of(env, arn).isdisjoint(self.acting):
-            return frozenset()
+            return UNCHANGED
         every = (c for who in self.subjects(env, arn) for c in self.by_who.get(who, ()))
         return frozenset(c for c in every if c.kind is not Kind.TRUST)
 
     def relevant(self, env: Environment, focus: tuple[str, ...]) -> frozenset[Change]:
         """The changes that bear on checks about the principals `focus`."""
         if not self.everywhere and all(subjects_of(env, arn).isdisjoint(self.who) for arn in focus):
-            return frozenset()
+            return UNCHANGED
         return bearing(env, self.by_who, self.everywhere, self.off, focus)
 
 

@@ -16,7 +16,7 @@ from iamsim.graph.outdone import as_made, beaten, beats, fully, subject, told_ap
 from iamsim.graph.preconditions import holds
 from iamsim.graph.reach import fires_within_reach
 from iamsim.graph.twins import Common, fits_some, twins_of
-from iamsim.graph.world import Node, each_way, of_node, own_creation, relevant, worlds
+from iamsim.graph.world import UNCHANGED, Node, each_way, of_node, own_creation, relevant, worlds
 from iamsim.ir.term import FALSE, TRUE
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Firing:
     bound: tuple[tuple[str, str], ...]
     gains: tuple[Gain, ...]
     sure: bool
-    needs: frozenset[Change] = frozenset()
+    needs: frozenset[Change] = UNCHANGED
     session: bool = False
     assumed: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
@@ -293,7 +293,7 @@ def _as_twins(
         return None
     key = twins.key(search, target, before)
     if key not in twins.made:
-        found = fire(search, node, technique, number, bound, frozenset(), gains)
+        found = fire(search, node, technique, number, bound, UNCHANGED, gains)
         twins.made[key] = (
             None
             if found is None
@@ -308,7 +308,7 @@ def _as_twins(
     assumed = tuple(dict.fromkeys((*before.assumed, *made.assumed)))
     names = tuple(sorted(bound.items()))
     return Firing(
-        technique.id, number, node.name, names, gains, made.sure, frozenset(), made.session, assumed, made.reasons
+        technique.id, number, node.name, names, gains, made.sure, UNCHANGED, made.session, assumed, made.reasons
     )  # fmt: skip
 
 

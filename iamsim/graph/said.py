@@ -12,7 +12,7 @@ from iamsim.model.policy import Malformed
 
 if TYPE_CHECKING:
     from iamsim.env.types import Environment
-    from iamsim.model.policy import Policy
+    from iamsim.model.policy import Policy, Statement
 
 
 def says(env: Environment, role: str, arn: str) -> bool:
@@ -34,12 +34,15 @@ def names_said(env: Environment) -> frozenset[str]:
 
 
 def _said(env: Environment, trust: Policy) -> frozenset[str]:
-    return once(env.memo, (id(trust), "said"), _principals_said, env, trust)[0]
+    # roles of one document share its statements
+    return once(env.memo, (id(trust.statements), "said"), _principals_said, env, trust.statements)[0]
 
 
-def _principals_said(env: Environment, trust: Policy) -> tuple[frozenset[str], Policy]:
+def _principals_said(
+    env: Environment, statements: tuple[Statement, ...]
+) -> tuple[frozenset[str], tuple[Statement, ...]]:
     patterns: dict[str, None] = {}
-    for s in trust.statements:
+    for s in statements:
         patterns.update(
             (e.value, None)
             for e in (s.principal.entries if s.principal is not None else ())
@@ -49,7 +52,8 @@ def _principals_said(env: Environment, trust: Policy) -> tuple[frozenset[str], P
             and not e.value.endswith(":root")
         )
         patterns.update((v, None) for c in s.conditions if c.key.lower() == "aws:principalarn" for v in c.values)
-    return frozenset[str]().union(*(once(env.memo, ("fitting", p), _fitting, env, p) for p in patterns)), trust
+    first, *rest = [once(env.memo, ("fitting", p), _fitting, env, p) for p in patterns] or [frozenset[str]()]
+    return first.union(*rest) if rest else first, statements
 
 
 def _fitting(env: Environment, pattern: str) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from iamsim.aws.service_sessions import ISSUED_FOR
@@ -101,8 +102,13 @@ def possible_when_written(env: Environment, role: Principal) -> Caller:
 
 
 def _when_written(env: Environment, role: Principal) -> Caller:
-    written = replace(role, trust=whatever(PolicyKind.TRUST, ""))
-    return replace(possible(env, role), open_services=trusted_services(written))
+    return replace(possible(env, role), open_services=_every_service())
+
+
+@cache
+def _every_service() -> tuple[str, ...]:
+    """The services that whoever writes a trust policy may name."""
+    return trusted_services(whatever(PolicyKind.TRUST, ""))
 
 
 def carried(session: Session) -> Mapping[str, Binding]:

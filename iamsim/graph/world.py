@@ -31,6 +31,9 @@ NEWCOMER = "999999999998"
 _ALTERNATIVES = 64
 """The environments that are looked at for one request."""
 
+UNCHANGED: frozenset[Change] = frozenset()
+"""No changes: one object for all firings that need none."""
+
 SUBSETS = 5
 """Of so many changes every choice is among these environments."""
 
@@ -197,7 +200,7 @@ def bearing(
     if everywhere:
         off = frozenset() if reads_paths(env) else off
         found += [c for c in everywhere if _bears(c, accounts, off)]
-    return frozenset(found)
+    return frozenset(found) if found else UNCHANGED
 
 
 _PATHS = ("aws:principalorgpaths", "aws:resourceorgpaths", "aws:sourceorgpaths")
@@ -310,9 +313,9 @@ def _about(change: Change) -> tuple[str, ...]:
 def own_creation(changes: frozenset[Change], focus: Iterable[str]) -> frozenset[Change]:
     """The changes that created one of `focus`, or brought its account along: without these it does not exist."""
     who = set(focus)
-    made = frozenset(c for c in changes if c.kind is Kind.CREATED and c.who in who)
+    made = {c for c in changes if c.kind is Kind.CREATED and c.who in who}
     homes = {c.who.split(":")[4] for c in made}
-    return made | {c for c in changes if c.kind is Kind.ENTERED and c.who in homes} if made else made
+    return frozenset(made | {c for c in changes if c.kind is Kind.ENTERED and c.who in homes}) if made else UNCHANGED
 
 
 def name_made(change: Change) -> str:

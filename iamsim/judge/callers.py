@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import lru_cache
+from sys import intern
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from iamsim.env.types import Environment, Principal
+    from iamsim.model.policy import Policy
 
 _ATTRIBUTES = (
     "credentials", "mfa", "parent", "session", "source-identity", "instance", "transitive", "assumed-root",
@@ -192,7 +195,7 @@ def _make(principal: Principal) -> Caller:
         kind=CallerKind.ROLE_SESSION if role else CallerKind.USER,
         arn=principal.arn,
         account=principal.account,
-        partition=arn.partition if arn else "aws",
+        partition=intern(arn.partition) if arn else "aws",
         name=principal.name,
         unique_id=principal.unique_id,
         tags=principal.tags,
@@ -202,7 +205,7 @@ def _make(principal: Principal) -> Caller:
         open_tags=role and trust_allows(principal, "sts:tagsession"),
         open_source_identity=role and trust_allows(principal, "sts:setsourceidentity"),
         open_provider=role and token,
-        open_services=trusted_services(principal) if role else (),
+        open_services=trusted_services(principal.trust) if role else (),
     )
 
 
@@ -217,21 +220,29 @@ def trust_allows(role: Principal, action: str) -> bool:
     )
 
 
-def trusted_services(role: Principal) -> tuple[str, ...]:
-    """The services (lower case) that Allow statements of the role's trust policy name, sorted."""
-    if role.trust is None or isinstance(role.trust, MissingPolicy):
+def trusted_services(trust: Policy | MissingPolicy | None) -> tuple[str, ...]:
+    """The services (lower case) that Allow statements of a trust policy name, sorted; one object for all that name the same."""
+    if trust is None or isinstance(trust, MissingPolicy):
         return ()
-    return tuple(
-        sorted(
-            {
-                e.value.lower()
-                for s in role.trust.statements
-                if s.effect is Effect.ALLOW and s.principal is not None
-                for e in s.principal.entries
-                if not isinstance(e, Malformed) and e.type == "Service"
-            }
+    return _one_of(
+        tuple(
+            sorted(
+                {
+                    e.value.lower()
+                    for s in trust.statements
+                    if s.effect is Effect.ALLOW and s.principal is not None
+                    for e in s.principal.entries
+                    if not isinstance(e, Malformed) and e.type == "Service"
+                }
+            )
         )
     )
+
+
+@lru_cache(maxsize=4096)
+def _one_of(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The first tuple that was equal to this one: there are few, and many callers hold one."""
+    return names
 
 
 def localized(caller: Caller, account: str | None, partition: str = "aws") -> Caller:

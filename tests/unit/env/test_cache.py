@@ -18,6 +18,7 @@ import pytest
 from iamsim.env import cache, cache_file, read_files
 from iamsim.env.build import load
 from iamsim.env.cache_read import RECORDS, complete
+from iamsim.env.cache_write import written
 from iamsim.env.types import Environment
 from iamsim.errors import InputError
 
@@ -125,6 +126,14 @@ def test_bytes_are_the_same_whoever_writes(snapshot, tmp_path):
         load(file, cache=tmp_path / name)
     assert compiled(tmp_path / "one").read_bytes() == compiled(tmp_path / "two").read_bytes()
     assert compiled(tmp_path / "one").name == compiled(tmp_path / "two").name
+
+
+def test_what_was_read_before_does_not_show_in_what_is_written():
+    folder = CORPUS / "organizations" / "acme"
+    unasked, asked = load(folder), load(folder)
+    assert all(asked.principals[arn].arn == arn for arn in list(asked.principals)[::2])
+    assert list(asked.managed_policies.values())
+    assert written(asked) == written(unasked)
 
 
 def test_an_unchanged_file_is_not_read_again(snapshot, monkeypatch):

@@ -39,3 +39,26 @@ def test_later_loads_once():
     assert (later["a"], later.get("b", 2), len(later), "a" in later, list(later)) == (1, 2, 1, True, ["a"])
     assert dict(later.items()) == {"a": 1}
     assert loads == [1]
+
+
+def test_what_was_read_is_let_go():
+    raw = {"a": 1, "b": 2}
+    lazy = Lazy(raw, lambda n: [n], lambda n: (n,))
+    first = lazy["a"]
+    assert 1 not in raw.values()
+    assert lazy["a"] is first
+    assert ("a" in lazy, len(lazy), list(lazy)) == (True, 2, ["a", "b"])
+    assert list(skimmed(lazy)) == [("a", [1]), ("b", (2,))]
+
+
+def test_one_who_asks_meanwhile_gets_the_same_value():
+    def make(n):
+        if not again:
+            again.append(0)
+            again.append(lazy["a"])
+        return [n]
+
+    again = []
+    lazy = Lazy({"a": 1}, make)
+    assert lazy["a"] is again[1]
+    assert lazy.get("a") is again[1]
