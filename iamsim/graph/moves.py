@@ -352,8 +352,11 @@ def _bindings(
     becomes = technique.outcome.get("who") if technique.outcome.type == "becomes" else None
     anyone, mark = unnamed(node) if itself else node, issuer(search.env, technique)
 
+    def needless(bound: Mapping[str, str]) -> bool:
+        return created is not None and created in bound and (Kind.CREATED, bound[created]) in have
+
     def choices(name: str, bound: dict[str, str]) -> Iterator[str]:
-        if created in bound and (Kind.CREATED, bound[created]) in have:
+        if needless(bound):
             return
         opened = (Kind.CREATED, Kind.TRUST) if name == "$target-role" else (Kind.CREATED,)
         kind = ":policy/" if name in _NEW_POLICIES else f":{name.rpartition('-')[2]}/"
@@ -363,7 +366,9 @@ def _bindings(
         fresh = accounts_entered(search.env, node, changes) if name == "$org-account" else fresh
         mine, seen = [c for c in variant.calls if name in c.resources], set[str]()
         for value in (*every, *(fresh if name in _FRESH or (name == "$target-role" and name in subjects) else ())):
-            if value in seen or (name in subjects and value not in subjects[name]):
+            if needless(bound):
+                return  # found since
+            if value in seen or (name in subjects and value not in subjects[name]) or needless({name: value}):
                 continue
             seen.add(value)
             if name == becomes and (named_node(value, technique.outcome.reach), *mark) in have:
@@ -381,7 +386,7 @@ def _bindings(
             yield value
 
     for bound in each_binding(names, choices):
-        if created not in bound or (Kind.CREATED, bound[created]) not in have:
+        if not needless(bound):
             yield bound
 
 
