@@ -133,6 +133,7 @@ def test_what_is_passed_over_gives_nothing(monkeypatch, sure):
     for module in (settled, closure):
         monkeypatch.setattr(module, "is_barren", lambda *_: False)
     monkeypatch.setattr(settled, "_is_idle_new", lambda *_: False)
+    monkeypatch.setattr(settled, "_is_beneath", lambda *_: (False, None))
     for module in (edges, wants):
         monkeypatch.setattr(module, "told_at_the_door", lambda *_: None)
     monkeypatch.setattr(wants, "tags_matter", lambda *_: True)
