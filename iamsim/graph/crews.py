@@ -166,7 +166,7 @@ def _as_twins(
     before = held_before(search, search.env, main, variant, bound)
     if before is None:
         return None
-    key = twins.key(search, bound[twins.name], before)
+    key = twins.key(search, bound, before)
     if key not in twins.made:
         found = _use(search, technique, number, crew, bound, UNCHANGED)
         use = None if found is None else found[0]

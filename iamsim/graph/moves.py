@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind, changed
 from iamsim.graph.before import held_before
-from iamsim.graph.firing import attempt, may_be_with, may_call, outcome_of, sweeping
+from iamsim.graph.firing import attempt, may_be_with, outcome_of, sweeping
 from iamsim.graph.issued import issuer
 from iamsim.graph.means import means_of, plausible
 from iamsim.graph.names import TARGETS, accounts_entered, each_binding, to_bind, unnamed, values
@@ -15,7 +15,7 @@ from iamsim.graph.outcomes import Gain, disables, gained, named_node
 from iamsim.graph.outdone import as_made, beaten, beats, fully, subject, told_apart
 from iamsim.graph.preconditions import holds
 from iamsim.graph.reach import fires_within_reach
-from iamsim.graph.twins import Common, fits_some, twins_of
+from iamsim.graph.twins import Common, fits_some, may_be_made, twins_of
 from iamsim.graph.world import UNCHANGED, Node, each_way, of_node, own_creation, relevant, worlds
 from iamsim.ir.term import FALSE, TRUE
 
@@ -131,7 +131,7 @@ def firings(
             least = _least(search, node, technique, variant, mine) if sweeps else mine
             done, mark = have if not every else set(), issuer(search.env, technique)
             twins = twins_of(search, node, technique, number, kin)
-            about = (search, among, node, technique, number, wanted, changes, done)
+            about = (search, among, node, technique, number, wanted, changes, done, twins)
             for bound in _bindings(*about, sweeps=sweeps, itself=itself):
                 for way in each_way(changes, bound.values()) if changes else (changes,):
                     gains = gained(search, _there(search, among[0], bound, way), technique, variant, node, bound)
@@ -287,11 +287,10 @@ def _as_twins(
     twins: Twins,
 ) -> Firing | None:
     """The use of a variant as everything was loaded, tried for one of the targets that nothing tells apart."""
-    env, target = search.env, bound[twins.name]
-    before = held_before(search, env, node, technique.variants[number], bound)
+    before = held_before(search, search.env, node, technique.variants[number], bound)
     if before is None:
         return None
-    key = twins.key(search, target, before)
+    key = twins.key(search, bound, before)
     if key not in twins.made:
         found = fire(search, node, technique, number, bound, UNCHANGED, gains)
         twins.made[key] = (
@@ -342,6 +341,7 @@ def _bindings(
     wanted: Mapping[str, frozenset[str]] | None,
     changes: frozenset[Change],
     have: set[object],
+    twins: Twins | None,
     *,
     sweeps: bool,
     itself: bool = False,
@@ -352,8 +352,11 @@ def _bindings(
     becomes = technique.outcome.get("who") if technique.outcome.type == "becomes" else None
     anyone, mark = unnamed(node) if itself else node, issuer(search.env, technique)
 
+    def needless(bound: Mapping[str, str]) -> bool:
+        return created is not None and created in bound and (Kind.CREATED, bound[created]) in have
+
     def choices(name: str, bound: dict[str, str]) -> Iterator[str]:
-        if created in bound and (Kind.CREATED, bound[created]) in have:
+        if needless(bound):
             return
         opened = (Kind.CREATED, Kind.TRUST) if name == "$target-role" else (Kind.CREATED,)
         kind = ":policy/" if name in _NEW_POLICIES else f":{name.rpartition('-')[2]}/"
@@ -363,7 +366,9 @@ def _bindings(
         fresh = accounts_entered(search.env, node, changes) if name == "$org-account" else fresh
         mine, seen = [c for c in variant.calls if name in c.resources], set[str]()
         for value in (*every, *(fresh if name in _FRESH or (name == "$target-role" and name in subjects) else ())):
-            if value in seen or (name in subjects and value not in subjects[name]):
+            if needless(bound):
+                return  # found since
+            if value in seen or (name in subjects and value not in subjects[name]) or needless({name: value}):
                 continue
             seen.add(value)
             if name == becomes and (named_node(value, technique.outcome.reach), *mark) in have:
@@ -374,14 +379,12 @@ def _bindings(
                 may_be_with(search, e, node, variant.calls, name, value) for e in among
             ):
                 continue
-            if name.startswith("$new-") and not all(
-                any(may_call(search, env, node, technique, c, name, value) for env in among) for c in mine
-            ):
+            if name.startswith("$new-") and not may_be_made(search, among, node, technique, mine, name, value, twins):
                 continue
             yield value
 
     for bound in each_binding(names, choices):
-        if created not in bound or (Kind.CREATED, bound[created]) not in have:
+        if not needless(bound):
             yield bound
 
 

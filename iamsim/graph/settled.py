@@ -177,12 +177,11 @@ def _is_dead_end(closure: Closure, node: Node) -> bool:
 
 def is_barren(closure: Closure, node: Node) -> bool:
     """True only if the node can use no technique at all, so that all that it gives are the roles that let it in."""
-    search, arn = closure.search, node.caller.arn or ""
-    if closure.every or node.caller.kind not in OF_ACCOUNTS or arn not in search.env.principals:
+    search, arn, task = closure.search, node.caller.arn or "", node.caller.task_policy
+    loaded = node.caller.kind in OF_ACCOUNTS and arn in search.env.principals
+    if closure.every or not (loaded or task) or not is_untouched(closure, node):
         return False
-    if not is_untouched(closure, node):
-        return False
-    key = ("barren", arn, node.caller.kind, search.ask.missing, id(search.catalogue))
+    key = ("barren", arn, node.caller.kind, task, search.ask.missing, id(search.catalogue))
     return once(search.env.memo, key, _uses_nothing, search, node)[0]
 
 
@@ -200,16 +199,19 @@ def is_untouched(closure: Closure, node: Node) -> bool:
 
 
 def _is_idle(closure: Closure, node: Node) -> bool:
-    """True only if whoever rules the node's account gives all that the node gives, as long as no change is about it."""
+    """True only if whoever rules the node's account gives all that the node gives, after the changes about it that are known."""
     search, arn = closure.search, node.caller.arn or ""
     if closure.every or closure.extra or node.caller.kind not in OF_ACCOUNTS:
         return False
     if arn not in search.env.principals:
         return _is_idle_new(closure, node)
-    if not ruled(closure, node) or not is_untouched(closure, node) or not asked_for_by_none(closure, node):
+    if not ruled(closure, node) or not asked_for_by_none(closure, node):
         return False
-    key = ("idle", arn, node.caller.kind, search.ask.missing, id(search.catalogue))
-    return once(search.env.memo, key, _has_no_means, search, node)[0]
+    if not is_untouched(closure, node):
+        key = ("idle-changed", arn, id(search.catalogue))
+        return not is_again(node) and once(search.env.memo, key, _is_beneath, search, arn)[0]
+    loaded = ("idle", arn, node.caller.kind, search.ask.missing, id(search.catalogue))
+    return once(search.env.memo, loaded, _has_no_means, search, node)[0]
 
 
 def _is_idle_new(closure: Closure, node: Node) -> bool:
@@ -240,6 +242,12 @@ def _has_no_means(search: Search, node: Node) -> tuple[bool, object]:
     means = may_do(search, env, node)
     every = (within_means(search, NODES, means), within_means(search, None, means, leave=LATE))
     return not any(not_dominated(env, techniques, arn) for techniques in every), search.catalogue
+
+
+def _is_beneath(search: Search, arn: str) -> tuple[bool, object]:
+    """Whether there is no technique at all that an administrator of its account cannot use in the place of the user or role."""
+    every = (techniques_of(search, NODES), techniques_of(search, None, leave=LATE))
+    return not any(not_dominated(search.env, techniques, arn) for techniques in every), search.catalogue
 
 
 def asked_for_by_none(closure: Closure, node: Node) -> bool:

@@ -52,9 +52,15 @@ def tag_firings(closure: Closure) -> Iterator[Firing]:
         own = node.caller.arn or ""
         if node.caller.kind not in _TAGGING or not _may_tag(closure, node):
             continue
+        account, every = node.caller.account, techniques_of(closure.search, ("sets-tags",))
+        if account not in worth:
+            worth[account] = worth_tagging(closure, account)
+        needed = _needed(closure, node, every)
+        if _worthless(worth[account], needed):
+            continue
         among = worlds(env, closure.relevant_to(node, own), (own,))
         able = frozenset[str]().union(*(may_do(closure.search, e, node) for e in among))
-        for technique in techniques_of(closure.search, ("sets-tags",)):
+        for technique in every:
             for number, variant in enumerate(technique.variants):
                 if not able.issuperset(variant.actions):
                     continue
@@ -62,10 +68,8 @@ def tag_firings(closure: Closure) -> Iterator[Firing]:
                 if closure.done.get(key) == seen:
                     continue
                 closure.done[key] = seen
-                account = node.caller.account
-                if account not in worth:
-                    worth[account] = worth_tagging(closure, account)
-                for target in _targets(closure, node, technique, variant, worth[account]):
+                new = technique in needed
+                for target in _targets(closure, node, technique, variant, worth[account], new=new):
                     yield from _of_target(closure, node, technique, number, target)
 
 
@@ -88,27 +92,32 @@ def _may_tag_as_loaded(search: Search, node: Node) -> tuple[bool, object]:
 
 
 def _targets(
-    closure: Closure, node: Node, technique: Technique, variant: Variant, worth: frozenset[str]
+    closure: Closure, node: Node, technique: Technique, variant: Variant, worth: frozenset[str], *, new: bool
 ) -> Iterator[str]:
     who = technique.outcome.get("who")
     env, own = closure.search.env, node.caller.arn or ""
     role = any("Role" in c.action for c in variant.calls)
-    new = [] if role or _is_needless(closure, node, technique) else _new_users(closure, node.caller.account)
+    made = _new_users(closure, node.caller.account) if new and not role else []
     if who == "$self":
         principal = env.principals.get(own)
-        if own in new or (principal is not None and own in worth and (principal.kind is PrincipalKind.ROLE) == role):
+        if own in made or (principal is not None and own in worth and (principal.kind is PrincipalKind.ROLE) == role):
             yield own
         return
     kind = PrincipalKind.ROLE if role else PrincipalKind.USER
     yield from (a for a in of_account(env, kind, node.caller.account) if a != own and a in worth)
-    yield from (a for a in new if a != own)
+    yield from (a for a in made if a != own)
 
 
-def _is_needless(closure: Closure, node: Node, technique: Technique) -> bool:
-    """Whether somebody else may do everything in the node's account, the technique included."""
+def _needed(closure: Closure, node: Node, techniques: list[Technique]) -> list[Technique]:
+    """Those of the techniques that nobody else uses who may do everything in the node's account."""
     if closure.every or node.caller.kind is CallerKind.ROOT or not ruled(closure, node):
-        return False
-    return not not_dominated(closure.search.env, [technique], node.caller.arn or "")
+        return techniques
+    return not_dominated(closure.search.env, techniques, node.caller.arn or "")
+
+
+def _worthless(worth: frozenset[str], needed: list[Technique]) -> bool:
+    """Whether a node has nobody to tag: nobody is worth it, and new users are left to whoever rules the account."""
+    return not worth and not needed
 
 
 def _new_users(closure: Closure, account: str | None) -> list[str]:
@@ -188,6 +197,11 @@ def _tried(
 ) -> Firing | None:
     search = closure.search
     changes = closure.relevant(node.caller.arn or "", change.who)
+    plain = None if MORE in bound else _unaided(closure, node, technique, number, bound)
+    if plain is not None:
+        own = own_creation(changes, (node.caller.arn or "", change.who))
+        names = tuple(sorted(bound.items()))
+        return Firing(technique.id, number, node.name, names, (change,), True, own, assumed=plain.assumed)
     tried = attempt(search, node, technique, technique.variants[number], bound, changes)
     found = None if tried is None else outcome_of(search, tried)
     if found is None or tried is None:
@@ -202,6 +216,20 @@ def _tried(
         _fewest(closure, node, technique, number, bound),
         session=tried.reads_session, assumed=tried.assumed, reasons=found[1],
     )  # fmt: skip
+
+
+def _unaided(closure: Closure, node: Node, technique: Technique, number: int, bound: dict[str, str]) -> Attempt | None:
+    """The use after no other changes than the creation of those whom it is about, if it certainly works then, in every session.
+
+    The environments after all the others need not be looked at then, of which there are more with each tag that is found.
+    """
+    search, who = closure.search, (node.caller.arn or "", *(v for v in bound.values() if ":" in v))
+    changes = closure.relevant(*who)
+    own = own_creation(changes, who)
+    if own == changes:
+        return None
+    tried = attempt(search, node, technique, technique.variants[number], bound, own)
+    return tried if tried is not None and not tried.reads_session and outcome_of(search, tried) == (True, ()) else None
 
 
 Tags = tuple[tuple[str, str | None], ...]

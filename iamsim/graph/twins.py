@@ -18,6 +18,7 @@ from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
 from iamsim.graph.before import held_before, told_before
 from iamsim.graph.candidates import texts_of
+from iamsim.graph.firing import may_call
 from iamsim.graph.means import rows_on
 from iamsim.graph.names import TARGETS, to_bind, unnamed, values
 from iamsim.ir.lower import resource_term
@@ -26,9 +27,9 @@ from iamsim.model.arn import parse_arn
 from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from iamsim.aws.escalations import Technique, Variant
+    from iamsim.aws.escalations import Call, Technique, Variant
     from iamsim.env.types import Environment
     from iamsim.graph.before import Before
     from iamsim.graph.world import Node, Search
@@ -65,42 +66,75 @@ class Asked:
 class Twins:
     """The outcomes of one variant for one node, or all that are alike for it, by what tells targets apart.
 
-    `name` is the one name of the variant, `asked` is about the calls on what it stands for, and `made` keeps the outcomes: None
-    where the variant does not work.
+    `name` is the one name of the variant, or that of the user or role that it creates, `asked` is about the calls on what it
+    stands for, and `made` keeps the outcomes: None where the variant does not work. `may` are those whose calls may be allowed.
     """
 
     name: str
     account: str | None
     asked: tuple[Asked, ...]
     made: dict[object, Common | None] = field(default_factory=dict)
+    may: dict[object, bool] = field(default_factory=dict)
 
-    def key(self, search: Search, arn: str, before: Before) -> object:
-        """What decides the outcome for one target, for which the preconditions come to `before`."""
-        env = search.env
-        return (told_before(search, env, before), *(_told(env, self.account, a, arn) for a in self.asked))
+    def key(self, search: Search, bound: Mapping[str, str], before: Before) -> object:
+        """What decides the outcome in one binding, in which the preconditions come to `before`."""
+        others = tuple(v for k, v in sorted(bound.items()) if k != self.name)
+        return (told_before(search, search.env, before), others, *self.told(search.env, bound[self.name]))
+
+    def told(self, env: Environment, arn: str) -> tuple[object, ...]:
+        """What of a target decides whether the calls on it are allowed."""
+        return tuple(_told(env, self.account, a, arn) for a in self.asked)
 
 
 def twins_of(search: Search, node: Node, technique: Technique, number: int, kin: object) -> Twins | None:
-    """The twins for uses of a variant by the node as everything was loaded; None if each target may be another matter.
+    """The twins for uses of a variant by the node as everything was loaded, of targets or of users and roles that it creates; None
+    if each may be another matter.
 
     `kin` stands for all nodes that are `alike` for the technique.
     """
     by = (node,) * len(technique.variants[number].calls)
-    return twins_among(search, by, technique, number, kin or (node.caller, node.made))
+    created = technique.outcome.get("who") if technique.outcome.type == "creates-principal" else None
+    return twins_among(search, by, technique, number, kin or (node.caller, node.made), created)
 
 
-def twins_among(search: Search, by: tuple[Node, ...], technique: Technique, number: int, kin: object) -> Twins | None:
-    """As `twins_of`, where each call is made by its own node of `by`, all of one account; `kin` stands for all who are alike."""
+def may_be_made(
+    search: Search,
+    among: tuple[Environment, ...],
+    node: Node,
+    technique: Technique,
+    calls: list[Call],
+    name: str,
+    arn: str,
+    twins: Twins | None,
+) -> bool:
+    """False only if the node is never allowed one of the calls on what is to be created as `arn`."""
+
+    def made() -> bool:
+        return all(any(may_call(search, env, node, technique, c, name, arn) for env in among) for c in calls)
+
+    if twins is None or twins.name != name or len(among) > 1 or among[0] is not search.env:
+        return made()
+    return once(twins.may, twins.told(search.env, arn), made)
+
+
+def twins_among(
+    search: Search, by: tuple[Node, ...], technique: Technique, number: int, kin: object, created: str | None = None
+) -> Twins | None:
+    """As `twins_of`, where each call is made by its own node of `by`, all of one account; `kin` stands for all who are alike.
+
+    `created`: the name of what is created, which is then told apart in place of a target.
+    """
     ask = search.ask
     if ask.given or ask.when is not TRUE or ask.documents != NO_DOCUMENTS or search.env.endpoints:
         return None
     if any(n.caller.kind not in (CallerKind.USER, CallerKind.ROLE_SESSION) for n in by):
         return None
     variant, names = technique.variants[number], to_bind(search, technique, number)
-    if not by or len(names) != 1 or names[0] not in TARGETS or _passes_on(search, variant, names[0]):
+    name = created if created in names else names[0] if len(names) == 1 and names[0] in TARGETS else None
+    if not by or name is None or _passes_on(search, variant, name):
         return None
     key = ("twins", id(variant), id(search.catalogue), kin, ask.missing, ask.ever)
-    return once(search.env.memo, key, _twins, search, by, variant, names[0])[0]
+    return once(search.env.memo, key, _twins, search, by, variant, name)[0]
 
 
 def fitting(search: Search, node: Node, technique: Technique, number: int) -> tuple[tuple[str, ...], tuple[str, ...]]:

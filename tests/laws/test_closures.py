@@ -32,6 +32,7 @@ from iamsim.graph import (
     search,
     settled,
     state,
+    tags,
     takeover,
     wants,
 )
@@ -132,6 +133,7 @@ def test_what_is_passed_over_gives_nothing(monkeypatch, sure):
     for module in (settled, closure):
         monkeypatch.setattr(module, "is_barren", lambda *_: False)
     monkeypatch.setattr(settled, "_is_idle_new", lambda *_: False)
+    monkeypatch.setattr(settled, "_is_beneath", lambda *_: (False, None))
     for module in (edges, wants):
         monkeypatch.setattr(module, "told_at_the_door", lambda *_: None)
     monkeypatch.setattr(wants, "tags_matter", lambda *_: True)
@@ -230,6 +232,18 @@ def test_what_absorbers_and_roles_that_let_in_alike_leave_out_gives_no_other_fir
     monkeypatch.setattr(edges, "lets_in_others", lambda *_: False)
     monkeypatch.setattr(edges, "door_of", lambda *_: None)
     monkeypatch.setattr(means, "_task_refuses", lambda *_: False)
+    for where, make, found in kept:
+        assert firings_of(make(), found, sure=sure) == found, where
+
+
+@pytest.mark.parametrize("sure", [True, False])
+def test_tags_that_are_set_without_other_changes_are_those_that_are_set_after_all(monkeypatch, sure):
+    unaided, alone = tags._unaided, []
+    monkeypatch.setattr(tags, "_unaided", lambda *args: (alone.append(unaided(*args)), alone[-1])[1])
+    kept = found_in_some(firings_of, sure=sure)
+    assert any(alone) or not sure
+    monkeypatch.setattr(tags, "_unaided", lambda *_: None)
+    monkeypatch.setattr(tags, "_worthless", lambda *_: False)
     for where, make, found in kept:
         assert firings_of(make(), found, sure=sure) == found, where
 
