@@ -128,6 +128,9 @@ def _types(name: str, names: Names) -> tuple[str, ...]:
     return (name.removeprefix(next(p for p in names.vocabulary["target_prefixes"] if name.startswith(p))),)
 
 
+_OPEN = ":${Resource}"
+
+
 def _resource(action: str, name: str, at: Origin, names: Names) -> Iterator[Diagnostic]:
     """What is wrong with a known action on a known target.
 
@@ -147,8 +150,11 @@ def _resource(action: str, name: str, at: Origin, names: Names) -> Iterator[Diag
             "technique-resource", at, f"`{action}` has resource types and is not evaluated on `*`", help=help_
         )
         return
-    arns = (re.sub(r"\$\{[^}]*\}", "x", names.resource_types[t]) for t in _types(name, names))
-    if not any(fits(action, arn) for arn in arns):
+    templates = [names.resource_types[t] for t in _types(name, names)]
+    # a type that leaves the whole last field of ARNs open is any resource of the service that the action takes
+    if all(t.split(":", 2)[2].startswith(f"{action.partition(':')[0]}:") and t.endswith(_OPEN) for t in templates):
+        return
+    if not any(fits(action, re.sub(r"\$\{[^}]*\}", "x", t)) for t in templates):
         message = f"`{printable(name)}` is no resource of `{action}`"
         yield diagnostic("technique-resource", at, message, help=help_)
 

@@ -22,8 +22,8 @@ TRUST_ACTIONS = ("sts:assumerole", "sts:tagsession", "sts:setsourceidentity", "s
 """Prefixes of the actions for which the trust policy of a role is the resource policy."""
 
 PASSED_TO = (
-    "amplify", "apigateway", "apprunner", "bedrock-agentcore", "build.apprunner", "cloudformation", "codebuild", "codepipeline",
-    "credentials.iot", "datapipeline", "ec2", "ecs", "ecs-tasks", "elasticmapreduce", "emr-serverless", "events", "glue",
+    "amplify", "apigateway", "apprunner", "appsync", "bedrock-agentcore", "build.apprunner", "cloudformation", "codebuild", "codepipeline",
+    "credentials.iot", "datapipeline", "ec2", "ecs", "ecs-tasks", "elasticmapreduce", "emr-serverless", "events", "glue", "iot",
     "lambda", "pipes", "pods.eks", "rolesanywhere", "sagemaker", "scheduler", "spotfleet", "ssm", "states", "tasks.apprunner",
 )  # fmt: skip
 """The services (without `.amazonaws.com`) that use a role for whoever passes it to them or has it associated with a resource.

@@ -9,7 +9,7 @@ from iamsim.env.changes import Change, Kind
 from iamsim.graph.accept import accept
 from iamsim.graph.candidates import texts_of
 from iamsim.graph.dominated import not_dominated
-from iamsim.graph.means import LATE, means_of, of_permission_sets, within_means
+from iamsim.graph.means import LATE, across_accounts, means_of, within_means
 from iamsim.graph.moves import BESIDES, Firing, firings
 from iamsim.graph.outcomes import AGAIN, RECREATES, bare
 from iamsim.graph.ruled import ruled, signature
@@ -99,7 +99,7 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
             yield from firings(search, node, about, [technique], {})
             continue
         what = WANTED.get(technique.outcome.type, subject)
-        if any(map(of_permission_sets, technique.variants)):
+        if any(map(across_accounts, technique.variants)):
             every = frozenset().union(*(wants(closure, a)[what] for a in closure.known.of_account))
         else:
             every = wanted[what]

@@ -15,7 +15,7 @@ from iamsim.graph.means import FEDERATES, LABELS, ending, may_do, techniques_of
 from iamsim.graph.moves import fire, firings
 from iamsim.graph.reach import fires_within_reach, within_reach
 from iamsim.graph.state import OUTSIDER, SIGNED, Closure
-from iamsim.graph.tag_values import ASKED, names_told, tag_values
+from iamsim.graph.tag_values import ASKED, names_told, reads_resource_tags, tag_values, values_of_resources
 from iamsim.graph.tags import alone
 from iamsim.graph.takeover import governing
 from iamsim.graph.world import Node, relevant, subject
@@ -51,14 +51,14 @@ def last_steps(closure: Closure, targets: tuple[Target, ...]) -> Iterator[Firing
 def _labels(closure: Closure, target: Target) -> Iterator[Firing]:
     """The tags of the resource of the request that some node may set or remove; of one that no input shows, all are possible."""
     search, changes = closure.search, frozenset(closure.changes)
-    for technique in techniques_of(search, (LABELS,)) if texts_of(search.env, _READ) else ():
+    for technique in techniques_of(search, (LABELS,)) if reads_resource_tags(search.env) else ():
         name = technique.outcome.get("resource")
         arn = governing(search, target, name.removeprefix("$owned-")) or ""
         resource = search.env.resources.get(arn)
         if resource is None or not resource.tags_known:
             continue
         have = {k.lower(): v for k, v in resource.tags}
-        values = tag_values(search)
+        values = values_of_resources(search)
         for node in _callers(closure):
             if not fires_within_reach(node, tuple(technique.variants[0].actions)):
                 continue
@@ -70,9 +70,6 @@ def _labels(closure: Closure, target: Target) -> Iterator[Firing]:
                     if fired is not None:
                         yield fired
                         break
-
-
-_READ = ("aws:resourcetag/", "secretsmanager:resourcetag/", "ecr:resourcetag/")
 
 
 def _choices(

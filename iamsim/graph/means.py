@@ -10,8 +10,8 @@ from iamsim.env.applicable import task_policy_at
 from iamsim.env.hits import slice_policy
 from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
-from iamsim.graph.names import permission_sets
 from iamsim.graph.permitted import actions_of, not_refused, one, permitted
+from iamsim.graph.preconditions import ACROSS, across
 from iamsim.ir.lower import resource_term
 from iamsim.ir.term import FALSE, TRUE
 from iamsim.model.caller import Caller, CallerKind
@@ -145,8 +145,8 @@ def _bounded(
 def within_means(
     search: Search, types: tuple[str, ...] | None, means: frozenset[str], *, leave: tuple[str, ...] = ()
 ) -> list[Technique]:
-    """The `techniques_of` these types of which some variant calls nothing but what is in `means`; where no loaded role stands for a
-    permission set, without those that are about such roles alone.
+    """The `techniques_of` these types of which some variant calls nothing but what is in `means`; without those
+    that are about roles of all accounts (`ACROSS`) of which none is loaded.
     """
     key = (id(search.catalogue), "within", types, leave, means)
     return once(search.env.memo, key, _within_means, search, types, means, leave)[0]
@@ -156,14 +156,14 @@ def _within_means(
     search: Search, types: tuple[str, ...] | None, means: frozenset[str], leave: tuple[str, ...]
 ) -> tuple[list[Technique], object]:
     every = techniques_of(search, types, leave=leave)
-    if not permission_sets(search.env):
-        every = [t for t in every if not all(map(of_permission_sets, t.variants))]
+    none = {f for f in ACROSS if not across(search.env, f)}
+    every = [t for t in every if not all(across_accounts(v) & none for v in t.variants)]
     return [t for t in every if any(v.calls and means.issuperset(v.actions) for v in t.variants)], search.catalogue
 
 
-def of_permission_sets(variant: Variant) -> bool:
-    """True iff the variant is about roles that stand for permission sets."""
-    return any(c.fact == "role-is-permission-set" for c in variant.preconditions)
+def across_accounts(variant: Variant) -> set[str]:
+    """The preconditions of the variant that are about roles of all accounts."""
+    return {c.fact for c in variant.preconditions if c.fact in ACROSS}
 
 
 def plausible(env: Environment, node: Node, action: str, resource: str | None) -> bool:

@@ -12,7 +12,7 @@ from iamsim.env.organization import below
 from iamsim.env.tree import FULL
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.graph.candidates import boundaries, granting_policies, new_policies, new_principals, renewed
-from iamsim.graph.preconditions import providers_of
+from iamsim.graph.preconditions import ACROSS, across, providers_of
 from iamsim.model.policy import Effect, Malformed
 
 if TYPE_CHECKING:
@@ -177,26 +177,15 @@ def _roles(search: Search, env: Environment, node: Node, variant: Variant, name:
     """Roles that the visible preconditions about `name` do not leave out: by trusted service, provider or path."""
     account, own = node.caller.account, node.caller.arn or ""
     about = {c.fact: c for c in variant.preconditions if c.get("role") == name}
-    if "role-is-permission-set" in about:
-        return (a for a in permission_sets(search.env) if a != own)
+    fact = next((f for f in ACROSS if f in about), None)
+    if fact is not None:
+        return (a for a in across(search.env, fact) if a != own)
     if "role-trusts-service" in about and search.ruling.says("role-trusts-service", ()) is None:
         service = about["role-trusts-service"].get("service")
         return (a for a in trusting(env, account, service) if a != own)
     if "role-trusts-federated" in about:
         return (a for a in trusting(env, account, "federated") if a != own)
     return (a for a in of_account(env, PrincipalKind.ROLE, account) if a != own)
-
-
-def permission_sets(env: Environment) -> tuple[str, ...]:
-    """The roles of all accounts that IAM Identity Center made for permission sets.
-
-    Source: IAM Identity Center User Guide, "Referencing permission sets in resource policies".
-    """
-
-    def made() -> tuple[str, ...]:
-        return tuple(a for a, p in env.principals.items() if p.path.startswith("/aws-reserved/sso.amazonaws.com/"))
-
-    return once(env.memo, "permission-sets", made)
 
 
 def trusting(env: Environment, account: str | None, service: str) -> tuple[str, ...]:

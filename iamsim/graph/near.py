@@ -170,8 +170,8 @@ def _takeovers(closure: Closure, node: Node, targets: tuple[Target, ...], budget
     able = may_do(search, env, node)
     for target in targets[:_TARGETS]:
         for technique in techniques_of(search, TAKEOVERS):
-            name = next((r for c in technique.variants[0].calls for r in c.resources if r.startswith("$owned-")), "")
-            arn = governing(search, target, name.removeprefix("$owned-")) if name else None
+            name = technique.outcome.get("resource")
+            arn = governing(search, target, name.removeprefix("$owned-"))
             for number, variant in enumerate(technique.variants if arn else ()):
                 if not any(c.action.lower() in able for c in variant.calls):
                     continue

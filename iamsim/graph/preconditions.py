@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from iamsim.aws.actions import action_info
@@ -15,16 +16,18 @@ from iamsim.graph.sources import filled as filled  # noqa: PLC0414 - firing and 
 from iamsim.graph.sources import source_term, ways_of
 from iamsim.graph.world import short
 from iamsim.ir.bounds import may
-from iamsim.ir.term import FALSE, TRUE, Opaque, Term, all_of, any_of, variables
+from iamsim.ir.lower import RESOURCE
+from iamsim.ir.term import FALSE, TRUE, Like, Opaque, Present, Term, all_of, any_of, variables
 from iamsim.judge.callers import caller_of
 from iamsim.judge.candidates import Target
 from iamsim.judge.check import Check, check_of
 from iamsim.judge.judge import facts_of
 from iamsim.model.caller import Caller, CallerKind
+from iamsim.model.pattern import Literal, Pattern, Star, Variable
 from iamsim.model.policy import Effect, Malformed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from iamsim.aws.escalations import Call, Precondition
     from iamsim.env.types import Environment, Principal
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
 SERVICES_OF_STANDING = {
     "management account or the delegated administrator for IAM Identity Center": "sso.amazonaws.com",
+    "management account or a delegated administrator for stack sets": "member.org.stacksets.cloudformation.amazonaws.com",
     "management account or the delegated administrator for IAM": "iam.amazonaws.com",
     "management account or a delegated policy administrator": "organizations.amazonaws.com",
 }
@@ -72,8 +76,8 @@ def holds(search: Search, env: Environment, node: Node, condition: Precondition,
             return _bool((node.caller.kind is CallerKind.USER) == (condition.get("what") == "user"))
         case "role-modifiable":
             return _bool(not _role(env, bound, condition).path.startswith(("/aws-service-role/", "/aws-reserved/")))
-        case "role-is-permission-set":
-            return _bool(_role(env, bound, condition).path.startswith("/aws-reserved/sso.amazonaws.com/"))
+        case "role-is-permission-set" | "role-is-stack-set-execution":
+            return _bool(ACROSS[condition.fact](_role(env, bound, condition)))
         case "instance-profile":
             return _bool(bool(_role(env, bound, condition).instance_profiles))
         case "role-trusts-service":
@@ -215,7 +219,19 @@ def _federated(search: Search, env: Environment, condition: Precondition, bound:
         for provider in providers_of(role)
         if provider == bound.get(name) or _kind_fits(provider, name)
     ]
-    return Held(any_of(h.term for h in held), tuple(c for h in held for c in h.checks))
+    tokens = Held(any_of(h.term for h in held), tuple(c for h in held for c in h.checks))
+    pool = condition.get("pool")
+    return replace(tokens, term=all_of((tokens.term, _of_pool(pool)))) if pool else tokens
+
+
+def _of_pool(pool: str) -> Term:
+    """That the audience of the token is the identity pool of the calls.
+
+    Source: Amazon Cognito Developer Guide, "Using role-based access control"; Service Authorization Reference, identitypool.
+    """
+    audience = "token|cognito-identity.amazonaws.com:aud"
+    named = Pattern("", (Star(), Literal(":identitypool/"), Variable(audience)))
+    return all_of((Present(audience), Like(f"{pool}|{RESOURCE}", named)))
 
 
 def providers_of(role: Principal) -> tuple[str, ...]:
@@ -290,6 +306,26 @@ def _standing(search: Search, env: Environment, node: Node, where: str) -> Held:
     if search.ask.missing == "strict" and not organization.delegated_known:
         return Held(Opaque(f"missing:delegated administrators of {organization.id}"))
     return FAILS
+
+
+ACROSS: Mapping[str, Callable[[Principal], bool]] = MappingProxyType({
+    "role-is-permission-set": lambda role: role.path.startswith("/aws-reserved/sso.amazonaws.com/"),
+    "role-is-stack-set-execution": lambda role: role.path == "/" and role.name.startswith("stacksets-exec-"),
+})  # fmt: skip
+"""The roles of all accounts that a service made to act in them for an organization.
+
+Source: IAM Identity Center User Guide, "Referencing permission sets in resource policies"; AWS CloudFormation User Guide,
+"Activate trusted access for stack sets with AWS Organizations".
+"""
+
+
+def across(env: Environment, fact: str) -> tuple[str, ...]:
+    """The roles of which one of `ACROSS` holds."""
+
+    def made() -> tuple[str, ...]:
+        return tuple(a for a, p in env.principals.items() if p.kind is PrincipalKind.ROLE and ACROSS[fact](p))
+
+    return once(env.memo, ("across", fact), made)
 
 
 def _versions(env: Environment, policy: str) -> Held:

@@ -46,6 +46,33 @@ def tag_values(search: Search) -> Mapping[str, tuple[str, ...]]:
     return once(search.kept, "tag-values", _for_question, env, told, asked)
 
 
+def values_of_resources(search: Search) -> Mapping[str, tuple[str, ...]]:
+    """`tag_values` and those of tags that policies read of resources by a key of their service, as `ec2:ResourceTag/key`."""
+    env, told = search.env, tag_values(search)
+    more = once(env.memo, "tags-of-services", _of_services, env)
+    return {**told, **{k: tuple(dict.fromkeys((*told.get(k, ()), *values))) for k, values in more.items()}}
+
+
+def reads_resource_tags(env: Environment) -> bool:
+    """Whether some policy reads tags of resources."""
+    return once(env.memo, "reads-resource-tags", lambda: any(_TAG in k for k in texts_of(env, ("",))))
+
+
+def _of_services(env: Environment) -> Mapping[str, tuple[str, ...]]:
+    out: dict[str, set[str]] = {}
+    for name, texts in texts_of(env, ("",)).items():
+        if _TAG in name and not name.startswith(READ):
+            out.setdefault(name.partition("/")[2], set()).update(example(t) for t in texts if "${" not in t)
+    for resource in env.resources.values():
+        for k, v in resource.tags:
+            if k.lower() in out:
+                out[k.lower()].add(v)
+    return {k: tuple(sorted(v or {"x"})) for k, v in out.items()}
+
+
+_TAG = ":resourcetag/"
+
+
 def names_told(env: Environment, node: Node, target: str) -> tuple[str, ...]:
     """Values that stand for the caller's or the target's own name, if some policy compares a tag with the name of a user."""
     texts = texts_of(env, (*READ, ASKED))

@@ -37,9 +37,9 @@ def takeovers(closure: Closure, target: Target) -> Iterator[Firing]:
     """The techniques by which some node may rewrite, delete or extend the policy that governs the target."""
     search = closure.search
     for technique in techniques_of(search, TAKEOVERS):
-        name = next((r for c in technique.variants[0].calls for r in c.resources if r.startswith("$owned-")), None)
-        arn = governing(search, target, name.removeprefix("$owned-")) if name is not None else None
-        if arn is None or name is None:
+        name = technique.outcome.get("resource")
+        arn = governing(search, target, name.removeprefix("$owned-"))
+        if arn is None:
             continue
         asked = _asked(technique.outcome.all("actions"), search.action)
         change = _change(technique.outcome.type, technique.outcome.get("gains"), technique.outcome.all("actions"), arn)
@@ -50,7 +50,7 @@ def takeovers(closure: Closure, target: Target) -> Iterator[Firing]:
                 actions = tuple(c.action for c in variant.calls)
                 if name_ == OUTSIDER or node.caller.kind not in _SIGNED or not fires_within_reach(node, actions):
                     continue
-                if hopeless.includes(node):
+                if hopeless.includes(node) or (hopeless.at_home and node.caller.account != target.owner):
                     continue
                 bound = {name: arn, "$self": subject(node.caller), **asked}
                 tried = attempt(search, node, technique, variant, bound, closure.changes)
@@ -85,6 +85,7 @@ class _Hopeless:
     owner: str | None = None
     granted: frozenset[str] | None = None
     favoured: tuple[Pattern, ...] | None = None
+    at_home: bool = False  # a call that names no resource is about one of the caller's own account
     tried: dict[str | None, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -94,7 +95,8 @@ class _Hopeless:
         alone = arn if all(c.resources == (self.name,) for c in calls) else None
         if not granted_to_some(self.closure):
             self.favoured = favoured_on(search, self.variant.actions, policies, alone)
-        if arn not in self.closure.known.by_who:
+        self.at_home = not any(self.name in c.resources for c in calls)
+        if arn not in self.closure.known.by_who and not self.at_home:
             self.owner = owner_of(search.env, arn, None)
             self.action = next(c.action.lower() for c in calls if self.name in c.resources)
             self.granted = granted_abroad(search.env, arn, self.action, search.ask.missing)

@@ -113,6 +113,14 @@ _NO_COLON = frozenset(
         "elasticloadbalancing",
         "rds",
         "autoscaling",
+        "ssm",
+        "cloudformation",
+        "sagemaker",
+        "apprunner",
+        "scheduler",
+        "pipes",
+        "elasticmapreduce",
+        "datapipeline",
     ]
 )
 
