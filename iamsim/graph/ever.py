@@ -25,7 +25,7 @@ from iamsim.graph.likewise import keep, like, sign_of
 from iamsim.graph.order import in_some_order
 from iamsim.graph.state import START, Closure, begin
 from iamsim.graph.takeover import takeovers
-from iamsim.graph.timing import Times
+from iamsim.graph.timing import in_one_world, tied
 from iamsim.graph.world import Node, relevant, subject
 from iamsim.ir.term import FALSE, TRUE
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from iamsim.graph.hops import HopCheck
     from iamsim.graph.moves import Firing
     from iamsim.graph.state import Fact
+    from iamsim.graph.timing import Times
     from iamsim.graph.world import Search
     from iamsim.judge.candidates import Target
     from iamsim.judge.judge import Found
@@ -83,7 +84,7 @@ def ever(search: Search, targets: tuple[Target, ...]) -> Ever:
     if way is None:
         extra = asked_of(with_resources, targets)
         if extra:
-            with_resources = taken(_with(certain, extra), targets)
+            with_resources = taken(with_changes_to(certain, extra), targets)
             way = _shortest(with_resources, targets, refuted)
     if way is not None:
         return Ever(way, (), with_resources)
@@ -93,7 +94,7 @@ def ever(search: Search, targets: tuple[Target, ...]) -> Ever:
     if found.reasons is None:
         extra = asked_of(wide, targets)
         if extra:
-            whole = taken(_with(wide, extra), targets)
+            whole = taken(with_changes_to(wide, extra), targets)
             found = _nearest(whole, targets)
     return Ever(None, tuple(sorted({*whole.unsettled, *(found.reasons or ())})), whole, found.refuted)
 
@@ -113,11 +114,11 @@ def _nearest(whole: Closure, targets: tuple[Target, ...]) -> _Nearest:
         return _Nearest(None, tuple(refuted))
     reasons = {*goal.reasons, *(r for f in smallest(whole, goal.node.name, goal.needs) or () for r in f.reasons)}
     if not reasons and not whole.unsettled:
-        reasons.add("budget:techniques" if not goal.sure else TIMES if reads_clock(whole.search.env) else ORDER)
+        reasons.add("budget:techniques" if not goal.sure else unordered(whole.search.env))
     return _Nearest(frozenset(reasons), tuple(refuted))
 
 
-def _with(closure: Closure, extra: frozenset[str]) -> Closure:
+def with_changes_to(closure: Closure, extra: frozenset[str]) -> Closure:
     """The fixpoint with all changes to the principals `extra`, which may be new ones."""
     search = closure.search
     fresh = frozenset(a for a in extra if a not in search.env.principals)
@@ -159,11 +160,17 @@ def controlled(closure: Closure, name: str, needs: frozenset[Change] = frozenset
     none are known.
     """
     for fired in islice(derivations(closure, name, needs), _TRIES):
-        straight, _ = direct(closure, fired, name, needs)
-        for firings in dict.fromkeys((straight, fired)):
-            if in_some_order(closure, firings, needs, lambda _: True):
+        straight, within = direct(closure, fired, name, needs)
+        for firings, known in {straight: within, fired: closure}.items():
+            if in_some_order(closure, firings, needs, lambda _: True) and _in_time(known, firings):
                 return firings
     return None
+
+
+def _in_time(closure: Closure, fired: tuple[Firing, ...]) -> bool:
+    """Whether the firings can be made one after the other, each at a time at which it is possible."""
+    search = closure.search
+    return not tied(search.env) or in_one_world(search, lambda t: _steps(closure, fired, t)) is not None
 
 
 def _allowed_in(closure: Closure, goal: Reached) -> Callable[[frozenset[Change]], bool]:
@@ -201,8 +208,12 @@ def along_routes(closure: Closure, goal: Reached) -> list[tuple[Firing, ...]]:
     return sorted(found, key=len)
 
 
-ORDER = "budget:no order of the steps was found in which none takes away what another needs"
-TIMES = f"{ORDER}, each at a time at which it is possible"
+def unordered(env: Environment) -> str:
+    """The reason why nothing certainly follows from firings that may be made in no order."""
+    return f"{_ORDER}, each at a time at which it is possible" if reads_clock(env) else _ORDER
+
+
+_ORDER = "budget:no order of the steps was found in which none takes away what another needs"
 
 _TRIES = 5
 """Derivations that are tried for one goal."""
@@ -287,28 +298,17 @@ def taken(closure: Closure, targets: tuple[Target, ...]) -> Closure:
 
 def way_of(closure: Closure, goal: Reached, fired: tuple[Firing, ...]) -> Way | None:
     """The firings that lead to the goal, each with its calls and a model; None if they cannot be put together."""
-    times = Times(closure.search)
-    found = _way_in(closure, goal, fired, times)
-    for world in times.others() if found is not None else ():
-        times = Times(closure.search, world)
-        found = _way_in(closure, goal, fired, times)
-        if found is not None and not any(times.others()):
-            return found
-        found = None
-    return found
+    return in_one_world(closure.search, lambda times: _way_in(closure, goal, fired, times))
 
 
 def _way_in(closure: Closure, goal: Reached, fired: tuple[Firing, ...], times: Times) -> Way | None:
-    steps: list[Step] = []
-    for f in fired:
-        step = _step(closure, f, fired, times)
-        if step is None:
-            return None
-        steps.append(step)
+    steps = _steps(closure, fired, times)
+    if steps is None:
+        return None
     rests: tuple[Fact, ...] = (goal.node.name, *goal.needs)
     if not goal.node.made or goal.node.name == START:
         model = times.last(goal.found.term, (goal.found.check.facts,), (), rests)
-        return None if model is None else Way(tuple(steps), goal.found, model)
+        return None if model is None else Way(steps, goal.found, model)
     for route in _routes_within(closure, goal.node.name, fired):
         made = joint_goal(closure, route.entry, route.hops, goal.target, goal.needs)
         if made is None:
@@ -319,6 +319,17 @@ def _way_in(closure: Closure, goal: Reached, fired: tuple[Firing, ...], times: T
             own = {f: Step(f, c, None, model) for f, c in zip(route.hops, checks, strict=True)}
             return Way(tuple(own.get(s.fired, s) for s in steps), last, model)
     return None
+
+
+def _steps(closure: Closure, fired: tuple[Firing, ...], times: Times) -> tuple[Step, ...] | None:
+    """The steps of the firings, one after the other; None if one cannot be made."""
+    steps: list[Step] = []
+    for f in fired:
+        step = _step(closure, f, fired, times)
+        if step is None:
+            return None
+        steps.append(step)
+    return tuple(steps)
 
 
 def _routes_within(closure: Closure, name: str, fired: tuple[Firing, ...]) -> Iterator[Route]:

@@ -12,6 +12,7 @@ from iamsim.graph.entering import edge_in
 from iamsim.graph.exact import ASSUMES, crew
 from iamsim.graph.firing import Requests, attempt, outcome_of
 from iamsim.graph.state import BASE, START, Closure
+from iamsim.graph.timing import tied
 from iamsim.graph.world import OUTSIDE, Node, caller_in, relevant
 from iamsim.ir.bounds import must
 from iamsim.ir.term import FALSE
@@ -42,8 +43,12 @@ def in_some_order(closure: Closure, fired: tuple[Firing, ...], needs: State, all
 
 
 def at_no_cost(closure: Closure) -> set[Fact]:
-    """Facts that follow in any order: by firings of known callers that neither need nor make a change which may cost something."""
+    """Facts that follow in any order, at any time: by firings of known callers that neither need nor make a change which may
+    cost something, where nothing else ties steps together.
+    """
     plain: set[Fact] = set(BASE)
+    if tied(closure.search.env):
+        return plain
     costs = {c for c in closure.changes if OUTSIDE not in c.who and may_cost(closure.search.env, c)}
     left = [
         f

@@ -51,7 +51,7 @@ def _by_rulers(closure: Closure) -> frozenset[str]:
     if not told or closure.every:
         return frozenset()
     every = (r for a in closure.rulers() for r in some_issued(closure, a) & closure.known.controlled)
-    return frozenset(r for r in every if not told.isdisjoint(trusted_services(env.principals[r])))
+    return frozenset(r for r in every if not told.isdisjoint(trusted_services(env.principals[r].trust)))
 
 
 def _of(closure: Closure, left: frozenset[str], made: frozenset[Change], *, again: bool) -> Iterator[Firing]:

@@ -66,7 +66,7 @@ def _some_issued(env: Environment, account: str | None) -> frozenset[str]:
     told, out, count = told_issuers(env), set(), dict[object, int]()
     for arn in sorted(of_account(env, PrincipalKind.ROLE, account)):
         role = env.principals[arn]
-        key = (role.path, not told.isdisjoint(trusted_services(role)))
+        key = (role.path, not told.isdisjoint(trusted_services(role.trust)))
         count[key] = count.get(key, 0) + 1
         if count[key] <= _EACH and not role.path.startswith(_FIXED):
             out.add(arn)

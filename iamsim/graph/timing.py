@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import islice, product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from iamsim.env.memo import once
+from iamsim.env.organization import below
 from iamsim.graph.candidates import texts_of
-from iamsim.graph.clock import CLOCKS, NOW
+from iamsim.graph.clock import CLOCKS, NOW, reads_clock
 from iamsim.graph.exact import APART
 from iamsim.graph.world import Node
 from iamsim.ir.term import Compare, Like, Present, Sort, all_of, not_, variables
@@ -20,7 +21,7 @@ from iamsim.model.pattern import plain
 from iamsim.smt.types import Sat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from fractions import Fraction
 
     from iamsim.env.facts import Facts
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from iamsim.ir.term import Term
 
     Assignment = Mapping[str, tuple[str, ...]]
+
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -118,6 +121,32 @@ class Times:
         """The times at which something may come to be allowed, from `latest` on."""
         every = once(self.search.env.memo, "instants", _instants, self.search.env)
         return every if latest is None else [latest, *(t for t in every if t > latest)]
+
+
+def in_one_world(search: Search, made: Callable[[Times], _T | None]) -> _T | None:
+    """What is made of all steps of a way where they have in common what they must."""
+    times = Times(search)
+    found = made(times)
+    for world in times.others() if found is not None else ():
+        times = Times(search, world)
+        found = made(times)
+        if found is not None and not any(times.others()):
+            return found
+        found = None
+    return found
+
+
+def tied(env: Environment) -> bool:
+    """Whether steps may have more in common than what they need: the time, or an organization that no input tells."""
+    return reads_clock(env) or (bool(texts_of(env, _ORGANIZATIONS)) and once(env.memo, "unplaced", _unplaced, env))
+
+
+def _unplaced(env: Environment) -> bool:
+    """Whether no input tells the organization of some account."""
+    return not env.accounts <= {node.id for o in env.organizations for node in below(o.root)}
+
+
+_ORGANIZATIONS = ("aws:principalorg", "aws:resourceorg", "aws:sourceorg")
 
 
 def _is(var: str, values: tuple[str, ...]) -> Term:

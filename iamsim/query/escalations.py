@@ -13,7 +13,7 @@ from iamsim.errors import QueryError
 from iamsim.findings import printable
 from iamsim.graph.closure import grow
 from iamsim.graph.derive import smallest
-from iamsim.graph.ever import ORDER, controlled
+from iamsim.graph.ever import controlled, unordered
 from iamsim.graph.roles import is_admin
 from iamsim.graph.state import BASE, START, begin
 from iamsim.graph.world import Search, is_again, worlds
@@ -290,7 +290,7 @@ def _undecided(closure: Closure, told: set[str], progress: Progress | None) -> t
         if name in closure.nodes:
             arn = node.caller.parent or node.caller.arn or name
             if name not in BASE and arn not in told:
-                out.setdefault(arn, (ORDER,))
+                out.setdefault(arn, (unordered(closure.search.env),))
             continue
         arn = node.caller.arn or name
         if arn in known:

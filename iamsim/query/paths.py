@@ -12,8 +12,8 @@ from iamsim.errors import QueryError
 from iamsim.findings import printable
 from iamsim.graph.closure import grow
 from iamsim.graph.derive import depths, derivations
-from iamsim.graph.ever import along_routes, holds, taken
-from iamsim.graph.goals import goal_of
+from iamsim.graph.ever import along_routes, holds, taken, with_changes_to
+from iamsim.graph.goals import asked_of, goal_of
 from iamsim.graph.reach import within_reach
 from iamsim.graph.state import OUTSIDER, START, begin
 from iamsim.graph.world import Search
@@ -128,10 +128,15 @@ def doubts(
         wide = start if via == "direct" else grow(grow(start, sure=True), sure=False)
         wide = taken(wide, targets) if via == "escalation" else wide
         reasons |= wide.unsettled
-        for goal in _goals(asked, wide, targets):
+        goal = next(_goals(asked, wide, targets), None)
+        extra = asked_of(wide, targets) if goal is None and via == "escalation" and not asked.control else ()
+        if extra:
+            wide = taken(with_changes_to(wide, extra), targets)
+            reasons |= wide.unsettled
+            goal = next(_goals(asked, wide, targets), None)
+        if goal is not None:
             fired = next(derivations(wide, goal.node.name, goal.needs), ())
             reasons.update((*goal.reasons, *(r for f in fired for r in f.reasons)) or ("budget:techniques",))
-            break
     return tuple(sorted(reasons))
 
 
@@ -225,7 +230,7 @@ def _found(asked: Asked, progress: Progress | None) -> Iterator[Path]:
             closure = grow(closure, sure=True, progress=progress)
         if via == "escalation" and not asked.control:
             closure = taken(closure, targets)
-        push(_ways(asked, closure, targets, done))
+        push(_asked_for(asked, closure, targets, done))
     while heap:
         *_, path, fired, more = heapq.heappop(heap)
         if not _superfluous(fired, done):
@@ -248,6 +253,17 @@ def _superfluous(fired: tuple[Firing, ...], done: list[_Measure]) -> bool:
     """True iff one of the ways listed before is part of these firings, or gains less and assumes no more."""
     own, facts, assumed = _measure(fired)
     return any(d <= own or (gained < facts and taken_for_granted <= assumed) for d, gained, taken_for_granted in done)
+
+
+def _asked_for(asked: Asked, closure: Closure, targets: tuple[Target, ...], done: list[_Measure]) -> Iterator[_Priced]:
+    """The ways in a closure; if there is none, those with changes to the principals of whom the request itself asks."""
+    none = True
+    for found in _ways(asked, closure, targets, done):
+        none = False
+        yield found
+    extra = asked_of(closure, targets) if none and asked.about.options.via == "escalation" and not asked.control else ()
+    if extra:
+        yield from _ways(asked, taken(with_changes_to(closure, extra), targets), targets, done)
 
 
 def _ways(asked: Asked, closure: Closure, targets: tuple[Target, ...], done: list[_Measure]) -> Iterator[_Priced]:

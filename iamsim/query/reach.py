@@ -10,7 +10,7 @@ from iamsim.errors import QueryError
 from iamsim.findings import printable
 from iamsim.graph.closure import grow
 from iamsim.graph.derive import depths, derivations, smallest
-from iamsim.graph.ever import ORDER, controlled, directly
+from iamsim.graph.ever import controlled, directly, unordered
 from iamsim.graph.goals import goal_of
 from iamsim.graph.order import at_no_cost
 from iamsim.graph.reach import within_reach
@@ -155,7 +155,7 @@ def _reached(env: Environment, source: str, via: str, missing: str) -> _Reached:
     sure = frozenset(a for a, names in named.items() if any(n in plain or controlled(certain, n) for n in names))
     wide = grow(certain, sure=False)
     possible = _names(wide, source)
-    open_: dict[str, tuple[str, ...]] = {arn: (ORDER,) for arn in sorted(named) if arn not in sure}
+    open_: dict[str, tuple[str, ...]] = {arn: (unordered(env),) for arn in sorted(named) if arn not in sure}
     for name, node in sorted(wide.nodes.items()):
         arn = node.caller.parent or node.caller.arn or ""
         if arn in named or arn not in possible:

@@ -84,6 +84,23 @@ def test_the_answer_is_the_first_of_the_ways():
     assert compared > 5
 
 
+ORDERED = ("times-of-steps", "one-of-several-boundaries", "a-role-and-its-tag")
+"""Pages on which it matters in what order, or at what times, steps are made."""
+
+
+def test_whoever_is_said_to_come_under_control_does_by_some_way():
+    compared = 0
+    for page in (p for p in PAGES if p.stem in ORDERED):
+        for scenario in read_page(page).scenarios:
+            env = environment_of(scenario.files)
+            for arn in sorted(a for a in env.principals if ":user/" in a):
+                for row in escalations(env, arn).rows:
+                    if row.principal != arn and not row.created and row.reach == "session":
+                        compared += 1
+                        assert next(paths(env, arn, row.principal), None) is not None, (scenario.title, arn, row)
+    assert compared > 10
+
+
 def statement(action, name, condition):
     return {
         "Effect": "Allow",
