@@ -1,4 +1,4 @@
-"""Ways without a detour: what an administrator does in one, done by whoever took that administrator over and may do the same.
+"""Ways without a detour: what somebody does in one, done by whoever took that one over and may do everything in the account.
 
 All that follows from the administrators of an account is worked out for one of them (`absorbed`), and firings name that
 one. Who came to control it mostly has no need of it; nobody should be told of a step, or an assumption, that is none.
@@ -42,12 +42,11 @@ def direct(
 
 
 def _taking(closure: Closure, fired: tuple[Firing, ...]) -> tuple[Firing, ...]:
-    """The firings by which somebody takes over a node that stands for its account, and may do as much."""
-    rulers = {r for k, r in closure.done.items() if isinstance(k, tuple) and k[0] == "absorbed"} - {START}
+    """The firings by which somebody who may do everything in an account takes over a user or role of it, or creates one."""
     out = []
     for f in fired:
         node = closure.nodes.get(f.node)
-        gains = [g for g in f.gains if isinstance(g, Node) and g.name in rulers and g.name != f.node]
+        gains = [g for g in f.gains if isinstance(g, Node) and g.name != f.node]
         if gains and node is not None and not f.others and closure.frees(node):
             out += [f] if gains[0].caller.account == node.caller.account else []
     return tuple(out)
@@ -56,17 +55,19 @@ def _taking(closure: Closure, fired: tuple[Firing, ...]) -> tuple[Firing, ...]:
 def _without(
     closure: Closure, fired: tuple[Firing, ...], taken: Firing, name: str, needs: frozenset[Change]
 ) -> tuple[tuple[Firing, ...], Closure] | None:
-    ruler = next(g.name for g in taken.gains if isinstance(g, Node))
+    """The same for less, where whoever makes the firing `taken` does what is done by whom it gives; None if that is not so."""
+    needless = next(g.name for g in taken.gains if isinstance(g, Node))
     how: dict[Fact, tuple[Firing, ...]] = {START: ()}
     for f in fired:
+        _put(how, f)
         for other in (
-            (f,) if f is taken or ruler not in f.callers else (f, *_instead(closure, closure.nodes[taken.node], f))
+            _instead(closure, closure.nodes[taken.node], f) if f is not taken and needless in f.callers else ()
         ):
             _put(how, other)
     asked = {c for known in how.values() for f in known for c in f.needs if c not in how}
     for change in sorted(asked):
         for f in closure.how.get(change, ()):
-            if all(n in how and n != ruler for n in f.callers) and f.sure:
+            if all(n in how and n != needless for n in f.callers) and f.sure:
                 _put(how, f)
     within = replace(closure, how=how, done={k: v for k, v in closure.done.items() if k not in _OF_FACTS})
     found = next(derivations(within, name, needs), None)
