@@ -269,6 +269,12 @@ def way_of(closure: Closure, goal: Reached, fired: tuple[Firing, ...]) -> Way | 
     return found
 
 
+def can_be_made(closure: Closure, fired: tuple[Firing, ...]) -> bool:
+    """Whether the firings can be made one after the other, each at a time at which it is possible."""
+    times = Times(closure.search)
+    return all(_step(closure, f, fired, times) is not None for f in fired)
+
+
 def _way_in(closure: Closure, goal: Reached, fired: tuple[Firing, ...], times: Times) -> Way | None:
     steps: list[Step] = []
     for f in fired:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
 from iamsim.env.applicable import NO_DOCUMENTS
@@ -11,8 +11,10 @@ from iamsim.env.changes import Change, Kind
 from iamsim.env.memo import once
 from iamsim.errors import QueryError
 from iamsim.findings import printable
+from iamsim.graph.clock import reads_clock
 from iamsim.graph.closure import grow
 from iamsim.graph.derive import derivations, smallest
+from iamsim.graph.ever import TIMES, can_be_made
 from iamsim.graph.roles import is_admin
 from iamsim.graph.state import BASE, START, begin
 from iamsim.graph.world import Search, is_again, worlds
@@ -170,12 +172,13 @@ def _of(search: Search, source: str, progress: Progress | None, *, deep: bool = 
     if admin and not deep:
         return Escalations(source=source, admin=True, rows=(), changes=(), undecided=())
     closure = grow(begin(search), sure=True, progress=progress)
+    rows = _rows(closure, own, admin=admin)
     return Escalations(
         source=source,
         admin=admin,
-        rows=_rows(closure, own, admin=admin),
+        rows=rows,
         changes=_changes(closure) if deep else (),
-        undecided=_undecided(closure, progress),
+        undecided=_undecided(closure, _untimely(closure, own, rows), progress),
     )
 
 
@@ -207,7 +210,7 @@ def _order(row: Escalation) -> tuple[bool, bool, int, int, str]:
 
 def _row(closure: Closure, node: Node, arn: str) -> Escalation | None:
     needs = _to_be_admin(closure, node, arn)
-    fired = smallest(closure, node.name, needs or frozenset())
+    fired = _fewest(closure, node.name, needs or frozenset())
     if fired is None or (needs is not None and not fired and node.name != START):
         return None
     techniques = tuple(named(closure, f) for f in fired)
@@ -221,6 +224,18 @@ def _row(closure: Closure, node: Node, arn: str) -> Escalation | None:
         reach=node.reach,
         created=arn not in closure.search.env.principals,
     )
+
+
+def _fewest(closure: Closure, name: str, needs: frozenset[Change]) -> tuple[Firing, ...] | None:
+    """The firings of a smallest set, at times at which each is possible where policies ask for the time."""
+    if not reads_clock(closure.search.env):
+        return smallest(closure, name, needs)
+    some = islice(derivations(closure, name, needs), _TRIES)
+    return next((f for f in some if can_be_made(closure, f)), None)
+
+
+_TRIES = 5
+"""Derivations that are tried for one principal."""
 
 
 def _assumed(fired: tuple[Firing, ...]) -> tuple[str, ...]:
@@ -275,11 +290,21 @@ def _changes(closure: Closure) -> tuple[Changeable, ...]:
     return tuple(sorted(out, key=lambda c: (c.steps, c.change)))
 
 
-def _undecided(closure: Closure, progress: Progress | None) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """The principals that only become controlled where what is not known is taken to hold."""
+def _untimely(closure: Closure, own: str, rows: tuple[Escalation, ...]) -> frozenset[str]:
+    """The principals for which no steps were found that are possible one after the other, where policies ask for the time."""
+    if not reads_clock(closure.search.env):
+        return frozenset()
+    every = (n.caller.parent or n.caller.arn or name for name, n in closure.nodes.items() if name not in BASE)
+    return frozenset(every) - {own, *(r.principal for r in rows)}
+
+
+def _undecided(
+    closure: Closure, untimely: frozenset[str], progress: Progress | None
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The principals that only become controlled where what is not known is taken to hold, and those that are `untimely`."""
     wide = grow(closure, sure=False, progress=progress)
     known = {n.caller.arn for n in closure.nodes.values()}
-    out: dict[str, tuple[str, ...]] = {}
+    out: dict[str, tuple[str, ...]] = dict.fromkeys(sorted(untimely), (TIMES,))
     for name, node in sorted(wide.nodes.items()):
         arn = node.caller.arn or name
         if name in closure.nodes or arn in known:
