@@ -14,7 +14,7 @@ from iamsim.graph.crews import as_loaded, may_give, requests_of, uses
 from iamsim.graph.dominated import not_dominated
 from iamsim.graph.firing import sweeping
 from iamsim.graph.gains import asked_about
-from iamsim.graph.issued import issuer
+from iamsim.graph.issued import issuer, told_issuers
 from iamsim.graph.means import TAKEOVERS, may_do, may_do_of, means_of, plausible, techniques_of
 from iamsim.graph.names import to_bind
 from iamsim.graph.newtags import tagging_created, tagging_new
@@ -79,7 +79,7 @@ def _of_account(closure: Closure, account: str | None, nodes: list[Node]) -> Ite
     search = closure.search
     ruler = None if closure.every else ruler_of(closure, account)
     shareable = shareable_of(search)
-    nodes = _with_means(closure, shareable, nodes)
+    nodes = _of_most_reach(closure, _with_means(closure, shareable, nodes))
     if len(nodes) < 2:
         return ()
     nodes = sorted(nodes, key=lambda n: n.name != ruler)
@@ -90,6 +90,16 @@ def _of_account(closure: Closure, account: str | None, nodes: list[Node]) -> Ite
     if len(nodes) < 2:
         return ()
     return tuple(_of_nodes(closure, shareable, nodes, free))
+
+
+def _of_most_reach(closure: Closure, nodes: list[Node]) -> list[Node]:
+    """The nodes, but for those of principals that are controlled fully as well, as long as no policy tells apart which service
+    issued their sessions.
+    """
+    if closure.every or told_issuers(closure.search.env):
+        return nodes
+    full = {n.name for n in nodes if n.full}
+    return [n for n in nodes if n.full or n.name.rpartition("#")[0] not in full]
 
 
 def _of_nodes(

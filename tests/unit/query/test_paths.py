@@ -191,6 +191,31 @@ def test_what_is_not_known_is_said(env):
     assert all(reasons for _, reasons in found.undecided)
 
 
+def _at(operator, when, *policy):
+    document = _allow(*policy)
+    document["Statement"][0]["Condition"] = {operator: {"aws:CurrentTime": when}}
+    return document
+
+
+@pytest.mark.parametrize(("until", "possible"), [("2027-01-01T00:00:00Z", True), ("2025-01-01T00:00:00Z", False)])
+def test_steps_that_are_possible_at_certain_times_come_one_after_the_other(tmp_path, until, possible):
+    users = [
+        _user(
+            "first",
+            _at("DateGreaterThan", "2026-01-01T00:00:00Z", "iam:CreateAccessKey", f"arn:aws:iam::{A}:user/second"),
+        ),
+        _user("second", _at("DateLessThan", until, "iam:CreateAccessKey", f"arn:aws:iam::{A}:user/third")),
+        _user("third"),
+    ]
+    gaad = {"UserDetailList": users, "GroupDetailList": [], "RoleDetailList": [], "Policies": []}
+    (tmp_path / "account.json").write_text(json.dumps(gaad))
+    found = escalations(load(str(tmp_path / "account.json")), "user/first")
+    third = f"arn:aws:iam::{A}:user/third"
+    assert (third in [r.principal for r in found.rows]) is possible
+    assert (third in [p for p, _ in found.undecided]) is not possible
+    assert all("at a time" in r for p, reasons in found.undecided for r in reasons if p == third)
+
+
 def test_all_principals_and_those_of_a_pattern(env):
     whole = {e.source: e for e in all_escalations(env)}
     assert set(whole) == set(env.principals)
