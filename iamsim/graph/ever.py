@@ -230,7 +230,7 @@ def _keep(env: Environment, key: tuple[object, ...], found: Closure, *, own: boo
         oldest = next(iter(kept.sizes))
         kept.whole -= kept.sizes.pop(oldest)
         del env.memo[oldest]
-    trim(env, between=True)
+    trim(env)
 
 
 @dataclass(slots=True)
