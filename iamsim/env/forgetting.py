@@ -51,7 +51,7 @@ def trim(env: Environment) -> None:
     if len(env.memo) > env.memo.get(_KEPT, MANY_KEPT):
         for key in [k for k in env.memo if isinstance(k, tuple) and k[0] in _PASSING]:
             del env.memo[key]
-        env.memo[_KEPT] = len(env.memo) + MANY_KEPT // 4
+        env.memo[_KEPT] = len(env.memo) + MANY_KEPT // 8
 
 
 _KEPT = "entries that are kept"
