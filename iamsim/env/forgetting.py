@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _CHANGED = "environments after changes"
 
-MANY_CHANGED = 10_000
+MANY_CHANGED = 6_000
 """Environments after changes that are kept: an account of a thousand principals makes some hundreds of them, each of five KiB with
 what is worked out in it.
 """
@@ -39,8 +39,8 @@ def noted(memo: dict[object, object], key: object) -> None:
     root.setdefault(_CHANGED, []).append((memo, key))  # type: ignore[attr-defined]
 
 
-def trim(env: Environment, *, between: bool = False) -> None:
-    """Lets go of environments after changes if there are many; `between` two questions also of what is kept with `env` itself."""
+def trim(env: Environment) -> None:
+    """Lets go of environments after changes if there are many, and of what is kept with `env` itself."""
     every: list[tuple[dict[object, object], object]] = env.memo.get(_CHANGED, [])
     if len(every) > MANY_CHANGED:
         for memo, key in every:
@@ -48,10 +48,10 @@ def trim(env: Environment, *, between: bool = False) -> None:
             if there is not None:
                 there.memo.clear()  # type: ignore[attr-defined]
         every.clear()
-    if between and len(env.memo) > env.memo.get(_KEPT, MANY_KEPT):
+    if len(env.memo) > env.memo.get(_KEPT, MANY_KEPT):
         for key in [k for k in env.memo if isinstance(k, tuple) and k[0] in _PASSING]:
             del env.memo[key]
-        env.memo[_KEPT] = len(env.memo) + MANY_KEPT // 4
+        env.memo[_KEPT] = len(env.memo) + MANY_KEPT // 8
 
 
 _KEPT = "entries that are kept"

@@ -258,6 +258,8 @@ def _keep(env: Environment, key: tuple[object, ...], found: Closure, *, own: boo
     kept: _Kept = once(env.memo, "closures", _Kept)
     lighten(found)
     base: Absorbed | None = found.done.get("base")  # type: ignore[assignment]
+    if base is not None:
+        found.index = None  # is soon told again from what is known of the administrator
     copied = 0 if base is None else len(base.how)
     size = kept.sizes[key] = copied + _OWN * (len(found.how) - copied) if own else 1
     env.memo[key] = found
@@ -270,7 +272,7 @@ def _keep(env: Environment, key: tuple[object, ...], found: Closure, *, own: boo
         oldest = next(iter(kept.sizes))
         kept.whole -= kept.sizes.pop(oldest)
         del env.memo[oldest]
-    trim(env, between=True)
+    trim(env)
 
 
 @dataclass(slots=True)

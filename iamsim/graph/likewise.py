@@ -111,10 +111,8 @@ def like(search: Search, sign: Sign) -> Closure | None:
         if closure is None or search.start.arn in found.about or not _fits(search, sign, closure, found):
             continue
         nodes = closure.nodes | {START: sign.node}
-        if isinstance(found, _Led):
-            index, done = replace(closure.known, nodes=nodes), dict(found.done)  # the start is held beside as well
-            return replace(closure, search=search, nodes=nodes, unsettled=set(), done=done, index=index)
-        return replace(closure, search=search, nodes=nodes, unsettled=set(), done={}, index=None)
+        done = dict(found.done) if isinstance(found, _Led) else {}
+        return replace(closure, search=search, nodes=nodes, unsettled=set(), done=done, index=None)
     return None
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from iamsim.env.types import Environment
+    from iamsim.graph.absorbed import Absorbed
     from iamsim.graph.moves import Firing
     from iamsim.judge.judge import Ask
 
@@ -79,7 +80,9 @@ class Closure:
         """The facts by what they are about."""
         found = self.index
         if found is None or found.how is not self.how or found.nodes is not self.nodes:
-            found = self.index = Known(self.how, self.nodes)
+            base: Absorbed | None = self.done.get("base")  # type: ignore[assignment]
+            found = Known(self.how, self.nodes) if base is None else base.known.beside(self.how, self.nodes)
+            self.index = found
         if found.facts != len(self.how) or found.callers != len(self.nodes):
             found.update()
         return found

@@ -40,6 +40,7 @@ from iamsim.graph import goals as ever_goals
 from iamsim.graph.abroad import granted_abroad
 from iamsim.graph.before import _held_before
 from iamsim.graph.ever import closed
+from iamsim.graph.known import Known
 from iamsim.graph.sessions import Session, possible, possible_when_written
 from iamsim.graph.state import BASE, begin, everyone_of
 from iamsim.graph.unbound import node_in
@@ -291,6 +292,24 @@ def test_depths_counted_on_from_an_administrator_are_those_of_all_firings(genera
             counted += "beneath" in known.done
             assert derive.depths(known) == every, arn
     assert counted > 40
+
+
+def test_what_is_known_is_told_again_from_the_administrator(generated):
+    told, env = 0, generated()
+    for arn in sorted(env.principals):
+        found = closed(search_from(env, arn), sure=True)
+        again, plain = found.known, Known(found.how, found.nodes)
+        plain.update()
+        told += "base" in found.done
+        assert again.changes() == plain.changes(), arn
+        assert all(getattr(again, name) == getattr(plain, name) for name in _TOLD), arn
+    assert told > 10
+
+
+_TOLD = (
+    "facts", "callers", "who", "acting", "by_who", "by_kind", "everywhere", "off", "opened", "again", "seen", "held",
+    "controlled", "of_account",
+)  # fmt: skip
 
 
 def test_sessions_of_a_role_whose_trust_is_written_are_those_of_the_changed_role():
