@@ -265,7 +265,8 @@ def lighten(closure: Closure) -> None:
     """Lets go of what only tells a closure that still grows what was tried in it."""
     for key in [k for k in closure.done if isinstance(k, tuple) and k[0] in _MARKS]:
         del closure.done[key]
-    closure.done.pop("callers", None)
+    for name in ("callers", "renewed", "unsettled"):
+        closure.done.pop(name, None)
 
 
 _MARKS = ("signature", "given", "itself", "offered", "changes", "once", "admitted", "tags", "tag of new")
