@@ -158,6 +158,13 @@ def action_info(action: str) -> ActionInfo | None:
     return _action_info(*_split(action))
 
 
+def access_level(action: str) -> str:
+    """The access level of `action` (case ignored) as AWS names it, `Tagging` among them; empty iff the reference data lacks it."""
+    service, name = _split(action)
+    level: str = _table("actions", service).get(name, {}).get("accessLevel", "")
+    return level
+
+
 @lru_cache(maxsize=32768)
 def _action_info(service: str, name: str) -> ActionInfo | None:
     row = _table("actions", service).get(name)

@@ -98,6 +98,8 @@ def _made(other: Closure, name: str) -> Absorbed:
 
 def _started(fired: Firing, name: str) -> Firing:
     """The firing where the start is the node `name`."""
+    if not fired.others:
+        return fired.by(fired.node or name)
     return replace(fired, node=fired.node or name, others=tuple((n, o or name) for n, o in fired.others))
 
 

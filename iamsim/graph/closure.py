@@ -267,7 +267,7 @@ def lighten(closure: Closure) -> None:
     """Lets go of what only tells a closure that still grows what was tried in it."""
     for key in [k for k in closure.done if isinstance(k, tuple) and k[0] in _MARKS]:
         del closure.done[key]
-    for name in ("callers", "quiet"):
+    for name in ("callers", "quiet", "renewed", "unsettled"):
         closure.done.pop(name, None)
 
 

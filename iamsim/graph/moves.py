@@ -110,6 +110,7 @@ def firings(
     if not able:
         return
     have: set[object] = set()
+    anyone = unnamed(node) if itself else node
     for technique in techniques:
         for number, variant in sorted(enumerate(technique.variants), key=lambda v: not disables(v[1])):
             if not variant.calls or not able.issuperset(variant.actions):
@@ -132,7 +133,7 @@ def firings(
             done, mark = have if not every else set(), issuer(search.env, technique)
             twins = twins_of(search, node, technique, number, kin)
             about = (search, among, node, technique, number, wanted, changes, done, twins)
-            for bound in _bindings(*about, sweeps=sweeps, itself=itself):
+            for bound in _bindings(*about, sweeps=sweeps, anyone=anyone):
                 for way in each_way(changes, bound.values()) if changes else (changes,):
                     gains = gained(search, _there(search, among[0], bound, way), technique, variant, node, bound)
                     gains = tuple(as_made(g, way) for g in gains) if way else gains
@@ -344,13 +345,13 @@ def _bindings(
     twins: Twins | None,
     *,
     sweeps: bool,
-    itself: bool = False,
+    anyone: Node,
 ) -> Iterator[dict[str, str]]:
     variant, names = technique.variants[number], to_bind(search, technique, number)
     created = technique.outcome.get("who") if technique.outcome.type == "creates-principal" else None
     subjects = {} if wanted is None else {v: wanted[k] for k, vs in technique.outcome.fields if k in wanted for v in vs}
     becomes = technique.outcome.get("who") if technique.outcome.type == "becomes" else None
-    anyone, mark = unnamed(node) if itself else node, issuer(search.env, technique)
+    mark = issuer(search.env, technique)
 
     def needless(bound: Mapping[str, str]) -> bool:
         return created is not None and created in bound and (Kind.CREATED, bound[created]) in have

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from iamsim.aws.actions import action_info, expand, fits
+from iamsim.aws.actions import access_level, action_info, expand, fits
 from iamsim.env.memo import once
 from iamsim.graph.calls import Wanted, check_in
 from iamsim.graph.candidates import texts_of
@@ -124,9 +124,9 @@ def tagging(template: str) -> tuple[str, ...]:
 def _tagging(actions: Iterable[str], template: str) -> Iterable[str]:
     arn, pattern = (re.sub(r"\$\{[^}]*\}", x, template) for x in "x*")
     for action in actions:
-        info = action_info(action)
         removes = any(word in action.lower() for word in ("untag", "delete", "remove"))
-        if info is None or "Tagging" not in info.access_level or removes:
+        info = action_info(action) if "Tagging" in access_level(action) and not removes else None
+        if info is None:
             continue
         if any(pattern in use.arn_patterns for use in info.resource_types) or fits(action, arn):
             yield action.lower()

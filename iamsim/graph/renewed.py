@@ -87,8 +87,10 @@ def renewed(closure: Closure) -> frozenset[str]:
     """The roles that are held, whose trust policies can be written, and that nobody was found to assume after that."""
     if not closure.late or not told_by_session(closure.search.env):
         return frozenset()
-    written = {c.who for c in closure.known.of_kind(Kind.TRUST)} & closure.nodes.keys()
-    return frozenset(r for r in written if not _assumed_as_written(closure, r))
+    done: set[str] = closure.done.setdefault("renewed", set())  # type: ignore[assignment]
+    written = {c.who for c in closure.known.of_kind(Kind.TRUST) if c.who not in done and c.who in closure.nodes}
+    done.update(r for r in written if _assumed_as_written(closure, r))
+    return frozenset(written - done)
 
 
 def _assumed_as_written(closure: Closure, role: str) -> bool:

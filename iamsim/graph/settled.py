@@ -36,7 +36,14 @@ class Group:
 
 
 def unsettled(closure: Closure) -> list[str]:
-    """The nodes that may give something here: those that are followed and that no group settles."""
+    """The nodes that may give something here: those that are followed and that no group settles; made once for what is known."""
+    seen, made = (closure.count, len(closure.how), len(closure.nodes)), closure.done.get("unsettled")
+    if made is None or made[0] != seen:  # type: ignore[index]
+        made = closure.done["unsettled"] = (seen, _unsettled(closure))
+    return made[1]  # type: ignore[index,no-any-return]
+
+
+def _unsettled(closure: Closure) -> list[str]:
     base: Absorbed | None = closure.done.get("base")  # type: ignore[assignment]
     of: dict[str, list[Group]] = closure.done.get("groups", {})  # type: ignore[assignment]
     since = _Since(closure, base.group.changes if base is not None and not of else frozenset())

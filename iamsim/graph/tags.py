@@ -197,11 +197,9 @@ def _tried(
 ) -> Firing | None:
     search = closure.search
     changes = closure.relevant(node.caller.arn or "", change.who)
-    plain = None if MORE in bound else _unaided(closure, node, technique, number, bound)
+    plain = None if MORE in bound else _unaided(closure, node, technique, number, bound, change)
     if plain is not None:
-        own = own_creation(changes, (node.caller.arn or "", change.who))
-        names = tuple(sorted(bound.items()))
-        return Firing(technique.id, number, node.name, names, (change,), True, own, assumed=plain.assumed)
+        return plain
     tried = attempt(search, node, technique, technique.variants[number], bound, changes)
     found = None if tried is None else outcome_of(search, tried)
     if found is None or tried is None:
@@ -218,18 +216,26 @@ def _tried(
     )  # fmt: skip
 
 
-def _unaided(closure: Closure, node: Node, technique: Technique, number: int, bound: dict[str, str]) -> Attempt | None:
-    """The use after no other changes than the creation of those whom it is about, if it certainly works then, in every session.
+def _unaided(
+    closure: Closure, node: Node, technique: Technique, number: int, bound: dict[str, str], change: Change
+) -> Firing | None:
+    """The use after no other changes than the creation of those whom it is about, if it certainly works then, in every session;
+    where no value is bound, with every value.
 
     The environments after all the others need not be looked at then, of which there are more with each tag that is found.
     """
     search, who = closure.search, (node.caller.arn or "", *(v for v in bound.values() if ":" in v))
-    changes = closure.relevant(*who)
-    own = own_creation(changes, who)
-    if own == changes:
-        return None
+    own = own_creation(closure.relevant(*who), who)
     tried = attempt(search, node, technique, technique.variants[number], bound, own)
-    return tried if tried is not None and not tried.reads_session and outcome_of(search, tried) == (True, ()) else None
+    if tried is None or tried.reads_session or _asks(tried, bound) or outcome_of(search, tried) != (True, ()):
+        return None
+    names = tuple(sorted(bound.items()))
+    return Firing(technique.id, number, node.name, names, (change,), True, own, assumed=tried.assumed)
+
+
+def _asks(tried: Attempt, bound: dict[str, str]) -> bool:
+    """Whether the value of the tag is free, and matters."""
+    return "$value" not in bound and any(v.endswith(ASKED + bound["$key"]) for v in variables(tried.term))
 
 
 Tags = tuple[tuple[str, str | None], ...]
@@ -301,11 +307,12 @@ def _any_value(closure: Closure, node: Node, technique: Technique, number: int, 
     if change in closure.how:
         return None
     bound = {name: target, "$self": node.caller.arn or "", "$key": key}
+    plain = _unaided(closure, node, technique, number, bound, change)
+    if plain is not None:
+        return plain
     changes = closure.relevant(node.caller.arn or "", target)
     tried = attempt(search, node, technique, technique.variants[number], bound, changes)
-    if tried is None or tried.reads_session:
-        return None
-    if any(v.endswith(ASKED + key) for v in variables(tried.term)):
+    if tried is None or tried.reads_session or _asks(tried, bound):
         return None
     found = outcome_of(search, tried)
     if found is None or not found[0]:

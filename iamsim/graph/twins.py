@@ -144,13 +144,14 @@ def fitting(search: Search, node: Node, technique: Technique, number: int) -> tu
     caller, ask = node.caller, search.ask
     around = (caller.kind, caller.account, caller.partition, ask.missing, ask.ever, search.ruling)
     key = ("fitting", technique.id, number, id(search.catalogue), around)
-    return once(search.env.memo, key, _fitting, search, technique, number, unnamed(node))[0]
+    return once(search.env.memo, key, _fitting, search, technique, number, node)[0]
 
 
 def _fitting(
-    search: Search, technique: Technique, number: int, anyone: Node
+    search: Search, technique: Technique, number: int, node: Node
 ) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], object]:
     variant, env, name = technique.variants[number], search.env, to_bind(search, technique, number)[0]
+    anyone = unnamed(node)
     every = dict.fromkeys(values(search, env, anyone, variant, name, {}))
     held = {v: held_before(search, env, anyone, variant, {name: v}) is not None for v in every}
     return (tuple(v for v in every if held[v]), tuple(v for v in every if not held[v])), search.catalogue

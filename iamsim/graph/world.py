@@ -70,6 +70,8 @@ class Ruling:
 
     def says(self, fact: str, subjects: Iterable[str]) -> bool | None:
         """True or False where the user has spoken of the fact about one of the subjects, else None."""
+        if not self.assumed and not self.ruled_out:
+            return None
         names = [
             fact,
             *(f"{fact}:{form}" for s in subjects for form in (s, s.partition(":role/")[2], short(s)) if form),

@@ -37,8 +37,8 @@ def action_term(match: Match, action: str | None) -> Term:
             parts.append(malformed(p.reason))
         elif action is None:
             parts.append(Like(ACTION, p, fold_case=True))
-        else:
-            parts.append(const(_action_matches(p, action)))
+        elif _action_matches(p, action):
+            return FALSE if match.negated else TRUE
     found = any_of(parts)
     return not_(found) if match.negated else found
 

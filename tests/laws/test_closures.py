@@ -215,6 +215,8 @@ def test_what_is_worked_out_once_for_all_that_are_alike_gives_the_same_firings(m
     for module, name in ((combined, "may_give"), (moves, "fits_some")):
         monkeypatch.setattr(module, name, lambda *_: True)
     monkeypatch.setattr(means, "_within_bounds", means.may_do)
+    for module in (closure, combined, tags):
+        monkeypatch.setattr(module, "unsettled", settled._unsettled)
     for module in (firing, moves, crews):
         monkeypatch.setattr(module, "held_before", _held_before)
     monkeypatch.setattr(
