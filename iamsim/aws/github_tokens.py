@@ -40,7 +40,18 @@ def github(issuer: Issuer, prefix: str, given: Mapping[str, str], claims: Mappin
         subject = _any_template(prefix, values)
     known = "*" not in values.get("owner", "*") + values.get("name", "*")
     names = () if known else _names(prefix, values)
-    return (*subject, *names, *_claims(prefix, values))
+    return (*subject, ClaimShape(f"{prefix}:sub", None, _STARRED), *names, *_claims(prefix, values))
+
+
+_ANY = Star(field=True)
+# as text a star is a mistake of a policy: no owner, repository or ref holds one, and no subject names a claim so
+_STARRED = (
+    Pattern("", (Literal("repo:"), _ANY, Literal("*"), Star())),
+    Pattern("", (Literal("repo:"), _ANY, Literal(":*"))),
+    *(Pattern("", (*head, Literal("ref:refs/"), _ANY, Literal("*"), Star())) for head in ((), (Star(), Literal(":")))),
+    *(Pattern("", (*head, Literal("ref:*"))) for head in ((), (Star(), Literal(":")))),
+)
+"""Source: git-check-ref-format; GitHub documentation, "OpenID Connect reference"."""
 
 
 def _repository(given: Mapping[str, str]) -> dict[str, str]:

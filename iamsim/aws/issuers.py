@@ -17,7 +17,7 @@ from iamsim.errors import QueryError
 from iamsim.findings import printable
 from iamsim.model.caller import ClaimShape
 from iamsim.model.grammar import nearest
-from iamsim.model.pattern import join, match, tokenize
+from iamsim.model.pattern import Literal, Pattern, Star, join, match, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -213,7 +213,7 @@ def shapes_of(
         return github(issuer, prefix, given, claims)
     texts = issuer.templates if given else issuer.always
     if not texts:
-        return ()
+        return (ClaimShape(f"{prefix}:sub", None, _STARRED),)
     values = dict(given)
     if issuer.name == "gitlab":
         texts, values = _gitlab(values)
@@ -221,7 +221,14 @@ def shapes_of(
     excluded = tuple(p for t in issuer.excluded if values.keys() >= {*named_in(t)} for p in filled(t, values, {}))
     if not allowed:
         raise QueryError("no token has these parameters together", f"`sub` is {' or '.join(issuer.templates)}")
-    return (ClaimShape(f"{prefix}:sub", allowed, excluded),)
+    return (ClaimShape(f"{prefix}:sub", allowed, (*excluded, *_STARRED)),)
+
+
+_STARRED = (Pattern("", (Star(), Literal("*"), Star())),)
+"""No name of a namespace, project, workspace or branch holds a star: as text it is a mistake of a policy, met by no token.
+
+Source: the naming rules of the issuers; git-check-ref-format.
+"""
 
 
 def fits(shape: ClaimShape, value: str) -> bool:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from iamsim.env.types import Environment, Principal
     from iamsim.graph.world import Node, Search
-    from iamsim.model.policy import Statement
+    from iamsim.model.policy import Policy, Statement
 
 ADMINISTRATOR = "policy/AdministratorAccess"
 FRESH = "iamsim-new"
@@ -118,7 +118,7 @@ def _spoken_of(
     """What the name of a new user or role can be, taken or not, and the same by the names at the ends of the ARNs."""
     from iamsim.graph.unbound import administrators
 
-    head, own = _head(node, kind), tuple(dict.fromkeys(allowed_patterns(env, node)))
+    head, own = _head(node, kind), tuple(dict.fromkeys((*allowed_patterns(env, node), *passed_patterns(search, node))))
     free, memo = (node.caller.arn or "") in administrators(search.env, node.caller.account), search.env.memo
 
     def made() -> tuple[tuple[str, ...], Mapping[str, tuple[str, ...]]]:
@@ -246,13 +246,20 @@ def allowed_patterns(env: Environment, node: Node) -> Iterator[str]:
     principal = env.principals.get(node.caller.arn or "")
     groups = [env.groups[g] for g in principal.groups if g in env.groups] if principal is not None else []
     policies = [*(principal.policies if principal is not None else ()), *(p for g in groups for p in g.policies)]
-    for policy in policies:
-        if isinstance(policy, MissingPolicy):
-            continue
-        for s in policy.statements:
-            for p in s.resource.patterns if s.resource is not None else ():
-                if isinstance(p, Pattern):
-                    yield p.text
+    yield from _patterns(p for p in policies if not isinstance(p, MissingPolicy))
+
+
+def passed_patterns(search: Search, node: Node) -> Iterator[str]:
+    """The resource patterns of the session policies that the question passes, if the node is the session that has them."""
+    if node.caller is search.start:
+        yield from _patterns(search.ask.documents.session or ())
+
+
+def _patterns(policies: Iterable[Policy]) -> Iterator[str]:
+    for s in (s for policy in policies for s in policy.statements):
+        for p in s.resource.patterns if s.resource is not None else ():
+            if isinstance(p, Pattern):
+                yield p.text
 
 
 def new_policies(search: Search, node: Node) -> Iterator[str]:
@@ -262,7 +269,8 @@ def new_policies(search: Search, node: Node) -> Iterator[str]:
     env = search.env
     head = f"arn:{node.caller.partition}:iam::{node.caller.account}:policy/"
     asked = [t for ts in texts_of(env, ("iam:policyarn", "iam:permissionsboundary")).values() for t in ts]
-    allowed = [t for t in allowed_patterns(env, node) if t == "*" or ":policy/" in t]
+    every = (*allowed_patterns(env, node), *passed_patterns(search, node))
+    allowed = [t for t in every if t == "*" or ":policy/" in t]
     seen: set[str] = set()
     for text in asked:
         for other in (head + "*", *allowed):

@@ -12,6 +12,7 @@ from iamsim.graph.dominated import not_dominated
 from iamsim.graph.given import given_for, when_for
 from iamsim.graph.means import NODES, techniques_of
 from iamsim.graph.moves import Firing, firings
+from iamsim.graph.names import spared
 from iamsim.graph.ruled import not_held, ruled
 from iamsim.graph.state import SIGNED, START, Closure, loaded
 from iamsim.ir.term import TRUE
@@ -47,8 +48,8 @@ def _moves(closure: Closure, node: Node, mine: frozenset[Change], about: object)
     if kin is None:
         return tuple(firings(search, node, mine, every, every=closure.every))
     same, own = once(search.env.memo, (id(every), "shared"), _shared, every)[0]
-    arn, made = node.caller.arn or "", lambda: tuple(firings(search, node, mine, same, kin=kin, itself=True))
-    found = (f for f in once(search.env.memo, ("kin", kin, about), made) if f.target != arn)
+    spare, made = spared(search, node), lambda: tuple(firings(search, node, mine, same, kin=kin, itself=True))
+    found = (f for f in once(search.env.memo, ("kin", kin, about), made) if f.target != spare)
     rest = firings(search, node, mine, own, kin=kin)
     place = {t.id: n for n, t in enumerate(every)}
     return tuple(sorted((*found, *rest), key=lambda f: (place[f.technique], f.variant, f.bound)))

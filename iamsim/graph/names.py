@@ -128,7 +128,7 @@ def values(
         case "$self-group":
             return _groups(env, own)
         case "$any-user" | "$target-user":
-            return (a for a in of_account(env, PrincipalKind.USER, account) if a != own)
+            return (a for a in of_account(env, PrincipalKind.USER, account) if a != spared(search, node))
         case "$sso-account":
             where = bound["$target-role"].split(":")[4] if "$target-role" in bound else "*"
             return (f"arn:{node.caller.partition}:sso:::account/{where}",)
@@ -165,6 +165,12 @@ def values(
             return _organization(env, node, name, bound, disables=disables)
 
 
+def spared(search: Search, node: Node) -> str:
+    """Whom the node need not take over: itself, unless the question passes session policies, which another session has not."""
+    limited = node.caller is search.start and search.ask.documents.session is not None
+    return "" if limited else node.caller.arn or ""
+
+
 _CREATING = frozenset({"iam:createrole", "iam:createuser"})
 
 
@@ -175,7 +181,7 @@ def _groups(env: Environment, own: str) -> tuple[str, ...]:
 
 def _roles(search: Search, env: Environment, node: Node, variant: Variant, name: str) -> Iterable[str]:
     """Roles that the visible preconditions about `name` do not leave out: by trusted service, provider or path."""
-    account, own = node.caller.account, node.caller.arn or ""
+    account, own = node.caller.account, spared(search, node)
     about = {c.fact: c for c in variant.preconditions if c.get("role") == name}
     fact = next((f for f in ACROSS if f in about), None)
     if fact is not None:

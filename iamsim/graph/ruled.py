@@ -54,7 +54,10 @@ def not_held(closure: Closure, account: str | None) -> frozenset[str]:
     key, mine = ("not-held", account), closure.known.of_account.get(account, ())
     known = closure.done.get(key)
     if known is None or known[0] != len(mine):  # type: ignore[index]
-        held = {n.caller.arn for n in map(closure.nodes.__getitem__, mine) if n.full and not is_again(n)}
+        # the session that has session policies of the question is not all that there is of its role
+        limited = closure.search.ask.documents.session is not None
+        whole = (closure.nodes[k] for k in mine if not (limited and k == START))
+        held = {n.caller.arn for n in whole if n.full and not is_again(n)}
         found = once(env.memo, ("changeable", account), _changeable, env, account) - held
         known = closure.done[key] = (len(mine), found)
     return known[1]  # type: ignore[index,no-any-return]

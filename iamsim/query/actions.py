@@ -30,12 +30,13 @@ _NAMED = (CallerKind.USER, CallerKind.ROLE_SESSION, CallerKind.FEDERATED_USER)
 def suiting_actions(actions: tuple[str, ...], resource: str, *, any_resource: bool) -> tuple[str, ...]:
     """The actions of `actions` that can be asked about `resource`, at least one: the first, which then tells what is wrong.
 
-    An action without resource types suits every resource: it is asked about `*`.
+    An action without resource types is about no single resource. So it is asked, about `*`, where no other of several suits.
     """
     if any_resource or resource == "*" or len(actions) == 1:
         return actions
     arn = normal_arn(resource)
-    return tuple(a for a in actions if _wildcard_only(a) or fits(a, arn) is not False) or actions[:1]
+    about = tuple(a for a in actions if not _wildcard_only(a) and fits(a, arn) is not False)
+    return about or tuple(a for a in actions if _wildcard_only(a)) or actions[:1]
 
 
 def possible_actions(

@@ -11,6 +11,7 @@ from iamsim.errors import QueryError
 from iamsim.judge.answer import Verdict
 from iamsim.judge.callers import read_callers
 from iamsim.judge.members import by_kind, concerned, concerned_roots, groups, members_of, outcome, scene_of
+from iamsim.query.actions import suiting_actions
 from iamsim.query.can import answered, can
 from iamsim.query.prepare import Options, asked_of, prepare, read_actions, targets_of
 from iamsim.query.spread import slices, spread
@@ -85,7 +86,8 @@ def ask_who(
 
 def _meant(env: Environment, action: str, resource: str, options: Options) -> _Meanings:
     ask = asked_of(env, "*", action, resource, options)
-    actions, _ = read_actions(action)
+    named, _ = read_actions(action)
+    actions = suiting_actions(named, resource, any_resource=options.any_resource)
     return _Meanings(ask, action, _spoken(env, actions), resource, options, members_of(env))
 
 
