@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from iamsim.env.changes import Change, Kind, changed, may_cost
+from iamsim.env.changes import Change, Kind, changed
+from iamsim.env.costs import may_cost
 from iamsim.env.memo import once
 from iamsim.graph.apart import tags_matter
 from iamsim.graph.candidates import texts_of

@@ -6,7 +6,8 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from iamsim.env.changes import Change, Kind, changed, may_cost
+from iamsim.env.changes import Change, Kind, changed
+from iamsim.env.costs import may_cost
 from iamsim.env.facts import Facts
 from iamsim.graph.entering import edge_in
 from iamsim.graph.exact import ASSUMES, crew

@@ -8,7 +8,8 @@ from itertools import chain, combinations, islice, pairwise, product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from iamsim.env.changes import Change, Kind, again, changed, may_cost
+from iamsim.env.changes import Change, Kind, again, changed
+from iamsim.env.costs import may_cost
 from iamsim.env.forgetting import noted
 from iamsim.env.memo import once
 from iamsim.env.widest import widest
