@@ -58,7 +58,7 @@ def derivations(
             whole = frozenset(chosen)
             if any(known <= whole for known in found):
                 continue
-            order = _ordered(chosen, goal | _facts(given))
+            order = ordered(chosen, goal | _facts(given))
             if order is not None:
                 found.append(whole)
                 yield order
@@ -222,7 +222,7 @@ def _facts(chosen: tuple[Firing, ...]) -> set[Fact]:
     return {g.name if isinstance(g, Node) else g for f in chosen for g in f.gains}
 
 
-def _ordered(chosen: tuple[Firing, ...], goal: frozenset[Fact]) -> tuple[Firing, ...] | None:
+def ordered(chosen: tuple[Firing, ...], goal: frozenset[Fact]) -> tuple[Firing, ...] | None:
     """The firings in an order in which each rests on those before it, or None if they only rest on each other."""
     have: set[Fact] = set(BASE)
     out: list[Firing] = []

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import changed
-from iamsim.graph.derive import derivations
+from iamsim.graph.derive import derivations, ordered
 from iamsim.graph.edges import of_session
 from iamsim.graph.entering import edge_in, fewest_to_enter
 from iamsim.graph.exact import ASSUMES
@@ -21,7 +21,7 @@ from iamsim.graph.state import START, Closure, Fact
 from iamsim.graph.world import Node, own_creation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from iamsim.env.changes import Change
     from iamsim.graph.moves import Firing
@@ -57,25 +57,52 @@ def _without(
 ) -> tuple[tuple[Firing, ...], Closure] | None:
     """The same for less, where whoever makes the firing `taken` does what is done by whom it gives; None if that is not so."""
     needless = next(g.name for g in taken.gains if isinstance(g, Node))
-    how: dict[Fact, tuple[Firing, ...]] = {START: ()}
+    if needless == name:
+        return None
+    instead: dict[Firing, tuple[Firing, ...]] = {}
     for f in fired:
+        if f is not taken and needless in f.callers:
+            instead[f] = _instead(closure, closure.nodes[taken.node], f)
+            if not instead[f]:
+                return None
+    found = _exchanged(closure, fired, taken, instead, {name, *needs})
+    if found is not None:
+        return found, _within(closure, found)
+    every = [*fired, *(o for others in instead.values() for o in others)]
+    have = {_fact(g) for f in every for g in f.gains}
+    for change in sorted({c for f in every for c in f.needs if c not in have}):
+        ways = closure.how.get(change, ())
+        every += [f for f in ways if all(n in have and n != needless for n in f.callers) and f.sure]
+    within = _within(closure, every)
+    best = next(derivations(within, name, needs), None)
+    return (best, within) if best is not None and _cost(best) < _cost(fired) else None
+
+
+def _exchanged(
+    closure: Closure,
+    fired: tuple[Firing, ...],
+    taken: Firing,
+    instead: dict[Firing, tuple[Firing, ...]],
+    goal: set[Fact],
+) -> tuple[Firing, ...] | None:
+    """`fired` without `taken`, one for one, and what nothing rests on then; None if that is not enough, or hangs on sessions."""
+    left = list(dict.fromkeys(instead[f][0] if f in instead else f for f in fired if f is not taken))
+    if any(f.session and closure.nodes[f.node].made for f in left):
+        return None
+    for f in reversed(tuple(left)):
+        asked = goal.union(*((*o.callers, *o.needs) for o in left if o is not f))
+        if asked.isdisjoint(_fact(g) for g in f.gains):
+            left.remove(f)
+    return ordered(tuple(left), frozenset(goal))
+
+
+def _within(closure: Closure, firings: Iterable[Firing]) -> Closure:
+    """The closure with these firings only. What was found of its sessions is kept for all such."""
+    how: dict[Fact, tuple[Firing, ...]] = {START: ()}
+    for f in firings:
         _put(how, f)
-        for other in (
-            _instead(closure, closure.nodes[taken.node], f) if f is not taken and needless in f.callers else ()
-        ):
-            _put(how, other)
-    asked = {c for known in how.values() for f in known for c in f.needs if c not in how}
-    for change in sorted(asked):
-        for f in closure.how.get(change, ()):
-            if all(n in how and n != needless for n in f.callers) and f.sure:
-                _put(how, f)
-    within = replace(closure, how=how, done={k: v for k, v in closure.done.items() if k not in _OF_FACTS})
-    found = next(derivations(within, name, needs), None)
-    return (found, within) if found is not None and _cost(found) < _cost(fired) else None
-
-
-_OF_FACTS = ("depths", "depths with more", "beneath", "base")
-"""What is kept of a closure about all of its facts."""
+    kept: dict[object, object] = closure.done.setdefault("within", {})  # type: ignore[assignment]
+    return replace(closure, how=how, done=kept)
 
 
 def _put(how: dict[Fact, tuple[Firing, ...]], fired: Firing) -> None:

@@ -155,13 +155,15 @@ def holds(closure: Closure, goal: Reached, fired: tuple[Firing, ...], within: Cl
     return way if way is not None and in_some_order(closure, fired, goal.needs, _allowed_in(closure, goal)) else None
 
 
-def controlled(closure: Closure, name: str, needs: frozenset[Change] = frozenset()) -> tuple[Firing, ...] | None:
-    """The firings of few steps, without detours, by which control of the node and all of `needs` follow in some order; None if
-    none are known.
+def controlled(
+    closure: Closure, name: str, needs: frozenset[Change] = frozenset(), *, straight: bool = True
+) -> tuple[Firing, ...] | None:
+    """The firings of few steps by which control of the node and all of `needs` follow in some order, if `straight` without
+    detours; None if none are known.
     """
     for fired in islice(derivations(closure, name, needs), _TRIES):
-        straight, within = direct(closure, fired, name, needs)
-        for firings, known in {straight: within, fired: closure}.items():
+        found, within = direct(closure, fired, name, needs) if straight else (fired, closure)
+        for firings, known in {found: within, fired: closure}.items():
             if in_some_order(closure, firings, needs, lambda _: True) and _in_time(known, firings):
                 return firings
     return None

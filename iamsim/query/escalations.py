@@ -106,7 +106,8 @@ def all_escalations(
 ) -> Iterator[Escalations]:
     """What each caller can become that `pattern` means (`*`: each loaded user and role), in order of ARN.
 
-    An administrator has no rows: it needs no escalation. With `executor` parts of the list are worked out by its workers,
+    An administrator has no rows: it needs no escalation. Steps may lead by way of an administrator whom nobody needs, which
+    `escalations` and `can` leave out. With `executor` parts of the list are worked out by its workers,
     with the same outcome. Raises QueryError for what cannot be asked.
     """
     names = sorted(env.principals) if pattern.strip() == "*" else None
@@ -171,7 +172,7 @@ def _of(search: Search, source: str, progress: Progress | None, *, deep: bool = 
     if admin and not deep:
         return Escalations(source=source, admin=True, rows=(), changes=(), undecided=())
     closure = grow(begin(search), sure=True, progress=progress)
-    rows = _rows(closure, own, admin=admin)
+    rows = _rows(closure, own, admin=admin, straight=deep)
     return Escalations(
         source=source,
         admin=admin,
@@ -181,7 +182,7 @@ def _of(search: Search, source: str, progress: Progress | None, *, deep: bool = 
     )
 
 
-def _rows(closure: Closure, own: str, *, admin: bool) -> tuple[Escalation, ...]:
+def _rows(closure: Closure, own: str, *, admin: bool, straight: bool) -> tuple[Escalation, ...]:
     """A row for each principal that can be controlled, of full reach where possible, and for the source itself
     where changes make it an administrator.
     """
@@ -191,13 +192,13 @@ def _rows(closure: Closure, own: str, *, admin: bool) -> tuple[Escalation, ...]:
         if name in BASE:
             if name != START or admin:
                 continue
-            row = _row(closure, node, own)
+            row = _row(closure, node, own, straight=straight)
             if row is None or not row.admin:
                 continue
         elif arn == own:
             continue
         else:
-            row = _row(closure, node, arn)
+            row = _row(closure, node, arn, straight=straight)
         if row is not None and (arn not in best or _order(row) < _order(best[arn])):
             best[arn] = row
     return tuple(sorted(best.values(), key=_order))
@@ -207,11 +208,11 @@ def _order(row: Escalation) -> tuple[bool, bool, int, int, str]:
     return (not row.admin, row.reach != "session", row.steps, len(row.assumptions), row.principal)
 
 
-def _row(closure: Closure, node: Node, arn: str) -> Escalation | None:
+def _row(closure: Closure, node: Node, arn: str, *, straight: bool) -> Escalation | None:
     needs = _to_be_admin(closure, node, arn)
-    fired = controlled(closure, node.name, needs or frozenset())
+    fired = controlled(closure, node.name, needs or frozenset(), straight=straight)
     if fired is None and needs:
-        needs, fired = None, controlled(closure, node.name)
+        needs, fired = None, controlled(closure, node.name, straight=straight)
     if fired is None or (needs is not None and not fired and node.name != START):
         return None
     techniques = tuple(named(closure, f) for f in fired)

@@ -152,7 +152,9 @@ def _reached(env: Environment, source: str, via: str, missing: str) -> _Reached:
     certain, _ = next(_closures(env, source, via, {"missing": missing}))
     named = _names(certain, source)
     plain = at_no_cost(certain)
-    sure = frozenset(a for a, names in named.items() if any(n in plain or controlled(certain, n) for n in names))
+    sure = frozenset(
+        a for a, names in named.items() if any(n in plain or controlled(certain, n, straight=False) for n in names)
+    )
     wide = grow(certain, sure=False)
     possible = _names(wide, source)
     open_: dict[str, tuple[str, ...]] = {arn: (unordered(env),) for arn in sorted(named) if arn not in sure}
