@@ -14,7 +14,7 @@ from iamsim.graph.issued import issuer
 from iamsim.graph.means import plausible
 from iamsim.graph.moves import BESIDES, Firing, fewest_of
 from iamsim.graph.names import each_binding, to_bind, unnamed, values
-from iamsim.graph.outcomes import AGAIN, RECREATES, gained, named_node
+from iamsim.graph.outcomes import AGAIN, RECREATES, fact_of, gained, named_node
 from iamsim.graph.twins import Common, fitting, twins_among
 from iamsim.graph.wants import wants
 from iamsim.graph.world import UNCHANGED, Node, own_creation
@@ -305,7 +305,7 @@ def _others(crew: Crew, requests: int, main: Node) -> tuple[tuple[int, Node], ..
 
 def _lacking(closure: Closure, technique: Technique, gains: tuple[Gain, ...]) -> bool:
     """Whether some gain is not held yet and worth having."""
-    facts: list[Fact] = [g.name if isinstance(g, Node) else g for g in gains]
+    facts: list[Fact] = [fact_of(g) for g in gains]
     mark = issuer(closure.search.env, technique)
     if all(_known_as(closure, f, mark) for f in facts):
         return False

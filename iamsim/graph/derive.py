@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.memo import once
 from iamsim.graph.exact import along, routes
+from iamsim.graph.outcomes import fact_of
 from iamsim.graph.state import BASE, Closure, Fact
 
 if TYPE_CHECKING:
@@ -217,9 +218,7 @@ def _premises(fired: Firing) -> tuple[Fact, ...]:
 
 
 def _facts(chosen: tuple[Firing, ...]) -> set[Fact]:
-    from iamsim.graph.world import Node
-
-    return {g.name if isinstance(g, Node) else g for f in chosen for g in f.gains}
+    return {fact_of(g) for f in chosen for g in f.gains}
 
 
 def ordered(chosen: tuple[Firing, ...], goal: frozenset[Fact]) -> tuple[Firing, ...] | None:

@@ -16,7 +16,7 @@ from iamsim.graph.entering import edge_in, fewest_to_enter
 from iamsim.graph.exact import ASSUMES
 from iamsim.graph.hops import hop_technique
 from iamsim.graph.moves import fire
-from iamsim.graph.outcomes import gained
+from iamsim.graph.outcomes import fact_of, gained
 from iamsim.graph.state import START, Closure, Fact
 from iamsim.graph.world import Node, own_creation
 
@@ -69,7 +69,7 @@ def _without(
     if found is not None:
         return found, _within(closure, found)
     every = [*fired, *(o for others in instead.values() for o in others)]
-    have = {_fact(g) for f in every for g in f.gains}
+    have = {fact_of(g) for f in every for g in f.gains}
     for change in sorted({c for f in every for c in f.needs if c not in have}):
         ways = closure.how.get(change, ())
         every += [f for f in ways if all(n in have and n != needless for n in f.callers) and f.sure]
@@ -91,7 +91,7 @@ def _exchanged(
         return None
     for f in reversed(tuple(left)):
         asked = goal.union(*((*o.callers, *o.needs) for o in left if o is not f))
-        if asked.isdisjoint(_fact(g) for g in f.gains):
+        if asked.isdisjoint(fact_of(g) for g in f.gains):
             left.remove(f)
     return ordered(tuple(left), frozenset(goal))
 
@@ -107,7 +107,7 @@ def _within(closure: Closure, firings: Iterable[Firing]) -> Closure:
 
 def _put(how: dict[Fact, tuple[Firing, ...]], fired: Firing) -> None:
     for gain in fired.gains:
-        fact = _fact(gain)
+        fact = fact_of(gain)
         if fired not in how.get(fact, ()):
             how[fact] = (*how.get(fact, ()), fired)
 
@@ -121,7 +121,7 @@ def _instead(closure: Closure, node: Node, fired: Firing) -> tuple[Firing, ...]:
     key = ("direct", closure.count, node.name, fired)
     found = closure.done.get(key)
     if found is None:
-        able = not fired.others and node.name not in {_fact(g) for g in fired.gains}
+        able = not fired.others and node.name not in {fact_of(g) for g in fired.gains}
         found = closure.done[key] = tuple(_by(closure, node, fired)) if able else ()
     return found  # type: ignore[return-value]
 
@@ -140,7 +140,7 @@ def _by(closure: Closure, node: Node, fired: Firing) -> Iterator[Firing]:
     own = own_creation(changes, about)
     env = changed(search.env, own, about) if own else search.env
     gains = gained(search, env, technique, technique.variants[fired.variant], node, bound)
-    if {_fact(g) for g in gains} == {_fact(g) for g in fired.gains}:
+    if {fact_of(g) for g in gains} == {fact_of(g) for g in fired.gains}:
         made = fire(search, node, technique, fired.variant, bound, changes, fired.gains)
         if made is not None and made.sure:
             yield made
@@ -164,7 +164,3 @@ def _hops(closure: Closure, node: Node, fired: Firing, changes: frozenset[Change
         yield replace(fired, technique=technique, node=node.name, needs=few, session=not plain, reasons=())
         if plain:
             return
-
-
-def _fact(gain: object) -> Fact:
-    return gain.name if isinstance(gain, Node) else gain  # type: ignore[return-value]

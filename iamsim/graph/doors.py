@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from iamsim.env.memo import Memo, once
 from iamsim.env.types import MissingPolicy
 from iamsim.graph.apart import ENTERING, ceilings, speaking
+from iamsim.graph.state import FIXED
 from iamsim.ir.lower import resource_term
 from iamsim.ir.term import FALSE, TRUE
 from iamsim.model.pattern import match, tokenize
@@ -90,11 +91,8 @@ def door_of(env: Environment, arn: str, role: Principal) -> object | None:
             return None
         fitting += [element] if fits is TRUE else []
     tags = (role.tags, role.tags_known, role.open_tags) if tagged or own.tags or all_.tags else ()
-    fixed = role.path if role.path.startswith(_FIXED) else ""
+    fixed = role.path if role.path.startswith(FIXED) else ""
     return (role.account, same, frozenset(fitting), tags, fixed)
-
-
-_FIXED = ("/aws-service-role/", "/aws-reserved/")
 
 
 def _numbered(env: Environment, trust: Policy) -> tuple[tuple[int, bool], object]:

@@ -8,7 +8,7 @@ from iamsim.env.memo import once
 from iamsim.graph.apart import ENTERING, ceilings
 from iamsim.graph.candidates import plain_of
 from iamsim.graph.means import LABELS, TAKEOVERS, techniques_of
-from iamsim.graph.state import everyone_of
+from iamsim.graph.state import FIXED, everyone_of
 from iamsim.graph.trusts import naming_account, naming_anyone
 from iamsim.model.pattern import match as fits_pattern
 from iamsim.model.pattern import tokenize
@@ -45,12 +45,11 @@ def _exempt(search: Search, account: str | None) -> Iterator[str]:
     for arn in sorted(everyone_of(env, account), key=lambda a: (a not in open_, a)):
         own = env.principals[arn]
         fits = tuple(n for n, (key, p) in enumerate(patterns) if fits_pattern(p, _name(own, key)))
-        count = seen[own.kind, fits] = seen.get((own.kind, fits), 0) + (not own.path.startswith(_FIXED))
-        if (fits or others) and count <= _EACH and not own.path.startswith(_FIXED):
+        count = seen[own.kind, fits] = seen.get((own.kind, fits), 0) + (not own.path.startswith(FIXED))
+        if (fits or others) and count <= _EACH and not own.path.startswith(FIXED):
             yield arn
 
 
-_FIXED = ("/aws-service-role/", "/aws-reserved/")
 _NAMES = ("aws:principalarn", "aws:username", "aws:userid")
 _OTHERS = (
     "aws:principaltype",

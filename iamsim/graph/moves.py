@@ -11,7 +11,7 @@ from iamsim.graph.firing import attempt, may_be_with, outcome_of, sweeping
 from iamsim.graph.issued import issuer
 from iamsim.graph.means import means_of, plausible
 from iamsim.graph.names import TARGETS, accounts_entered, each_binding, to_bind, unnamed, values
-from iamsim.graph.outcomes import Gain, disables, gained, named_node
+from iamsim.graph.outcomes import Gain, disables, fact_of, gained, named_node
 from iamsim.graph.outdone import as_made, beaten, beats, fully, subject, told_apart
 from iamsim.graph.preconditions import holds
 from iamsim.graph.reach import fires_within_reach
@@ -137,7 +137,7 @@ def firings(
                 for way in each_way(changes, bound.values()) if changes else (changes,):
                     gains = gained(search, _there(search, among[0], bound, way), technique, variant, node, bound)
                     gains = tuple(as_made(g, way) for g in gains) if way else gains
-                    what = (*(g.name if isinstance(g, Node) else g for g in gains), *mark)
+                    what = (*map(fact_of, gains), *mark)
                     if not gains or (
                         not every and (not have.isdisjoint((what, subject(gains))) or beaten(gains, have))
                     ):

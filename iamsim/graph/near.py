@@ -18,7 +18,7 @@ from iamsim.graph.hops import hop_technique
 from iamsim.graph.lacking import NONE, lacking, meet, spoken
 from iamsim.graph.means import TAKEOVERS, may_do, plausible, techniques_of
 from iamsim.graph.names import names_in, values
-from iamsim.graph.outcomes import gained
+from iamsim.graph.outcomes import fact_of, gained
 from iamsim.graph.preconditions import holds
 from iamsim.graph.reach import fires_within_reach, within_reach
 from iamsim.graph.search import doors
@@ -252,7 +252,7 @@ def _binding(
         except KeyError:  # a principal that is only made on the way
             return
         have = (closure.how if not isinstance(g, Node) else closure.nodes for g in gains)
-        facts = (g.name if isinstance(g, Node) else g for g in gains)
+        facts = map(fact_of, gains)
         if not gains or all(f in known for f, known in zip(facts, have, strict=True)):
             return
     found = _lacks(closure, node, env, technique, number, bound)

@@ -12,6 +12,7 @@ from iamsim.env.facts import Facts
 from iamsim.graph.entering import edge_in
 from iamsim.graph.exact import ASSUMES, crew
 from iamsim.graph.firing import Requests, attempt, outcome_of
+from iamsim.graph.outcomes import fact_of
 from iamsim.graph.state import BASE, START, Closure
 from iamsim.graph.timing import tied
 from iamsim.graph.world import OUTSIDE, Node, caller_in, relevant
@@ -62,7 +63,7 @@ def at_no_cost(closure: Closure) -> set[Fact]:
         later = []
         for f in left:
             if plain.issuperset(f.callers) and f.needs <= plain:
-                plain.update(g.name if isinstance(g, Node) else g for g in f.gains)
+                plain.update(fact_of(g) for g in f.gains)
             else:
                 later.append(f)
         if len(later) == len(left):
@@ -87,7 +88,7 @@ def _orders(fired: tuple[Firing, ...]) -> Iterator[tuple[Firing, ...]]:
             yield done
         for f in left:
             if have.issuperset(f.callers) and all(n in have or not any(n in o.gains for o in fired) for n in f.needs):
-                gains = frozenset(g.name if isinstance(g, Node) else g for g in f.gains)
+                gains = frozenset(fact_of(g) for g in f.gains)
                 yield from further((*done, f), have | gains, tuple(o for o in left if o is not f))
 
     yield from further((), frozenset(BASE), fired)

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 Gain = Node | Change
 
+
+def fact_of(gain: Gain) -> str | Change:
+    """The fact that a gain is: the name of the node, or the change."""
+    return gain.name if isinstance(gain, Node) else gain
+
+
 RECREATES = ("recreates-principal", "recreates-elsewhere")
 """Types of outcomes of which it is never certain that they can be had."""
 

@@ -17,7 +17,7 @@ from iamsim.graph.issued import session_entries, told_issuers
 from iamsim.graph.names import of_account
 from iamsim.graph.said import names_said, says
 from iamsim.graph.sessions import possible_when_written
-from iamsim.graph.state import ASSUME, Closure
+from iamsim.graph.state import ASSUME, FIXED, Closure
 from iamsim.graph.world import made_of
 from iamsim.judge.callers import trusted_services
 
@@ -68,12 +68,9 @@ def _some_issued(env: Environment, account: str | None) -> frozenset[str]:
         role = env.principals[arn]
         key = (role.path, not told.isdisjoint(trusted_services(role.trust)))
         count[key] = count.get(key, 0) + 1
-        if count[key] <= _EACH and not role.path.startswith(_FIXED):
+        if count[key] <= _EACH and not role.path.startswith(FIXED):
             out.add(arn)
     return frozenset(out)
-
-
-_FIXED = ("/aws-service-role/", "/aws-reserved/")
 
 
 def _named(closure: Closure, account: str | None) -> frozenset[str]:

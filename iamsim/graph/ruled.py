@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from iamsim.env.changes import Change, Kind
 from iamsim.env.memo import once
 from iamsim.graph.outdone import fully
-from iamsim.graph.state import OUTSIDER, START, Closure, account_of, everyone_of
+from iamsim.graph.state import FIXED, OUTSIDER, START, Closure, account_of, everyone_of
 from iamsim.graph.world import is_again
 
 if TYPE_CHECKING:
@@ -64,10 +64,7 @@ def not_held(closure: Closure, account: str | None) -> frozenset[str]:
 
 
 def _changeable(env: Environment, account: str | None) -> frozenset[str]:
-    return frozenset(a for a in everyone_of(env, account) if not env.principals[a].path.startswith(_FIXED))
-
-
-_FIXED = ("/aws-service-role/", "/aws-reserved/")
+    return frozenset(a for a in everyone_of(env, account) if not env.principals[a].path.startswith(FIXED))
 
 
 def left_open(closure: Closure) -> set[str]:

@@ -13,7 +13,7 @@ from iamsim.env.organization import below
 from iamsim.graph.candidates import texts_of
 from iamsim.graph.clock import CLOCKS, NOW, reads_clock
 from iamsim.graph.exact import APART
-from iamsim.graph.world import Node
+from iamsim.graph.outcomes import fact_of
 from iamsim.ir.term import Compare, Like, Present, Sort, all_of, not_, variables
 from iamsim.ir.values import date, number
 from iamsim.judge.check import settle
@@ -59,8 +59,7 @@ class Times:
             return None
         assignment, at = found
         if at is not None:
-            gained: list[Fact] = [g.name if isinstance(g, Node) else g for g in fired.gains]
-            self.ready.update((f, min(at, self.ready.get(f, at))) for f in gained)
+            self.ready.update((f, min(at, self.ready.get(f, at))) for f in map(fact_of, fired.gains))
         return assignment
 
     def last(

@@ -14,6 +14,7 @@ from iamsim.graph.closure import grow
 from iamsim.graph.derive import depths, derivations
 from iamsim.graph.ever import along_routes, holds, taken, with_changes_to
 from iamsim.graph.goals import asked_of, goal_of
+from iamsim.graph.outcomes import fact_of
 from iamsim.graph.reach import within_reach
 from iamsim.graph.state import OUTSIDER, START, begin
 from iamsim.graph.world import Search
@@ -245,7 +246,7 @@ _Measure = tuple[frozenset["Firing"], frozenset["Fact"], frozenset[str]]
 
 def _measure(fired: tuple[Firing, ...]) -> _Measure:
     """The firings, what they gain, and what they assume."""
-    facts: set[Fact] = {g if isinstance(g, Change) else g.name for f in fired for g in f.gains}
+    facts: set[Fact] = {fact_of(g) for f in fired for g in f.gains}
     return frozenset(fired), frozenset(facts), frozenset(a for f in fired for a in f.assumed)
 
 

@@ -13,8 +13,6 @@ from functools import cache, partial
 import pytest
 from pages import CORPUS, escalation_pages, read_page
 
-from benchmarks.gen_org import generate
-from benchmarks.rows import snapshot
 from iamsim import Verdict, can, load
 from iamsim.env import forgetting
 from iamsim.env.build import environment_of
@@ -252,11 +250,8 @@ def test_tags_that_are_set_without_other_changes_are_those_that_are_set_after_al
 
 
 @pytest.fixture(scope="module")
-def generated(tmp_path_factory):
-    """How to load a small organization in which many come to be administrators, as the benchmarks have it."""
-    orgs = tmp_path_factory.mktemp("orgs")
-    generate("S", str(orgs / "S"), accounts=2, principals=40)
-    return partial(load, *snapshot(orgs, "S"))
+def generated(organization):
+    return organization(accounts=2, principals=40)
 
 
 def test_who_is_granted_nothing_abroad_is_left_out_and_changes_no_answer(generated, monkeypatch):

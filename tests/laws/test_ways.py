@@ -11,9 +11,7 @@ from functools import partial
 import pytest
 from pages import escalation_pages, read_page
 
-from benchmarks.gen_org import generate
-from benchmarks.rows import snapshot
-from iamsim import Verdict, can, escalations, load, paths
+from iamsim import Verdict, can, escalations, paths
 from iamsim.env.build import environment_of
 from iamsim.graph import closure
 from iamsim.query.reach import _reached
@@ -34,11 +32,8 @@ def environments():
 
 
 @pytest.fixture(scope="module")
-def generated(tmp_path_factory):
-    """How to load a small organization in which many come to be administrators, as the benchmarks have it."""
-    orgs = tmp_path_factory.mktemp("orgs")
-    generate("S", str(orgs / "S"), accounts=1, principals=30)
-    return partial(load, *snapshot(orgs, "S"))
+def generated(organization):
+    return organization(accounts=1, principals=30)
 
 
 def steps_of(env, each):
