@@ -186,7 +186,7 @@ def _roles(search: Search, env: Environment, node: Node, variant: Variant, name:
     fact = next((f for f in ACROSS if f in about), None)
     if fact is not None:
         return (a for a in across(search.env, fact) if a != own)
-    if "role-trusts-service" in about and search.ruling.says("role-trusts-service", ()) is None:
+    if "role-trusts-service" in about:
         service = about["role-trusts-service"].get("service")
         return (a for a in trusting(env, account, service) if a != own)
     if "role-trusts-federated" in about:

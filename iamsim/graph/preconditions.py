@@ -64,11 +64,9 @@ def holds(search: Search, env: Environment, node: Node, condition: Precondition,
 
     `calls` are those of the technique; None: of all techniques that demand the same.
     """
-    subjects = [bound[v] for _, values in condition.fields for v in values if v in bound]
-    said = search.ruling.says(condition.fact, subjects)
+    said = _said(search, condition, bound)
     if said is not None:
-        about = f" of {', '.join(short(s) for s in subjects)}" if subjects else ""
-        return Held(TRUE, (), f"{condition.fact}{about} (as you said)") if said else FAILS
+        return Held(TRUE, (), f"{_sentence(condition, bound)} (as you said)") if said else FAILS
     if any(v in bound and _gone(env, bound[v]) for _, values in condition.fields for v in values):
         return FAILS
     match condition.fact:
@@ -107,6 +105,16 @@ def holds(search: Search, env: Environment, node: Node, condition: Precondition,
             return Held(TRUE, (), _sentence(condition, bound))
         case _:
             return HOLDS  # what the enumeration of bindings has seen to
+
+
+def _said(search: Search, condition: Precondition, bound: Mapping[str, str]) -> bool | None:
+    """Whether the user says that the precondition holds; None: nothing was said of it.
+
+    Its subjects are what its names are bound to; of one that stands for something unseen it is the type.
+    """
+    names = (v for _, values in condition.fields for v in values if v.startswith("$"))
+    said = search.ruling.says(condition.fact, [bound.get(v, v.partition("-")[2]) for v in names])
+    return not said if said is not None and condition.get("present") == "false" else said
 
 
 def _runs_as_new(env: Environment, condition: Precondition, bound: Mapping[str, str]) -> bool:

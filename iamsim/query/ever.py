@@ -38,8 +38,8 @@ class NotEver:
 
 def searches(about: Prepared, avoided: frozenset[str] = frozenset()) -> list[tuple[Search, tuple[object, ...]]]:
     """One search per caller and action of the question; through none of the principals `avoided`, as `Search` has it."""
-    ruling = read_ruling(about.options.assume, about.options.rule_out)
     catalogue, _ = catalogue_of(about.options.techniques)
+    ruling = read_ruling(about.ask.env, catalogue, about.options.assume, about.options.rule_out)
     out: list[tuple[Search, tuple[object, ...]]] = []
     for caller, action, targets in about.runs:
         names = tuple(t.resource for t in targets if t.resource is not None)
