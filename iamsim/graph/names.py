@@ -147,7 +147,8 @@ def values(
             before = bound.get("$any-" + name.removeprefix("$new-"))
             if before is not None:
                 return renewed(search, env, node, name, before)
-            return new_principals(search, env, node, name, bound.get("$either-user"))
+            actions = tuple(c.action for c in variant.calls if name in c.resources)
+            return new_principals(search, env, node, name, actions, bound.get("$either-user"))
         case "$either-user":
             return of_account(search.env, PrincipalKind.USER, account)
         case "$new-policy":
