@@ -56,6 +56,8 @@ def solved_names(
         for demand in (TRUE, *once(search.env.memo, ("names-demanded", head), _demands, search.env, head)):
             if not any(meets(demand, a) for a in (*out, *usable)):
                 out += solved(search, calls, head, demand, taken)
+            if not out and not any(True for _ in usable):
+                break  # no name at all will do
         return tuple(out)
 
     if not calls:
