@@ -79,14 +79,15 @@ def new_principals(
     variables speak of what is there, those that the question asks for, and where the node may do the actions on none of
     these that a policy asks for, others. `instead` is the user who gets the name, and whose own it may be with another path.
     """
-    from iamsim.graph.solved import solved_names
+    from iamsim.graph.solved import may_exist, solved_names
 
-    kind = name.removeprefix("$new-")
+    kind, head = name.removeprefix("$new-"), _head(node, name.removeprefix("$new-"))
     taken = _taken_names(env, kind, node.caller.account) - {(instead or "").rpartition("/")[2].lower()}
     every, _ = _spoken_of(search, env, node, kind)
-    plain = [a for a in (*every, *_asked(search, node, kind)) if a.rpartition("/")[2].lower() not in taken]
+    free = (a for a in (*every, *_asked(search, node, kind)) if a.rpartition("/")[2].lower() not in taken)
+    plain = [a for a in free if may_exist(head, a)]
     yield from plain
-    yield from solved_names(search, tuple((a, env, node) for a in actions), _head(node, kind), plain, taken)
+    yield from solved_names(search, tuple((a, env, node) for a in actions), head, plain, taken)
 
 
 def names_between(search: Search, calls: Calls, name: str, plain: Iterable[str]) -> tuple[str, ...]:

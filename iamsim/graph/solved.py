@@ -31,7 +31,7 @@ _TRIES = 4
 _MOST = 40
 """Demands on names for which a name is looked for."""
 
-_PATH = re.compile(r"[!-~]*")
+_PATH, _LONGEST = re.compile(r"[!-~]*"), 510
 _NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 """What a name may hold. Source: IAM User Guide, "IAM and AWS STS quotas", name requirements."""
 
@@ -101,11 +101,17 @@ def solved(search: Search, calls: Calls, head: str, demand: Term, taken: Collect
         if found is None or not isinstance(found.sure, Sat):
             return ()
         arn = (found.sure.assignment.get(_ARN) or ("",))[0]
-        path, _, name = arn.removeprefix(head).rpartition("/")
-        if name.lower() not in taken and _NAME.fullmatch(name) and _PATH.fullmatch(path):
+        name = arn.rpartition("/")[2]
+        if name.lower() not in taken and may_exist(head, arn):
             return (arn,)
         term = all_of((term, not_(named(f"*/{name}"))))
     return ()
+
+
+def may_exist(head: str, arn: str) -> bool:
+    """Whether what stands in the ARN behind `head` can be the path and the name of a user, role or policy."""
+    path, _, name = arn.removeprefix(head).rpartition("/")
+    return _NAME.fullmatch(name) is not None and _PATH.fullmatch(path) is not None and len(path) <= _LONGEST
 
 
 def named(text: str) -> Term:

@@ -94,7 +94,7 @@ def hint_of(var: str) -> Hint:
 
         return Hint(sort=sort, samples=samples, minimum=Fraction(0), integers=True)
     if name == "sts:externalid":
-        return Hint(samples=samples, min_length=2, max_length=1224)
+        return Hint(samples=samples, alphabet=_NAME + ":/", min_length=2, max_length=1224)
     return Hint(sort=sort, multivalued=row.multivalued or row.listing is Listing.UNKNOWN, samples=samples)
 
 
