@@ -178,20 +178,3 @@ def passed_or_inherited(var: str) -> bool:
     return name.startswith(("aws:requesttag/", "aws:principaltag/")) or name in (
         "aws:tagkeys", "sts:transitivetagkeys", "sts:sourceidentity", "aws:sourceidentity",
     )  # fmt: skip
-
-
-_OF_SESSION = (
-    "session", "aws:sourceidentity", "aws:federatedprovider", "aws:userid", "aws:tokenissuetime", "aws:currenttime",
-)  # fmt: skip
-
-
-def of_session(var: str) -> bool:
-    """Whether a variable is about the session that makes a request."""
-    name = var.rpartition("|")[2]
-    prefix = name.partition(":")[0]
-    return (
-        name in _OF_SESSION
-        or name.startswith(("aws:principaltag/", "saml:", "ec2:", "lambda:", "ssm:", "glue:", "codebuild:", "aws:ec2"))
-        or var.startswith("0|")
-        or "." in prefix
-    )
