@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from iamsim.aws.actions import action_info
+from iamsim.aws.paths import FIXED, LINKED, RESERVED
 from iamsim.aws.service_sessions import passing_of
 from iamsim.env.facts import place
 from iamsim.env.memo import once
@@ -75,7 +76,7 @@ def holds(search: Search, env: Environment, node: Node, condition: Precondition,
         case "self-is":
             return _bool((node.caller.kind is CallerKind.USER) == (condition.get("what") == "user"))
         case "role-modifiable":
-            return _bool(not _role(env, bound, condition).path.startswith(("/aws-service-role/", "/aws-reserved/")))
+            return _bool(not _role(env, bound, condition).path.startswith(FIXED))
         case "role-is-permission-set" | "role-is-stack-set-execution":
             return _bool(ACROSS[condition.fact](_role(env, bound, condition)))
         case "instance-profile":
@@ -309,7 +310,7 @@ def _standing(search: Search, env: Environment, node: Node, where: str) -> Held:
 
 
 ACROSS: Mapping[str, Callable[[Principal], bool]] = MappingProxyType({
-    "role-is-permission-set": lambda role: role.path.startswith("/aws-reserved/sso.amazonaws.com/"),
+    "role-is-permission-set": lambda role: role.path.startswith(f"{RESERVED}sso.amazonaws.com/"),
     "role-is-stack-set-execution": lambda role: role.path == "/" and role.name.startswith("stacksets-exec-"),
 })  # fmt: skip
 """The roles of all accounts that a service made to act in them for an organization.
@@ -362,10 +363,10 @@ def _trimmers(search: Search, env: Environment, policy: str) -> Iterator[str]:
 
 def _linked(env: Environment, node: Node, service: str) -> Held:
     found = once(env.memo, "linked", _by_service, env)
-    return _bool((node.caller.account, f"/aws-service-role/{service}/") in found)
+    return _bool((node.caller.account, f"{LINKED}{service}/") in found)
 
 
 def _by_service(env: Environment) -> frozenset[tuple[str | None, str]]:
     """The accounts with the paths of their service-linked roles."""
     every = (p for p in env.principals.values() if p.kind is PrincipalKind.ROLE)
-    return frozenset((p.account, p.path) for p in every if p.path.startswith("/aws-service-role/"))
+    return frozenset((p.account, p.path) for p in every if p.path.startswith(LINKED))

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from iamsim.aws.paths import FIXED
 from iamsim.env.changes import Kind
 from iamsim.env.memo import once
 from iamsim.env.types import PrincipalKind
@@ -15,7 +16,7 @@ from iamsim.graph.issued import told_by_session, told_issuers
 from iamsim.graph.names import of_account
 from iamsim.graph.said import names_said, says
 from iamsim.graph.sessions import possible_when_written
-from iamsim.graph.state import ASSUME, FIXED, Closure
+from iamsim.graph.state import ASSUME, Closure
 from iamsim.graph.world import made_of
 from iamsim.judge.callers import trusted_services
 

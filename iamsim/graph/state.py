@@ -47,9 +47,6 @@ SIGNED = (CallerKind.USER, CallerKind.ROLE_SESSION, CallerKind.ROOT)
 OF_ACCOUNTS = (CallerKind.USER, CallerKind.ROLE_SESSION)
 """The kinds of callers that are users and roles of an account."""
 
-FIXED = ("/aws-service-role/", "/aws-reserved/")
-"""Paths of roles that only AWS changes. Source: IAM User Guide, "Create a service-linked role"; "IAM identifiers", paths."""
-
 NO_HOPS = (CallerKind.ANONYMOUS, CallerKind.ROOT, CallerKind.FEDERATED_USER)
 
 
