@@ -19,7 +19,7 @@ from iamsim.env.forgetting import noted
 from iamsim.env.memo import Memo, once
 from iamsim.env.overlay import Overlay
 from iamsim.env.tree import with_account, with_policy, without_account, without_policy, without_type
-from iamsim.env.types import Environment, MissingPolicy, Principal, PrincipalKind
+from iamsim.env.types import Environment, MissingPolicy, Principal, PrincipalKind, Resource
 from iamsim.env.versions import as_boundary, boundary_of, managed_policy_of
 from iamsim.env.whatever import granting, whatever
 from iamsim.model.arn import parse_arn
@@ -28,7 +28,7 @@ from iamsim.model.policy import Effect, Policy, PolicyKind
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from iamsim.env.types import Group, Organization, Resource
+    from iamsim.env.types import Group, Organization
 
 WITHOUT = "-"
 """In place of the policy of a principal that is created without one."""
@@ -123,8 +123,7 @@ def _changed(env: Environment, wanted: frozenset[Change], about: frozenset[str],
         if c.kind in (Kind.RESOURCE, Kind.UNGUARDED, Kind.GRANTED, Kind.LABELS)
     }
     organizations = _organizations(env, frozenset(c for c in changes if c.kind in _ORGANIZATION))
-    found = {k: v for k, v in resources.items() if v is not None}
-    return with_parts(env, principals, groups, found, organizations, who)
+    return with_parts(env, principals, groups, resources, organizations, who)
 
 
 def _organizations(env: Environment, changes: frozenset[Change]) -> tuple[Organization, ...]:
@@ -330,10 +329,8 @@ def _boundary(env: Environment, own: Principal, changes: list[Change]) -> Policy
     return boundary_of(version) if isinstance(version, Policy) else version
 
 
-def _resource(env: Environment, change: Change, changes: list[Change], focus: list[str]) -> Resource | None:
-    found = env.resources.get(change.who)
-    if found is None:
-        return None
+def _resource(env: Environment, change: Change, changes: list[Change], focus: list[str]) -> Resource:
+    found = env.resources.get(change.who) or unlisted(change.who)
     policy, tags = found.policy, found.tags
     for c in changes:
         if c.who != change.who:
@@ -349,6 +346,14 @@ def _resource(env: Environment, change: Change, changes: list[Change], focus: li
             key, equals, value = c.what.partition("=")
             tags = (*((k, v) for k, v in tags if k.lower() != key), *(((key, value),) if equals else ()))
     return replace(found, policy=policy, tags=tags)
+
+
+def unlisted(arn: str) -> Resource:
+    """A resource that no input lists: of nothing but its owner anything is known, and that only if the ARN tells it."""
+    fields = parse_arn(arn)
+    return Resource(
+        arn=arn, account=(fields.account if fields is not None else "") or None, policy=None, origin=Origin("")
+    )
 
 
 def _organization(organization: Any, change: Change) -> Any:

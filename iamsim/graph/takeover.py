@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind
-from iamsim.env.resource_policy import owner_of, policy_holder
+from iamsim.env.resource_policy import owner_of, policy_holder, whole_of
 from iamsim.graph.abroad import granted_abroad, unspoken
 from iamsim.graph.candidates import texts_of
 from iamsim.graph.dominated import favoured_on
@@ -200,10 +200,5 @@ def governing(search: Search, target: Target, kind: str) -> str | None:
     if arn is None or arn == "*":
         return None
     holder = policy_holder(search.env, arn)
-    if holder is not None:
-        return holder.arn if match(pattern, holder.arn) else None
-    if arn.startswith("arn:") and ":s3:::" in arn:
-        arn = arn.partition("/")[0]
-    if not match(pattern, arn) or (kind == "s3-bucket" and "/" in arn):
-        return None
-    return arn
+    arn = holder.arn if holder is not None else whole_of(arn)
+    return arn if match(pattern, arn) else None
