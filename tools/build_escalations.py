@@ -6,8 +6,14 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import yaml
+
+from iamsim.aws.actions import action_info
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DATA = Path(__file__).parent.parent / "iamsim" / "aws" / "data"
 
@@ -15,6 +21,9 @@ DATA = Path(__file__).parent.parent / "iamsim" / "aws" / "data"
 def built() -> str:
     """The text of the JSON file: every scalar as text, one line a technique, the same for the same source."""
     value = yaml.load((DATA / "escalations.yaml").read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506
+    rows = value.pop("resource_policies")
+    value["resource_types"] |= {row["type"]: row["arn"] for row in rows}
+    value["primitives"] += [primitive for row in rows for primitive in primitives_of(row)]
     parts = []
     for name, item in value.items():
         if isinstance(item, list):
@@ -23,6 +32,53 @@ def built() -> str:
         else:
             parts.append(f"{json.dumps(name)}:{json.dumps(item, ensure_ascii=False, separators=(',', ':'))}")
     return "{" + ",\n".join(parts) + "}\n"
+
+
+REFERENCE = ["AWS Service Authorization Reference"]
+ANYTHING, ALLOWED = "any action on it", "whatever identity policies already allow"
+
+
+def primitives_of(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The primitives that a row of `resource_policies` stands for."""
+    name, says, writes, grants = row["type"], row["says"], row["writes"], row.get("grants", [])
+    owned = f"$owned-{name}"
+    rewritten = {"type": "rewrites-resource-policy", "resource": owned}
+    if grants:
+        listed = {"type": "gains-resource-actions", "resource": owned, "actions": grants}
+        outcome = listed if grants != ["*"] else {**rewritten, "gains": ANYTHING}
+        title = f"Write a policy of {says} that grants the caller"
+        yield _primitive(f"{name}-put-policy", title, writes, owned, outcome, row["sources"])
+    if not grants or "more" in row:
+        about, title = ("more", f"Write a policy of {says} that grants the caller more") if grants else (
+            "policy", f"Write a policy of {says} that may grant the caller"
+        )  # fmt: skip
+        made = _primitive(f"{name}-put-{about}", title, writes, owned, {**rewritten, "gains": ANYTHING}, REFERENCE)
+        yield {**made, "preconditions": [{"fact": "policy-may-grant", "resource": owned}]}
+    calls = [*row.get("deletes", []), *writes]
+    title = f"Delete a policy of {says} whose deny is in the way"
+    yield _primitive(f"{name}-delete-policy", title, calls, owned, {**rewritten, "gains": ALLOWED}, REFERENCE)
+
+
+def _primitive(
+    id_: str, title: str, actions: list[str], owned: str, outcome: dict[str, Any], sources: list[str]
+) -> dict[str, Any]:
+    """A primitive of one call, any of `actions`."""
+    first, *others = [{"action": a, "resource": "*" if _without_resource(a) else owned} for a in actions]
+    alternatives = [{"when": f"with {c['action']}", "replaces": [first["action"]], "adds": [c]} for c in others]
+    return {
+        "id": id_,
+        "title": title,
+        "kind": "resource-takeover",
+        "requires": [first],
+        **({"alternatives": alternatives} if alternatives else {}),
+        "outcome": outcome,
+        "sources": sources,
+    }
+
+
+def _without_resource(action: str) -> bool:
+    info = action_info(action)
+    return info is not None and info.wildcard_only
 
 
 def main() -> int:

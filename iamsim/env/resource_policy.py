@@ -38,6 +38,10 @@ _PARENTS = (
     ("dynamodb", re.compile(r"(table/[^/]+)/(?:index|export|backup)/.*\Z", re.DOTALL), r"\1"),
     ("kinesis", re.compile(r"(stream/[^/]+)/consumer/.*\Z", re.DOTALL), r"\1"),
     ("execute-api", re.compile(r"([^/]+)/.*\Z", re.DOTALL), r"\1"),
+    ("glue", re.compile(r"(?:database|table|tableVersion|userDefinedFunction)/.*\Z", re.DOTALL), "catalog"),
+    ("s3vectors", re.compile(r"(bucket/[^/]+)/.*\Z", re.DOTALL), r"\1"),
+    ("schemas", re.compile(r"schema/([^/]+)/.*\Z", re.DOTALL), r"registry/\1"),
+    ("vpc-lattice", re.compile(r"(service/[^/]+)/.*\Z", re.DOTALL), r"\1"),
 )
 
 

@@ -99,6 +99,9 @@ def holds(search: Search, env: Environment, node: Node, condition: Precondition,
             return _linked(env, node, condition.get("service"))
         case "provider-gone":
             return _provider_gone(env, bound[condition.get("provider")])
+        case "policy-may-grant":
+            what = short(bound[condition.get("resource")])
+            return Held(Opaque(f"unsupported:AWS does not document which actions the policy of {what} may grant"))
         case "caller-holds-token":
             return FAILS  # an AWS principal holds none; the holder of a token starts with it
         case _ if condition.assumed and _runs_as_new(search.env, condition, bound):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from iamsim.aws.resource_policies import has_resource_policy
 from iamsim.env.changes import Change, Kind
 from iamsim.env.resource_policy import owner_of, policy_holder, whole_of
 from iamsim.graph.abroad import granted_abroad, unspoken
@@ -15,7 +16,7 @@ from iamsim.graph.means import TAKEOVERS, techniques_of
 from iamsim.graph.moves import Firing, fire
 from iamsim.graph.reach import fires_within_reach
 from iamsim.graph.ruled import granted_to_some, ruled, ruler_of
-from iamsim.graph.sources import filled
+from iamsim.graph.sources import filled, values_in
 from iamsim.graph.state import OF_ACCOUNTS, OUTSIDER
 from iamsim.graph.world import is_again, subject
 from iamsim.model.caller import CallerKind
@@ -39,20 +40,21 @@ def takeovers(closure: Closure, target: Target) -> Iterator[Firing]:
     for technique in techniques_of(search, TAKEOVERS):
         name = technique.outcome.get("resource")
         arn = governing(search, target, name.removeprefix("$owned-"))
-        if arn is None:
+        if arn is None or not has_resource_policy(arn, search.action):
             continue
         asked = _asked(technique.outcome.all("actions"), search.action)
         change = _change(technique.outcome.type, technique.outcome.get("gains"), technique.outcome.all("actions"), arn)
         for number, variant in enumerate(technique.variants):
             fired = None
-            hopeless = _Hopeless(closure, technique, variant, name, {name: arn, **asked})
+            places = {name: arn, **asked, **beside(search, variant, name, arn)}
+            hopeless = _Hopeless(closure, technique, variant, name, places)
             for name_, node in closure.nodes.items():
                 actions = tuple(c.action for c in variant.calls)
                 if name_ == OUTSIDER or node.caller.kind not in _SIGNED or not fires_within_reach(node, actions):
                     continue
                 if hopeless.includes(node) or (hopeless.at_home and node.caller.account != target.owner):
                     continue
-                bound = {name: arn, "$self": subject(node.caller), **asked}
+                bound = {**places, "$self": subject(node.caller)}
                 tried = attempt(search, node, technique, variant, bound, closure.changes)
                 found = None if tried is None else outcome_of(search, tried)
                 if found is None or tried is None:
@@ -186,6 +188,26 @@ def _change(outcome: str, gains: str, actions: tuple[str, ...], arn: str) -> Cha
     if outcome == "gains-resource-actions":
         return Change(Kind.GRANTED, arn, ",".join(actions))
     return Change(Kind.UNGUARDED if gains.startswith("whatever identity policies") else Kind.RESOURCE, arn)
+
+
+def beside(search: Search, variant: Variant, name: str, arn: str) -> dict[str, str]:
+    """The other resources of the calls whose ARNs follow from that of the resource whose policy is written, `name`: those of which
+    each variable is one of its own.
+    """
+    types = search.catalogue.resource_types
+    others = {r for c in variant.calls for r in c.resources if r.startswith(_ANY) and r.removeprefix(_ANY) in types}
+    found = values_in(types[name.removeprefix("$owned-")], arn) if others else None
+    out = {}
+    for other in sorted(others) if found is not None else ():
+        template = types[other.removeprefix(_ANY)]
+        for variable, value in (found or {}).items():
+            template = template.replace(f"${{{variable}}}", value)
+        if "${" not in template:
+            out[other] = template
+    return out
+
+
+_ANY = "$any-"
 
 
 def governing(search: Search, target: Target, kind: str) -> str | None:
