@@ -54,6 +54,7 @@ class Kind(StrEnum):
     RESOURCE = "resource"  # resource ARN: its policy is of choice
     UNGUARDED = "unguarded"  # resource ARN: its policy is deleted
     GRANTED = "granted"  # resource ARN; actions, with commas, that its policy now grants; `;ARN`: to nobody else
+    UNBLOCKED = "unblocked"  # bucket ARN; `bucket` or `account`: whose setting closes a public policy to others no more
     LABELS = "labels"  # resource ARN; KEY=VALUE, or KEY: removed
     LIFTED = "lifted"  # id of a root, unit or account; the SCP or RCP that no longer applies there
     ATTACHED = "attached"  # id of a root, unit or account; the SCP without denies that now allows there as well
@@ -120,8 +121,11 @@ def _changed(env: Environment, wanted: frozenset[Change], about: frozenset[str],
     resources = {
         c.who: _resource(env, c, changes, focus)
         for c in changes
-        if c.kind in (Kind.RESOURCE, Kind.UNGUARDED, Kind.GRANTED, Kind.LABELS)
+        if c.kind in (Kind.RESOURCE, Kind.UNGUARDED, Kind.GRANTED, Kind.UNBLOCKED, Kind.LABELS)
     }
+    open_ = {env.resources[c.who].account: False for c in changes if c.kind is Kind.UNBLOCKED and c.what == "account"}
+    if open_:
+        env = replace(env, restrict_public_buckets=MappingProxyType({**env.restrict_public_buckets, **open_}))
     organizations = _organizations(env, frozenset(c for c in changes if c.kind in _ORGANIZATION))
     return with_parts(env, principals, groups, resources, organizations, who)
 
@@ -331,12 +335,14 @@ def _boundary(env: Environment, own: Principal, changes: list[Change]) -> Policy
 
 def _resource(env: Environment, change: Change, changes: list[Change], focus: list[str]) -> Resource:
     found = env.resources.get(change.who) or unlisted(change.who)
-    policy, tags = found.policy, found.tags
+    policy, tags, restricts = found.policy, found.tags, found.restrict_public_buckets
     for c in changes:
         if c.who != change.who:
             continue
         if c.kind is Kind.UNGUARDED:
             policy = None
+        elif c.kind is Kind.UNBLOCKED and c.what == "bucket":
+            restricts = False
         elif c.kind is Kind.RESOURCE:
             policy = granting(change.who, "*", None, focus)
         elif c.kind is Kind.GRANTED:
@@ -345,7 +351,7 @@ def _resource(env: Environment, change: Change, changes: list[Change], focus: li
         elif c.kind is Kind.LABELS:
             key, equals, value = c.what.partition("=")
             tags = (*((k, v) for k, v in tags if k.lower() != key), *(((key, value),) if equals else ()))
-    return replace(found, policy=policy, tags=tags)
+    return replace(found, policy=policy, tags=tags, restrict_public_buckets=restricts)
 
 
 def unlisted(arn: str) -> Resource:

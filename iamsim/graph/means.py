@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 NODES = ("becomes", "gains-root-task")
 """Types of outcomes that give a caller who is there."""
 
-TAKEOVERS = ("rewrites-resource-policy", "gains-resource-actions")
-"""Types of outcomes that change the policy of a resource."""
+UNBLOCKS = "lifts-public-access-block"
+TAKEOVERS = ("rewrites-resource-policy", "gains-resource-actions", UNBLOCKS)
+"""Types of outcomes that change the policy of a resource, or what keeps it from being in force."""
 
 LATE = (*NODES, *TAKEOVERS, "sets-tags")
 """Types of outcomes that are no changes to policies of users and roles, or are looked for when all else is known."""

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from iamsim.aws.resource_policies import has_resource_policy
 from iamsim.env.changes import Change, Kind
-from iamsim.env.resource_policy import owner_of, policy_holder, whole_of
+from iamsim.env.resource_policy import owner_of, policy_holder, restricts, whole_of
 from iamsim.graph.abroad import granted_abroad, unspoken
 from iamsim.graph.candidates import texts_of
 from iamsim.graph.dominated import favoured_on
 from iamsim.graph.firing import attempt, outcome_of
-from iamsim.graph.means import TAKEOVERS, techniques_of
+from iamsim.graph.means import TAKEOVERS, UNBLOCKS, techniques_of
 from iamsim.graph.moves import Firing, fire
 from iamsim.graph.reach import fires_within_reach
 from iamsim.graph.ruled import granted_to_some, ruled, ruler_of
@@ -25,7 +25,7 @@ from iamsim.model.pattern import match, tokenize
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from iamsim.aws.escalations import Technique, Variant
+    from iamsim.aws.escalations import Outcome, Technique, Variant
     from iamsim.graph.state import Closure
     from iamsim.graph.world import Node, Search
     from iamsim.judge.candidates import Target
@@ -42,8 +42,10 @@ def takeovers(closure: Closure, target: Target) -> Iterator[Firing]:
         arn = governing(search, target, name.removeprefix("$owned-"))
         if arn is None or not has_resource_policy(arn, search.action):
             continue
+        if technique.outcome.type == UNBLOCKS and not _is_closed(search, arn):
+            continue
         asked = _asked(technique.outcome.all("actions"), search.action)
-        change = _change(technique.outcome.type, technique.outcome.get("gains"), technique.outcome.all("actions"), arn)
+        change = _change(technique.outcome, arn)
         for number, variant in enumerate(technique.variants):
             fired = None
             places = {name: arn, **asked, **beside(search, variant, name, arn)}
@@ -184,10 +186,21 @@ def _asked(actions: tuple[str, ...], action: str) -> dict[str, str]:
     return {} if operation is None else {"$operation": operation}
 
 
-def _change(outcome: str, gains: str, actions: tuple[str, ...], arn: str) -> Change:
-    if outcome == "gains-resource-actions":
-        return Change(Kind.GRANTED, arn, ",".join(actions))
-    return Change(Kind.UNGUARDED if gains.startswith("whatever identity policies") else Kind.RESOURCE, arn)
+def _change(outcome: Outcome, arn: str) -> Change:
+    match outcome.type:
+        case "gains-resource-actions":
+            return Change(Kind.GRANTED, arn, ",".join(outcome.all("actions")))
+        case "lifts-public-access-block":
+            return Change(Kind.UNBLOCKED, arn, outcome.get("scope"))
+        case _:
+            lifts = outcome.get("gains").startswith("whatever identity policies")
+            return Change(Kind.UNGUARDED if lifts else Kind.RESOURCE, arn)
+
+
+def _is_closed(search: Search, arn: str) -> bool:
+    """Whether Block Public Access may close the policy of the bucket to other accounts."""
+    holder = search.env.resources.get(arn)
+    return holder is not None and holder.account is not None and bool(restricts(search.env, holder))
 
 
 def beside(search: Search, variant: Variant, name: str, arn: str) -> dict[str, str]:

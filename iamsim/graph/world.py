@@ -172,6 +172,7 @@ EVERYWHERE = (
     Kind.RESOURCE,
     Kind.UNGUARDED,
     Kind.GRANTED,
+    Kind.UNBLOCKED,
     Kind.LABELS,
 )
 """The kinds of changes that are made outside the policies of one account's users and roles."""

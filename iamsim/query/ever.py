@@ -150,6 +150,7 @@ _SAID = {
     Kind.RESOURCE: "any resource policy on {who}",
     Kind.UNGUARDED: "no resource policy on {who}",
     Kind.GRANTED: "a grant by the policy of {who}",
+    Kind.UNBLOCKED: "Block Public Access of the {what} of {who} off",
     Kind.LABELS: "tag {what} on {who}",
     Kind.LIFTED: "{what} lifted at {who}",
     Kind.DISABLED: "{what} policies switched off in {who}",
