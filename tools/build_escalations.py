@@ -35,44 +35,57 @@ def built() -> str:
 
 
 REFERENCE = ["AWS Service Authorization Reference"]
-ANYTHING, ALLOWED = "any action on it", "whatever identity policies already allow"
+ALL = ["*"]
 
 
 def primitives_of(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The primitives that a row of `resource_policies` stands for."""
-    name, says, writes, grants = row["type"], row["says"], row["writes"], row.get("grants", [])
-    owned = f"$owned-{name}"
-    rewritten = {"type": "rewrites-resource-policy", "resource": owned}
-    if grants:
-        listed = {"type": "gains-resource-actions", "resource": owned, "actions": grants}
-        outcome = listed if grants != ["*"] else {**rewritten, "gains": ANYTHING}
-        title = f"Write a policy of {says} that grants the caller"
-        yield _primitive(f"{name}-put-policy", title, writes, owned, outcome, row["sources"])
+    says, writes, adds, grants = row["says"], row.get("writes", []), row.get("adds", []), row.get("grants", [])
+    if writes:
+        title = (
+            f"Write a policy of {says} that grants the caller" if grants else f"Leave out a deny in a policy of {says}"
+        )
+        yield _primitive(row, "put-policy", title, writes, _written(grants))
+    if adds and grants:
+        listed = {"type": "gains-resource-actions", "actions": grants}
+        yield _primitive(row, "add-statement", f"Add a statement to a policy of {says}", adds, listed)
     if not grants or "more" in row:
-        about, title = ("more", f"Write a policy of {says} that grants the caller more") if grants else (
-            "policy", f"Write a policy of {says} that may grant the caller"
-        )  # fmt: skip
-        made = _primitive(f"{name}-put-{about}", title, writes, owned, {**rewritten, "gains": ANYTHING}, REFERENCE)
-        yield {**made, "preconditions": [{"fact": "policy-may-grant", "resource": owned}]}
-    calls = [*row.get("deletes", []), *writes]
-    title = f"Delete a policy of {says} whose deny is in the way"
-    yield _primitive(f"{name}-delete-policy", title, calls, owned, {**rewritten, "gains": ALLOWED}, REFERENCE)
+        made = _primitive(
+            row, "put-more", f"Write a policy of {says} that may grant the caller", [*writes, *adds], _written(ALL)
+        )
+        yield {**made, "preconditions": [{"fact": "policy-may-grant", "resource": f"$owned-{row['type']}"}]}
+    for name, title, gains in (
+        ("deletes", f"Delete a policy of {says} whose deny is in the way", "whatever identity policies already allow"),
+        ("removes", f"Remove a deny from a policy of {says}", "whatever the rest of the policy allows"),
+    ):
+        if name in row:
+            about = "delete-policy" if name == "deletes" else "remove-statement"
+            yield _primitive(row, about, title, row[name], {"type": "rewrites-resource-policy", "gains": gains})
+
+
+def _written(grants: list[str]) -> dict[str, Any]:
+    if grants == ALL:
+        return {"type": "rewrites-resource-policy", "gains": "any action on it"}
+    if not grants:
+        return {"type": "rewrites-resource-policy", "gains": "no action"}
+    return {"type": "rewrites-resource-policy", "gains": "the listed actions", "actions": grants}
 
 
 def _primitive(
-    id_: str, title: str, actions: list[str], owned: str, outcome: dict[str, Any], sources: list[str]
+    row: dict[str, Any], about: str, title: str, actions: list[str], outcome: dict[str, Any]
 ) -> dict[str, Any]:
-    """A primitive of one call, any of `actions`."""
+    """A primitive of one call, any of `actions`; what AWS documents of it is in the sources of the row."""
+    owned = f"$owned-{row['type']}"
     first, *others = [{"action": a, "resource": "*" if _without_resource(a) else owned} for a in actions]
     alternatives = [{"when": f"with {c['action']}", "replaces": [first["action"]], "adds": [c]} for c in others]
     return {
-        "id": id_,
+        "id": f"{row['type']}-{about}",
         "title": title,
         "kind": "resource-takeover",
         "requires": [first],
         **({"alternatives": alternatives} if alternatives else {}),
-        "outcome": outcome,
-        "sources": sources,
+        "outcome": {"resource": owned, **outcome},
+        "sources": row["sources"] if "actions" in outcome else REFERENCE,
     }
 
 

@@ -21,7 +21,7 @@ from iamsim.env.overlay import Overlay
 from iamsim.env.tree import with_account, with_policy, without_account, without_policy, without_type
 from iamsim.env.types import Environment, MissingPolicy, Principal, PrincipalKind, Resource
 from iamsim.env.versions import as_boundary, boundary_of, managed_policy_of
-from iamsim.env.whatever import granting, whatever
+from iamsim.env.whatever import granting, undenied, whatever
 from iamsim.model.arn import parse_arn
 from iamsim.model.policy import Effect, Policy, PolicyKind
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from iamsim.env.types import Group, Organization
 
 WITHOUT = "-"
-"""In place of the policy of a principal that is created without one."""
+"""In place of the policy of a principal that is created without one, and of actions that the policy of a resource may grant."""
 
 
 class Kind(StrEnum):
@@ -51,8 +51,8 @@ class Kind(StrEnum):
     CREATED = "created"  # user or role ARN; BOUNDARY,POLICY,GROUP,WAS: each an ARN or nothing (no policy: one of
     # choice, or `WITHOUT`; WAS: the user that has this name or path now; the same ARN: it is deleted before). Managed policy
     # ARN: its document is of choice
-    RESOURCE = "resource"  # resource ARN: its policy is of choice
-    UNGUARDED = "unguarded"  # resource ARN: its policy is deleted
+    RESOURCE = "resource"  # resource ARN; the actions, with commas, that a policy of choice may grant: nothing: all, `WITHOUT`: none
+    UNGUARDED = "unguarded"  # resource ARN: its policy is deleted, or `Sid`: its denies that have one are removed
     GRANTED = "granted"  # resource ARN; actions, with commas, that its policy now grants; `;ARN`: to nobody else
     UNBLOCKED = "unblocked"  # bucket ARN; `bucket` or `account`: whose setting closes a public policy to others no more
     LABELS = "labels"  # resource ARN; KEY=VALUE, or KEY: removed
@@ -123,8 +123,8 @@ def _changed(env: Environment, wanted: frozenset[Change], about: frozenset[str],
         for c in changes
         if c.kind in (Kind.RESOURCE, Kind.UNGUARDED, Kind.GRANTED, Kind.UNBLOCKED, Kind.LABELS)
     }
-    open_ = {env.resources[c.who].account: False for c in changes if c.kind is Kind.UNBLOCKED and c.what == "account"}
-    if open_:
+    opened = (env.resources[c.who].account for c in changes if c.kind is Kind.UNBLOCKED and c.what == "account")
+    if open_ := {a: False for a in opened if a is not None}:
         env = replace(env, restrict_public_buckets=MappingProxyType({**env.restrict_public_buckets, **open_}))
     organizations = _organizations(env, frozenset(c for c in changes if c.kind in _ORGANIZATION))
     return with_parts(env, principals, groups, resources, organizations, who)
@@ -336,22 +336,27 @@ def _boundary(env: Environment, own: Principal, changes: list[Change]) -> Policy
 def _resource(env: Environment, change: Change, changes: list[Change], focus: list[str]) -> Resource:
     found = env.resources.get(change.who) or unlisted(change.who)
     policy, tags, restricts = found.policy, found.tags, found.restrict_public_buckets
-    for c in changes:
-        if c.who != change.who:
-            continue
-        if c.kind is Kind.UNGUARDED:
-            policy = None
-        elif c.kind is Kind.UNBLOCKED and c.what == "bucket":
-            restricts = False
-        elif c.kind is Kind.RESOURCE:
-            policy = granting(change.who, "*", None, focus)
-        elif c.kind is Kind.GRANTED:
-            actions, _, only = c.what.partition(";")
-            policy = granting(change.who, actions, policy, [a for a in focus if only in ("", a)])
-        elif c.kind is Kind.LABELS:
-            key, equals, value = c.what.partition("=")
-            tags = (*((k, v) for k, v in tags if k.lower() != key), *(((key, value),) if equals else ()))
+    for c in sorted((c for c in changes if c.who == change.who), key=lambda c: _FIRST.get(c.kind, 0)):
+        match c.kind:
+            case Kind.UNGUARDED:
+                policy = undenied(change.who, policy, labelled=True) if c.what else None
+            case Kind.RESOURCE if c.what == WITHOUT:
+                policy = undenied(change.who, policy)
+            case Kind.RESOURCE:
+                policy = granting(change.who, c.what or "*", undenied(change.who, policy) if c.what else None, focus)
+            case Kind.GRANTED:
+                actions, _, only = c.what.partition(";")
+                policy = granting(change.who, actions, policy, [a for a in focus if only in ("", a)])
+            case Kind.UNBLOCKED if c.what == "bucket":
+                restricts = False
+            case Kind.LABELS:
+                key, equals, value = c.what.partition("=")
+                tags = (*((k, v) for k, v in tags if k.lower() != key), *(((key, value),) if equals else ()))
     return replace(found, policy=policy, tags=tags, restrict_public_buckets=restricts)
+
+
+_FIRST = {Kind.UNGUARDED: -2, Kind.RESOURCE: -1}
+"""What is granted is so after the rest of the policy was written or deleted."""
 
 
 def unlisted(arn: str) -> Resource:

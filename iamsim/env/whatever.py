@@ -44,13 +44,34 @@ def granting(
     """The policy of a resource, kept as far as `before` says, by which whoever may write it grants the callers `who`."""
     if isinstance(before, MissingPolicy):
         return before
-    kept: list[Any] = []
-    if before is not None and isinstance(before.document, Mapping):
-        statements = before.document.get("Statement", [])
-        kept = statements if isinstance(statements, list) else [statements]
     what = {"Effect": "Allow", "Action": actions.split(","), "Resource": "*"}
     named = {**what, "Principal": {"AWS": who}}
     # naming a role leaves out what its boundary or session policy does not allow; naming its sessions does not
     sessions = {**what, "Principal": "*", "Condition": {"ArnEquals": {"aws:PrincipalArn": who}}}
-    document = {"Version": "2012-10-17", "Statement": [*kept, named, sessions] if who else kept}
+    return _written(arn, [*_statements(before), *((named, sessions) if who else ())])
+
+
+def undenied(
+    arn: str, before: Policy | MissingPolicy | None, *, labelled: bool = False
+) -> Policy | MissingPolicy | None:
+    """The policy of a resource without its denies; with `labelled`, only without those that have a `Sid` to remove them by."""
+    if before is None or isinstance(before, MissingPolicy):
+        return before if labelled else None
+    kept = [s for s in _statements(before) if not _is_deny(s) or (labelled and not s.get("Sid"))]
+    return _written(arn, kept) if len(kept) < len(_statements(before)) else before
+
+
+def _is_deny(statement: Any) -> bool:
+    return isinstance(statement, Mapping) and statement.get("Effect") == "Deny"
+
+
+def _statements(policy: Policy | None) -> list[Any]:
+    if policy is None or not isinstance(policy.document, Mapping):
+        return []
+    statements = policy.document.get("Statement", [])
+    return list(statements) if isinstance(statements, list | tuple) else [statements]
+
+
+def _written(arn: str, statements: list[Any]) -> Policy:
+    document = {"Version": "2012-10-17", "Statement": statements}
     return read_policy(document, PolicyKind.RESOURCE, f"of {arn} as rewritten", Origin("<the policy written>"))[0]

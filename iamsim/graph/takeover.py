@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from iamsim.aws.resource_policies import has_resource_policy
-from iamsim.env.changes import Change, Kind
+from iamsim.env.changes import WITHOUT, Change, Kind
 from iamsim.env.resource_policy import owner_of, policy_holder, restricts, whole_of
 from iamsim.graph.abroad import granted_abroad, unspoken
 from iamsim.graph.candidates import texts_of
@@ -187,14 +187,20 @@ def _asked(actions: tuple[str, ...], action: str) -> dict[str, str]:
 
 
 def _change(outcome: Outcome, arn: str) -> Change:
+    actions, gains = ",".join(outcome.all("actions")), outcome.get("gains")
     match outcome.type:
         case "gains-resource-actions":
-            return Change(Kind.GRANTED, arn, ",".join(outcome.all("actions")))
+            return Change(Kind.GRANTED, arn, actions)
         case "lifts-public-access-block":
             return Change(Kind.UNBLOCKED, arn, outcome.get("scope"))
+        case _ if gains.startswith("whatever identity policies"):
+            return Change(Kind.UNGUARDED, arn)
+        case _ if gains.startswith("whatever the rest"):
+            return Change(Kind.UNGUARDED, arn, "Sid")
+        case _ if gains.startswith("no action"):
+            return Change(Kind.RESOURCE, arn, WITHOUT)
         case _:
-            lifts = outcome.get("gains").startswith("whatever identity policies")
-            return Change(Kind.UNGUARDED if lifts else Kind.RESOURCE, arn)
+            return Change(Kind.RESOURCE, arn, actions)
 
 
 def _is_closed(search: Search, arn: str) -> bool:
