@@ -51,7 +51,9 @@ class Kind(StrEnum):
     CREATED = "created"  # user or role ARN; BOUNDARY,POLICY,GROUP,WAS: each an ARN or nothing (no policy: one of
     # choice, or `WITHOUT`; WAS: the user that has this name or path now; the same ARN: it is deleted before). Managed policy
     # ARN: its document is of choice
-    RESOURCE = "resource"  # resource ARN; the actions, with commas, that a policy of choice may grant: nothing: all, `WITHOUT`: none
+    RESOURCE = (
+        "resource"  # resource ARN; actions, with commas, that a policy of choice grants (nothing: all, `WITHOUT`: none)
+    )
     UNGUARDED = "unguarded"  # resource ARN: its policy is deleted, or `Sid`: its denies that have one are removed
     GRANTED = "granted"  # resource ARN; actions, with commas, that its policy now grants; `;ARN`: to nobody else
     UNBLOCKED = "unblocked"  # bucket ARN; `bucket` or `account`: whose setting closes a public policy to others no more

@@ -13,6 +13,7 @@ from iamsim.env.memo import once
 from iamsim.env.resource_policy import owner_of
 from iamsim.graph.given import given_for, when_for
 from iamsim.graph.hops import session_facts
+from iamsim.graph.kubernetes import namespaced
 from iamsim.graph.sources import filled
 from iamsim.graph.world import caller_in
 from iamsim.ir.lower import RESOURCE
@@ -132,6 +133,7 @@ def _demanded(
     demanded += _associated(technique, call, checks)
     demanded += _launched(search, call, bound, checks)
     demanded += _provisioned(checks)
+    demanded += namespaced(search.env, call, search.env.principals.get(bound.get("$target-role", "")), checks)
     if len(call.resources) > 1 and first.facts.resource_var:
         demanded += _placed(checks, first.facts.resource_var)
     return all_of(demanded)
