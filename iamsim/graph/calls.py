@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from iamsim.aws.services import RESERVED_NAMES
 from iamsim.env.applicable import NO_DOCUMENTS
 from iamsim.env.facts import Facts
 from iamsim.env.memo import once
@@ -309,10 +310,16 @@ def _domain(search: Search, node: Node, check: Check) -> Term:
     name = check.facts.resource_name.partition("|")[0]
     kind = name[1:].partition("-")[2]
     known = search.catalogue.resource_types.get(name[1:]) or search.catalogue.resource_types.get(kind)
-    template = known or "arn:${Partition}:*:${Region}:${Account}:*"
-    return reduce(
-        _shaped(template, node.caller.partition, node.caller.account or "*", regional=known is not None), check.lookup
-    )
+    templates = (known or "arn:${Partition}:*:${Region}:${Account}:*").split()
+    place = node.caller.partition, node.caller.account or "*"
+    shaped = any_of(_shaped(t, *place, regional=known is not None) for t in templates)
+    return reduce(all_of((shaped, not_(_reserved(kind)))), check.lookup)
+
+
+@lru_cache(maxsize=64)
+def _reserved(kind: str) -> Term:
+    """That the ARN of a free resource of the type is one that only resources of AWS have."""
+    return any_of(Like(RESOURCE, tokenize(arn, variables=False)) for arn in RESERVED_NAMES.get(kind, ()))
 
 
 @lru_cache(maxsize=4096)

@@ -315,7 +315,7 @@ def _named(closure: Closure, node: Node, resource: str, bound: Mapping[str, str]
         return bound.get(resource, resource)
     types = closure.search.catalogue.resource_types
     template = types.get(resource[1:]) or types.get(resource[1:].partition("-")[2])
-    return "*" if template is None else filled(template, node.caller.partition, node.caller.account or "*")
+    return "*" if template is None else filled(template.split()[0], node.caller.partition, node.caller.account or "*")
 
 
 def _precondition(env: Environment, condition: Precondition, bound: Mapping[str, str]) -> Amendments:
