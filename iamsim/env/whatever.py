@@ -32,6 +32,15 @@ def whatever(kind: PolicyKind, name: str) -> Policy:
     return replace(_read(kind), name=name, origin=Origin(f"<{name}>"))
 
 
+@lru_cache(maxsize=256)
+def signing_in(account: str) -> Policy:
+    """The trust policy of a role for a permission set, in the account that the head of its ARN tells (`arn:aws:iam::ID`)."""
+    provider = {"Federated": f"{account}:saml-provider/AWSSSO_DO_NOT_DELETE"}
+    statement = {"Effect": "Allow", "Principal": provider, "Action": ["sts:AssumeRoleWithSAML", "sts:TagSession"]}
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    return read_policy(document, PolicyKind.TRUST, "of the permission set", Origin("<the permission set>"))[0]
+
+
 @lru_cache(maxsize=16)
 def _read(kind: PolicyKind) -> Policy:
     document = _ANYONE if kind is PolicyKind.TRUST else _WHATEVER

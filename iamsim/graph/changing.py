@@ -12,6 +12,7 @@ from iamsim.graph.dominated import not_dominated
 from iamsim.graph.means import LATE, across_accounts, means_of, within_means
 from iamsim.graph.moves import BESIDES, Firing, firings
 from iamsim.graph.outcomes import AGAIN, RECREATES, bare
+from iamsim.graph.provisioned import worth_provisioning
 from iamsim.graph.ruled import ruled, signature
 from iamsim.graph.state import SIGNED, Closure, loaded
 from iamsim.graph.wants import creatable, wants
@@ -99,7 +100,9 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
             yield from firings(search, node, about, [technique], {})
             continue
         what = WANTED.get(technique.outcome.type, subject)
-        if any(map(across_accounts, technique.variants)):
+        if technique.outcome.type == "provisions-role":
+            every = worth_provisioning(closure, node)
+        elif any(map(across_accounts, technique.variants)):
             every = frozenset().union(*(wants(closure, a)[what] for a in closure.known.of_account))
         else:
             every = wanted[what]
@@ -157,7 +160,7 @@ SUBJECT = {
     "switches-policy-version": "policy", "drops-identity-deny": "who", "drops-group-deny": "group",
     "drops-inline-policies": "who", "drops-group-inline-policies": "group", "lifts-boundary": "who",
     "replaces-boundary": "who", "rewrites-trust": "role", "renames-user": "user", "gains-second-factor": "who",
-    "recreates-principal": "who", "recreates-elsewhere": "was",
+    "recreates-principal": "who", "recreates-elsewhere": "was", "provisions-role": "who",
 }  # fmt: skip
 """The field of an outcome that says what is changed."""
 

@@ -13,6 +13,7 @@ from iamsim.env.tree import FULL
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.graph.candidates import boundaries, granting_policies, new_policies, new_principals, renewed
 from iamsim.graph.preconditions import ACROSS, across, providers_of
+from iamsim.graph.provisioned import provisioned
 from iamsim.model.policy import Effect, Malformed
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ _ORDER = (
     "$helper-role", "$target-group", "$any-policy", "$attached-policy", "$target-policy", "$boundary-policy",
     "$denying-policy", "$saml-provider", "$either-user", "$new-policy",
     "$new-user", "$new-role", "$chosen-boundary", "$granting-policy", "$member-root",
-    "$sso-account", "$member-account", "$task-policy", "$type", "$org-policy", "$free-policy", "$narrow-node",
+    "$provisioned-role", "$sso-account", "$member-account", "$task-policy", "$type", "$org-policy", "$free-policy", "$narrow-node",
     "$org-account", "$org-node", "$org-root",
     "$owned", "$key", "$value",
 )  # fmt: skip
@@ -130,10 +131,13 @@ def values(
         case "$any-user" | "$target-user":
             return (a for a in of_account(env, PrincipalKind.USER, account) if a != spared(search, node))
         case "$sso-account":
-            where = bound["$target-role"].split(":")[4] if "$target-role" in bound else "*"
+            stands = bound.get("$provisioned-role", bound.get("$target-role"))
+            where = stands.split(":")[4] if stands is not None else "*"
             return (f"arn:{node.caller.partition}:sso:::account/{where}",)
         case "$any-role" | "$target-role" | "$helper-role":
             return _roles(search, env, node, variant, name)
+        case "$provisioned-role":
+            return provisioned(env, node, bound.get("$target-role"))
         case "$any-group" | "$target-group":
             return groups_of_account(env, account)
         case "$any-policy":

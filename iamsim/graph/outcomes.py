@@ -67,6 +67,9 @@ def gained(
             change = Change(Kind.CREATED, of("who"), what)
             # a role is there for whoever its trust policy, of choice, lets in
             return (change,) if ":role/" in of("who") else (new_node(search, change), change)
+        case "provisions-role":
+            change = Change(Kind.CREATED, of("who"), f",,,{of('like')}" if outcome.get("like") else ",,")
+            return (new_node(search, change), change)
         case "renames-user":
             if of("user") not in search.env.principals:
                 return ()  # one that is made on the way can have any name

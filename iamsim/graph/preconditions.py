@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.aws.actions import action_info
 from iamsim.aws.service_sessions import passing_of
+from iamsim.env.changes import PERMISSION_SETS
 from iamsim.env.facts import place
 from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy, PrincipalKind
@@ -312,7 +313,7 @@ def _standing(search: Search, env: Environment, node: Node, where: str) -> Held:
 
 
 ACROSS: Mapping[str, Callable[[Principal], bool]] = MappingProxyType({
-    "role-is-permission-set": lambda role: role.path.startswith("/aws-reserved/sso.amazonaws.com/"),
+    "role-is-permission-set": lambda role: role.path.startswith(PERMISSION_SETS),
     "role-is-stack-set-execution": lambda role: role.path == "/" and role.name.startswith("stacksets-exec-"),
 })  # fmt: skip
 """The roles of all accounts that a service made to act in them for an organization.

@@ -1,0 +1,90 @@
+"""Roles that IAM Identity Center makes in an account to which a permission set comes for the first time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from iamsim.env.changes import PERMISSION_SETS
+from iamsim.env.facts import place
+from iamsim.env.memo import once
+from iamsim.graph.candidates import texts_of
+from iamsim.graph.preconditions import across
+from iamsim.model.pattern import match, tokenize
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from iamsim.env.types import Environment
+    from iamsim.graph.state import Closure
+    from iamsim.graph.world import Node
+
+_ROLE = "AWSReservedSSO_"
+_ORDINARY, _SUFFIX = "iamsim", "00000000deadbeef"
+_REGIONS = ("", "eu-west-1/")
+"""The path of such roles ends with the region of Identity Center, but for us-east-1."""
+
+
+def set_of(role: str) -> str:
+    """The name of the permission set for which a role stands."""
+    return role.rpartition("/")[2].removeprefix(_ROLE).rpartition("_")[0]
+
+
+def provisioned(env: Environment, node: Node, like: str | None) -> Iterator[str]:
+    """The ARNs of the roles that would stand for a permission set in the accounts of the node's organization that have none
+    like it: for a new one, of an ordinary name and of those that policies ask for, or for that of the role `like`.
+
+    Source: IAM Identity Center User Guide, "Referencing permission sets in resource policies, Amazon EKS Cluster config maps, and
+    AWS KMS key policies".
+    """
+    found = place(env, node.caller.account or "")
+    have, sets = once(env.memo, "permission-sets", _have, env)
+    if found is None:
+        return
+    for account in sorted(env.accounts):
+        at = place(env, account)
+        if at is None or at[0] is not found[0] or (account == found[0].management_account != node.caller.account):
+            continue
+        if like is not None:
+            if like != sets.get(set_of(like)):
+                return  # one role stands for those of all accounts
+            names = [] if set_of(like) in have.get(account, ()) else [set_of(like)]
+            yield from (_arn(node, account, name, "") for name in names)
+            continue
+        if account not in have:
+            yield _arn(node, account, _ORDINARY, "")
+        yield from _asked(env, node, account)
+
+
+def _asked(env: Environment, node: Node, account: str) -> Iterator[str]:
+    """The roles of new permission sets whose names policies ask for."""
+    texts = {t for ts in texts_of(env, ("aws:principalarn",)).values() for t in ts if _ROLE in t and "${" not in t}
+    for text in sorted(texts):
+        name = text.partition(_ROLE)[2].rpartition("_")[0].replace("*", "x").replace("?", "x") or _ORDINARY
+        shape = tokenize(text, variables=False)
+        made = (_arn(node, account, name, region) for region in _REGIONS)
+        yield from (arn for arn in made if match(shape, arn))
+
+
+def _arn(node: Node, account: str, name: str, region: str) -> str:
+    return f"arn:{node.caller.partition}:iam::{account}:role{PERMISSION_SETS}{region}{_ROLE}{name}_{_SUFFIX}"
+
+
+def _have(env: Environment) -> tuple[Mapping[str, frozenset[str]], Mapping[str, str]]:
+    """The permission sets for which some role stands, by account; and a role for each of them, whose policies are those of all."""
+    have: dict[str, frozenset[str]] = {}
+    every = sorted(across(env, "role-is-permission-set"), reverse=True)
+    for arn in every:
+        account = env.principals[arn].account
+        have[account] = have.get(account, frozenset()) | {set_of(arn)}
+    return have, {set_of(arn): arn for arn in every}
+
+
+def worth_provisioning(closure: Closure, node: Node) -> frozenset[str]:
+    """The roles that permission sets, new ones or those that are there, would bring into accounts that nobody controlled rules, and
+    those for whose names policies ask.
+    """
+    env, rulers = closure.search.env, closure.rulers()
+    _, sets = once(env.memo, "permission-sets", _have, env)
+    every = {arn for like in (None, *sets.values()) for arn in provisioned(env, node, like)}
+    asked = {arn for account in env.accounts for arn in _asked(env, node, account)}
+    return frozenset(a for a in every if a.split(":")[4] not in rulers or a in asked)
