@@ -225,7 +225,7 @@ def _outcome(entry: dict[str, Any], at: Origin, names: Names) -> Iterator[Diagno
     rest = {name: item for name, item in outcome.items() if name != "reach"}
     yield from _fields(rest, {**row, "fields": [f for f in row["fields"] if f != "reach"]}, own, at, names)
     if "reach" in outcome or "reach" in row["fields"]:
-        yield from _reach(outcome, "reach" in row["fields"], at, names)
+        yield from _reach(outcome, "reach" in (*row["fields"], *row.get("optional", ())), at, names)
     mentioned = _mentioned(entry)
     for name, item in rest.items():
         if name in row.get("free", ()):

@@ -20,8 +20,8 @@ from iamsim.env.memo import Memo, once
 from iamsim.env.overlay import Overlay
 from iamsim.env.tree import with_account, with_policy, without_account, without_policy, without_type
 from iamsim.env.types import Environment, MissingPolicy, Principal, PrincipalKind, Resource
-from iamsim.env.versions import as_boundary, boundary_of, managed_policy_of
-from iamsim.env.whatever import granting, signing_in, undenied, whatever
+from iamsim.env.versions import as_boundary, boundary_of, in_account, managed_policy_of
+from iamsim.env.whatever import granting, trust_made, undenied, whatever
 from iamsim.model.arn import parse_arn
 from iamsim.model.policy import Effect, Policy, PolicyKind
 
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
 
 WITHOUT = "-"
 """In place of the policy of a principal that is created without one, and of actions that the policy of a resource may grant."""
-
-
-PERMISSION_SETS = "/aws-reserved/sso.amazonaws.com/"
-"""The path of roles that stand for permission sets of IAM Identity Center."""
 
 
 class Kind(StrEnum):
@@ -191,7 +187,7 @@ def created(env: Environment, arn: str, what: str, changes: list[Change]) -> Pri
     if was not in ("", arn):
         before = _principal(env, env.principals[was], changes)[0]
         if before.account != fields.account:
-            before = _elsewhere(env, before, fields.account, _new_id(kind, arn))
+            before = in_account(env, before, fields.account, _new_id(kind, arn))
         return replace(before, arn=arn, name=name, path=f"/{path}/" if path else "/")
     written = whatever(PolicyKind.IDENTITY, f"the policy written for {kind} {name}")
     own = () if group or policy == WITHOUT else (managed_policy_of(env, policy) if policy else written,)
@@ -205,32 +201,9 @@ def created(env: Environment, arn: str, what: str, changes: list[Change]) -> Pri
         policies=own,
         groups=(group,) if group else (),
         boundary=as_boundary(env, boundary) if boundary else None,
-        trust=_trust(arn, name, f"/{path}/") if kind is PrincipalKind.ROLE else None,
+        trust=trust_made(arn, name, f"/{path}/") if kind is PrincipalKind.ROLE else None,
         origin=Origin(""),
     )
-
-
-def _trust(arn: str, name: str, path: str) -> Policy:
-    """Whatever the creator likes; one for a permission set lets in sessions of Identity Center alone."""
-    if path.startswith(PERMISSION_SETS):
-        return signing_in(arn.partition(":role/")[0])
-    return whatever(PolicyKind.TRUST, f"the trust policy written for {name}")
-
-
-def _elsewhere(env: Environment, own: Principal, account: str, id_: str) -> Principal:
-    """The role that stands for the same permission set in another account: its customer managed policies are those of that account.
-
-    Source: IAM Identity Center User Guide, "Use IAM policies in permission sets".
-    """
-
-    def there(arn: str) -> str:
-        return arn.replace(f":iam::{own.account}:", f":iam::{account}:")
-
-    policies = tuple(managed_policy_of(env, there(p.arn)) if p.arn is not None else p for p in own.policies)
-    boundary = (
-        as_boundary(env, there(own.boundary.arn)) if own.boundary is not None and own.boundary.arn else own.boundary
-    )
-    return replace(own, account=account, unique_id=id_, policies=policies, boundary=boundary)
 
 
 _ID_HEADS = {PrincipalKind.ROLE: "AROA", PrincipalKind.USER: "AIDA"}

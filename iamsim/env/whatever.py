@@ -26,19 +26,34 @@ _ANYONE = {
 }  # fmt: skip
 
 
+PERMISSION_SETS = "/aws-reserved/sso.amazonaws.com/"
+"""The path of roles that stand for permission sets of IAM Identity Center."""
+
+STACK_SETS = "stacksets-exec-"
+"""What the names of roles begin with with which CloudFormation deploys stack sets of an organization."""
+
+
 @lru_cache(maxsize=4096)
 def whatever(kind: PolicyKind, name: str) -> Policy:
     """The policy that allows everything, as whoever writes a policy may write it."""
     return replace(_read(kind), name=name, origin=Origin(f"<{name}>"))
 
 
+def trust_made(arn: str, name: str, path: str) -> Policy:
+    """The trust policy of a role that is created: whatever the creator likes; one that a service makes lets in nobody else."""
+    if path.startswith(PERMISSION_SETS):
+        return _for_service("Federated", f"{arn.partition(':role/')[0]}:saml-provider/AWSSSO_DO_NOT_DELETE")
+    if name.startswith(STACK_SETS):
+        return _for_service("Service", "stacksets.cloudformation.amazonaws.com")
+    return whatever(PolicyKind.TRUST, f"the trust policy written for {name}")
+
+
 @lru_cache(maxsize=256)
-def signing_in(account: str) -> Policy:
-    """The trust policy of a role for a permission set, in the account that the head of its ARN tells (`arn:aws:iam::ID`)."""
-    provider = {"Federated": f"{account}:saml-provider/AWSSSO_DO_NOT_DELETE"}
-    statement = {"Effect": "Allow", "Principal": provider, "Action": ["sts:AssumeRoleWithSAML", "sts:TagSession"]}
+def _for_service(type_: str, who: str) -> Policy:
+    """The trust policy of a role that a service made for itself."""
+    statement = {"Effect": "Allow", "Principal": {type_: who}, "Action": ["sts:AssumeRole", "sts:AssumeRoleWithSAML"]}
     document = {"Version": "2012-10-17", "Statement": [statement]}
-    return read_policy(document, PolicyKind.TRUST, "of the permission set", Origin("<the permission set>"))[0]
+    return read_policy(document, PolicyKind.TRUST, "of a role made by a service", Origin("<the service>"))[0]
 
 
 @lru_cache(maxsize=16)

@@ -333,12 +333,15 @@ def _shaped(template: str, partition: str, account: str, *, regional: bool) -> T
     )
 
 
+_PASSED = ("$target-role", "$administration-role")
+
+
 def _fixed(
     technique: Technique, call: Call, resource: str, bound: Mapping[str, str], env: Environment
 ) -> dict[str, tuple[str, ...]]:
     """The condition keys that the technique fixes in one call."""
     out: dict[str, tuple[str, ...]] = {}
-    if call.action.lower() == "iam:passrole" and technique.passed_to and resource == "$target-role":
+    if call.action.lower() == "iam:passrole" and technique.passed_to and resource in _PASSED:
         out["iam:passedtoservice"] = (technique.passed_to,)
     for named, value in call.context:
         key = named.replace("${key}", bound.get("$key", "").lower())

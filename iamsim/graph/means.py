@@ -11,7 +11,7 @@ from iamsim.env.hits import slice_policy
 from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
 from iamsim.graph.permitted import actions_of, not_refused, one, permitted
-from iamsim.graph.preconditions import ACROSS, across
+from iamsim.graph.service_roles import ACROSS, across
 from iamsim.ir.lower import resource_term
 from iamsim.ir.term import FALSE, TRUE
 from iamsim.model.caller import Caller, CallerKind

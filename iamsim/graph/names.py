@@ -12,8 +12,11 @@ from iamsim.env.organization import below
 from iamsim.env.tree import FULL
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.graph.candidates import boundaries, granting_policies, new_policies, new_principals, renewed
-from iamsim.graph.preconditions import ACROSS, across, providers_of
-from iamsim.graph.provisioned import provisioned
+from iamsim.graph.preconditions import providers_of
+from iamsim.graph.provisioned import deployed, provisioned
+from iamsim.graph.service_roles import ACROSS, across
+from iamsim.graph.trusts import roles_for
+from iamsim.judge.callers import caller_of
 from iamsim.model.policy import Effect, Malformed
 
 if TYPE_CHECKING:
@@ -35,11 +38,13 @@ TASK_POLICIES = tuple(
 """Source: IAM User Guide, "Perform a privileged task on an AWS Organizations member account"."""
 
 _ORDER = (
-    "$self", "$self-account", "$self-group", "$any-user", "$any-role", "$any-group", "$target-user", "$target-role",
+    "$self", "$self-account", "$self-group", "$any-user", "$any-role", "$any-group", "$target-user",
+    "$administration-role", "$target-role",
     "$helper-role", "$target-group", "$any-policy", "$attached-policy", "$target-policy", "$boundary-policy",
     "$denying-policy", "$saml-provider", "$either-user", "$new-policy",
     "$new-user", "$new-role", "$chosen-boundary", "$granting-policy", "$member-root",
-    "$provisioned-role", "$sso-account", "$member-account", "$task-policy", "$type", "$org-policy", "$free-policy", "$narrow-node",
+    "$provisioned-role", "$deployed-role", "$sso-account", "$member-account", "$task-policy", "$type", "$org-policy",
+    "$free-policy", "$narrow-node",
     "$org-account", "$org-node", "$org-root",
     "$owned", "$key", "$value",
 )  # fmt: skip
@@ -134,10 +139,16 @@ def values(
             stands = bound.get("$provisioned-role", bound.get("$target-role"))
             where = stands.split(":")[4] if stands is not None else "*"
             return (f"arn:{node.caller.partition}:sso:::account/{where}",)
-        case "$any-role" | "$target-role" | "$helper-role":
+        case "$target-role" if "$administration-role" in bound:
+            return (
+                r.arn for r in roles_for(env, caller_of(env, env.principals[bound["$administration-role"]]), "closed")
+            )
+        case "$any-role" | "$target-role" | "$helper-role" | "$administration-role":
             return _roles(search, env, node, variant, name)
         case "$provisioned-role":
             return provisioned(env, node, bound.get("$target-role"))
+        case "$deployed-role":
+            return deployed(env, node)
         case "$any-group" | "$target-group":
             return groups_of_account(env, account)
         case "$any-policy":

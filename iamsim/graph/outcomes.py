@@ -69,7 +69,9 @@ def gained(
             return (change,) if ":role/" in of("who") else (new_node(search, change), change)
         case "provisions-role":
             change = Change(Kind.CREATED, of("who"), f",,,{of('like')}" if outcome.get("like") else ",,")
-            return (new_node(search, change), change)
+            made = new_node(search, change)
+            name = named_node(made.name, outcome.reach)
+            return (replace(made, name=name, reach=outcome.reach), change)
         case "renames-user":
             if of("user") not in search.env.principals:
                 return ()  # one that is made on the way can have any name

@@ -1,14 +1,14 @@
-"""Roles that IAM Identity Center makes in an account to which a permission set comes for the first time."""
+"""Roles that services make in an account when something comes there for the first time: a permission set, a stack set."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from iamsim.env.changes import PERMISSION_SETS
 from iamsim.env.facts import place
 from iamsim.env.memo import once
+from iamsim.env.whatever import PERMISSION_SETS, STACK_SETS
 from iamsim.graph.candidates import texts_of
-from iamsim.graph.preconditions import across
+from iamsim.graph.service_roles import across
 from iamsim.model.pattern import match, tokenize
 
 if TYPE_CHECKING:
@@ -36,14 +36,8 @@ def provisioned(env: Environment, node: Node, like: str | None) -> Iterator[str]
     Source: IAM Identity Center User Guide, "Referencing permission sets in resource policies, Amazon EKS Cluster config maps, and
     AWS KMS key policies".
     """
-    found = place(env, node.caller.account or "")
     have, sets = once(env.memo, "permission-sets", _have, env)
-    if found is None:
-        return
-    for account in sorted(env.accounts):
-        at = place(env, account)
-        if at is None or at[0] is not found[0] or (account == found[0].management_account != node.caller.account):
-            continue
+    for account in _members(env, node):
         if like is not None:
             if like != sets.get(set_of(like)):
                 return  # one role stands for those of all accounts
@@ -53,6 +47,30 @@ def provisioned(env: Environment, node: Node, like: str | None) -> Iterator[str]
         if account not in have:
             yield _arn(node, account, _ORDINARY, "")
         yield from _asked(env, node, account)
+
+
+def deployed(env: Environment, node: Node) -> Iterator[str]:
+    """The ARNs of the roles with which CloudFormation would deploy stack sets in the member accounts of the node's organization
+    that have none.
+
+    Source: AWS CloudFormation User Guide, "Activate trusted access for stack sets with AWS Organizations".
+    """
+    have = {env.principals[arn].account for arn in across(env, "role-is-stack-set-execution")}
+    managing = {o.management_account for o in env.organizations}
+    for account in _members(env, node):
+        if account not in have | managing:
+            yield f"arn:{node.caller.partition}:iam::{account}:role/{STACK_SETS}{_SUFFIX}"
+
+
+def _members(env: Environment, node: Node) -> Iterator[str]:
+    """The loaded accounts of the node's organization; the management account only if it is the node's."""
+    found = place(env, node.caller.account or "")
+    for account in sorted(env.accounts) if found is not None else ():
+        at = place(env, account)
+        if found is None or at is None or at[0] is not found[0]:
+            continue
+        if account != found[0].management_account or account == node.caller.account:
+            yield account
 
 
 def _asked(env: Environment, node: Node, account: str) -> Iterator[str]:
@@ -80,11 +98,11 @@ def _have(env: Environment) -> tuple[Mapping[str, frozenset[str]], Mapping[str, 
 
 
 def worth_provisioning(closure: Closure, node: Node) -> frozenset[str]:
-    """The roles that permission sets, new ones or those that are there, would bring into accounts that nobody controlled rules, and
-    those for whose names policies ask.
+    """The roles that permission sets, new ones or those that are there, and stack sets would bring into accounts that nobody
+    controlled rules; and those for whose names policies ask.
     """
     env, rulers = closure.search.env, closure.rulers()
     _, sets = once(env.memo, "permission-sets", _have, env)
-    every = {arn for like in (None, *sets.values()) for arn in provisioned(env, node, like)}
-    asked = {arn for account in env.accounts for arn in _asked(env, node, account)}
+    every = {arn for like in (None, *sets.values()) for arn in provisioned(env, node, like)}.union(deployed(env, node))
+    asked = {arn for account in _members(env, node) for arn in _asked(env, node, account)}
     return frozenset(a for a in every if a.split(":")[4] not in rulers or a in asked)
