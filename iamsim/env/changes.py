@@ -18,7 +18,7 @@ from iamsim.diagnostics import Origin
 from iamsim.env.forgetting import noted
 from iamsim.env.memo import Memo, once
 from iamsim.env.overlay import Overlay
-from iamsim.env.tree import with_account, with_policy, without_account, without_policy, without_type
+from iamsim.env.tree import with_account, with_delegate, with_policy, without_account, without_policy, without_type
 from iamsim.env.types import Environment, MissingPolicy, Principal, PrincipalKind, Resource
 from iamsim.env.versions import as_boundary, boundary_of, in_account, managed_policy_of
 from iamsim.env.whatever import granting, trust_made, undenied, whatever
@@ -63,6 +63,7 @@ class Kind(StrEnum):
     DISABLED = "disabled"  # organization id; `scp` or `rcp`: the policy type is switched off
     MOVED = "moved"  # account; id of the root or unit below which it is now
     LEFT = "left"  # account that has left its organization
+    DELEGATED = "delegated"  # account; service principal of what it administers for its organization from then on
     ENTERED = "entered"  # account that was in none; id of the root directly below which it is now
 
 
@@ -79,7 +80,7 @@ class Change:
         return hash((self.who, self.what))
 
 
-_ORGANIZATION = (Kind.LIFTED, Kind.ATTACHED, Kind.DISABLED, Kind.MOVED, Kind.LEFT, Kind.ENTERED)
+_ORGANIZATION = (Kind.LIFTED, Kind.ATTACHED, Kind.DISABLED, Kind.MOVED, Kind.LEFT, Kind.ENTERED, Kind.DELEGATED)
 
 
 def changed(env: Environment, changes: Iterable[Change], focus: Iterable[str] = ()) -> Environment:
@@ -379,6 +380,8 @@ def _organization(organization: Any, change: Change) -> Any:
             return without_type(organization, change.what) if organization.id == change.who else organization
         case Kind.LEFT:
             return without_account(organization, change.who, None)
+        case Kind.DELEGATED:
+            return with_delegate(organization, change.who, change.what)
         case Kind.ENTERED:
             return with_account(organization, change.who, change.what)
         case _:

@@ -12,7 +12,7 @@ from iamsim.env.organization import below
 from iamsim.env.tree import FULL
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.graph.candidates import boundaries, granting_policies, new_policies, new_principals, renewed
-from iamsim.graph.preconditions import providers_of
+from iamsim.graph.preconditions import DELEGABLE, providers_of
 from iamsim.graph.provisioned import deployed, provisioned
 from iamsim.graph.service_roles import ACROSS, across
 from iamsim.graph.trusts import roles_for
@@ -43,7 +43,7 @@ _ORDER = (
     "$helper-role", "$target-group", "$any-policy", "$attached-policy", "$target-policy", "$boundary-policy",
     "$denying-policy", "$saml-provider", "$either-user", "$new-policy",
     "$new-user", "$new-role", "$chosen-boundary", "$granting-policy", "$member-root",
-    "$provisioned-role", "$deployed-role", "$sso-account", "$member-account", "$task-policy", "$type", "$org-policy",
+    "$provisioned-role", "$deployed-role", "$sso-account", "$member-account", "$task-policy", "$service", "$type", "$org-policy",
     "$free-policy", "$narrow-node",
     "$org-account", "$org-node", "$org-root",
     "$owned", "$key", "$value",
@@ -171,6 +171,8 @@ def values(
             return boundaries(search, env, node, new=not variant.actions.isdisjoint(_CREATING))
         case "$granting-policy":
             return granting_policies(search, env, node)
+        case "$service":
+            return sorted(DELEGABLE)
         case "$task-policy":
             return TASK_POLICIES
         case "$key" | "$value":

@@ -201,6 +201,8 @@ def _of_organization(
             return (Change(Kind.MOVED, _node_id(account), _node_id(to)),)
         case "leaves-organization":
             return (Change(Kind.LEFT, account),)
+        case "delegates-administration":
+            return (Change(Kind.DELEGATED, _node_id(account), bound.get("$service", "")),)
         case _:
             return ()
 

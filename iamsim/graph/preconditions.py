@@ -42,6 +42,9 @@ SERVICES_OF_STANDING = {
 """The service principal of a delegated administrator. Source: AWS Organizations User Guide, "AWS services that you can
 use with AWS Organizations"."""
 
+DELEGABLE = frozenset(SERVICES_OF_STANDING.values()) - {"organizations.amazonaws.com"}
+"""Those for which an account is registered; policies are delegated by a policy of the organization."""
+
 
 _MOST_VERSIONS = 5
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from iamsim.env.types import Environment
-    from iamsim.graph.state import Closure
     from iamsim.graph.world import Node
 
 _ROLE = "AWSReservedSSO_"
@@ -36,8 +35,8 @@ def provisioned(env: Environment, node: Node, like: str | None) -> Iterator[str]
     Source: IAM Identity Center User Guide, "Referencing permission sets in resource policies, Amazon EKS Cluster config maps, and
     AWS KMS key policies".
     """
-    have, sets = once(env.memo, "permission-sets", _have, env)
-    for account in _members(env, node):
+    have, sets = permission_sets(env)
+    for account in members_of(env, node):
         if like is not None:
             if like != sets.get(set_of(like)):
                 return  # one role stands for those of all accounts
@@ -46,7 +45,7 @@ def provisioned(env: Environment, node: Node, like: str | None) -> Iterator[str]
             continue
         if account not in have:
             yield _arn(node, account, _ORDINARY, "")
-        yield from _asked(env, node, account)
+        yield from names_asked_for(env, node, account)
 
 
 def deployed(env: Environment, node: Node) -> Iterator[str]:
@@ -57,12 +56,12 @@ def deployed(env: Environment, node: Node) -> Iterator[str]:
     """
     have = {env.principals[arn].account for arn in across(env, "role-is-stack-set-execution")}
     managing = {o.management_account for o in env.organizations}
-    for account in _members(env, node):
+    for account in members_of(env, node):
         if account not in have | managing:
             yield f"arn:{node.caller.partition}:iam::{account}:role/{STACK_SETS}{_SUFFIX}"
 
 
-def _members(env: Environment, node: Node) -> Iterator[str]:
+def members_of(env: Environment, node: Node) -> Iterator[str]:
     """The loaded accounts of the node's organization; the management account only if it is the node's."""
     found = place(env, node.caller.account or "")
     for account in sorted(env.accounts) if found is not None else ():
@@ -73,7 +72,7 @@ def _members(env: Environment, node: Node) -> Iterator[str]:
             yield account
 
 
-def _asked(env: Environment, node: Node, account: str) -> Iterator[str]:
+def names_asked_for(env: Environment, node: Node, account: str) -> Iterator[str]:
     """The roles of new permission sets whose names policies ask for."""
     texts = {t for ts in texts_of(env, ("aws:principalarn",)).values() for t in ts if _ROLE in t and "${" not in t}
     for text in sorted(texts):
@@ -87,22 +86,15 @@ def _arn(node: Node, account: str, name: str, region: str) -> str:
     return f"arn:{node.caller.partition}:iam::{account}:role{PERMISSION_SETS}{region}{_ROLE}{name}_{_SUFFIX}"
 
 
-def _have(env: Environment) -> tuple[Mapping[str, frozenset[str]], Mapping[str, str]]:
+def permission_sets(env: Environment) -> tuple[Mapping[str, frozenset[str]], Mapping[str, str]]:
     """The permission sets for which some role stands, by account; and a role for each of them, whose policies are those of all."""
+    return once(env.memo, "permission-sets", _permission_sets, env)
+
+
+def _permission_sets(env: Environment) -> tuple[Mapping[str, frozenset[str]], Mapping[str, str]]:
     have: dict[str, frozenset[str]] = {}
     every = sorted(across(env, "role-is-permission-set"), reverse=True)
     for arn in every:
         account = env.principals[arn].account
         have[account] = have.get(account, frozenset()) | {set_of(arn)}
     return have, {set_of(arn): arn for arn in every}
-
-
-def worth_provisioning(closure: Closure, node: Node) -> frozenset[str]:
-    """The roles that permission sets, new ones or those that are there, and stack sets would bring into accounts that nobody
-    controlled rules; and those for whose names policies ask.
-    """
-    env, rulers = closure.search.env, closure.rulers()
-    _, sets = once(env.memo, "permission-sets", _have, env)
-    every = {arn for like in (None, *sets.values()) for arn in provisioned(env, node, like)}.union(deployed(env, node))
-    asked = {arn for account in _members(env, node) for arn in _asked(env, node, account)}
-    return frozenset(a for a in every if a.split(":")[4] not in rulers or a in asked)

@@ -44,14 +44,15 @@ def active(env: Environment, service: str) -> bool:
     names = (service, f"member.org.{service}")
     linked = {path for _, path in once(env.memo, "linked", _by_service, env)}
     delegated = {s for o in env.organizations for _, s in o.delegated}
-    made = across(env, _MADE[service]) if service in _MADE else ()
+    made = across(env, MAKERS[service]) if service in MAKERS else ()
     return bool(made) or any(f"/aws-service-role/{n}/" in linked or n in delegated for n in names)
 
 
-_MADE = {
+MAKERS = {
     "sso.amazonaws.com": "role-is-permission-set",
     "stacksets.cloudformation.amazonaws.com": "role-is-stack-set-execution",
 }
+"""The services that make roles in the accounts of an organization, and what tells these roles."""
 
 
 def linked(env: Environment, account: str | None, service: str) -> bool:

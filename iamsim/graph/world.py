@@ -169,6 +169,7 @@ EVERYWHERE = (
     Kind.MOVED,
     Kind.LEFT,
     Kind.ENTERED,
+    Kind.DELEGATED,
     Kind.RESOURCE,
     Kind.UNGUARDED,
     Kind.GRANTED,

@@ -156,6 +156,7 @@ _SAID = {
     Kind.DISABLED: "{what} policies switched off in {who}",
     Kind.ATTACHED: "{what} attached to {who}",
     Kind.MOVED: "account {who} moved to {what}",
+    Kind.DELEGATED: "account {who} a delegated administrator of {what}",
     Kind.ENTERED: "an account of one's own in the organization",
     Kind.LEFT: "account {who} out of its organization",
 }
