@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind, changed
-from iamsim.env.resource_policy import policy_holder
+from iamsim.env.resource_policy import policy_holder, whole_of
 from iamsim.graph.abroad import granted_abroad, unspoken
 from iamsim.graph.candidates import FRESH, users_asked
 from iamsim.graph.clock import path_term
@@ -157,7 +157,7 @@ def _is_unspoken(closure: Closure, node: Node, target: Target) -> bool:
 def _may_be_rewritten(closure: Closure, target: Target) -> bool:
     """Whether some change is about the resource, or its policy is not the loaded one."""
     holder = policy_holder(closure.search.env, target.resource) if target.resource is not None else None
-    about = {target.resource, holder.arn if holder is not None else None}
+    about = {target.resource, holder.arn if holder is not None else whole_of(target.resource or "")}
     return target.holder not in (None, holder) or not about.isdisjoint(closure.known.by_who)
 
 

@@ -28,11 +28,11 @@ from iamsim.ir.term import TRUE
 from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from iamsim.aws.escalations import Technique
     from iamsim.env.types import Environment
-    from iamsim.graph.world import Node
+    from iamsim.graph.world import Node, Search
 
 
 def wants(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
@@ -143,12 +143,20 @@ def creatable(closure: Closure, node: Node, technique: Technique) -> bool:
     if bare(technique) and not (open_to_all(closure.search.env) or texts_of(closure.search.env, (_GRANTEE,))):
         return False
     made = _made(closure)
-    names = new_principals(closure.search, closure.search.env, node, technique.outcome.get("who"))
+    names = iter(_new_names(closure.search, node, technique))
     if closure.free(node.caller.arn or "") or ruled(closure, node):
         # an ordinary new principal could do no more than the node itself, but for what a role's sessions can carry
         apart = told_by_session(closure.search.env)
         names = (n for n in names if not n.endswith("/" + FRESH) or n in closure.extra or (apart and ":role/" in n))
     return any(n not in made for n in names)
+
+
+def _new_names(search: Search, node: Node, technique: Technique) -> Iterator[str]:
+    """The names that new principals of the technique can have, in any variant."""
+    who = technique.outcome.get("who")
+    each = (tuple(c.action for c in v.calls if who in c.resources) for v in technique.variants)
+    for actions in dict.fromkeys(each):
+        yield from new_principals(search, search.env, node, who, actions)
 
 
 def _made(closure: Closure) -> frozenset[str]:

@@ -202,8 +202,9 @@ def _principal(env: Environment, text: str) -> Iterator[str]:
 def _searches(asked: Asked) -> Iterator[tuple[Search, tuple[Target, ...]]]:
     about = asked.about
     options = about.options
-    ruling = read_ruling(options.assume, options.rule_out)
-    catalogue = catalogue_of(options.techniques)[0] if options.via == "escalation" else no_techniques()
+    every = catalogue_of(options.techniques)[0]
+    ruling = read_ruling(asked.about.ask.env, every, options.assume, options.rule_out)
+    catalogue = every if options.via == "escalation" else no_techniques()
     for caller, action, targets in about.runs:
         names = tuple(t.resource for t in targets if t.resource is not None)
         wanted = tuple(sorted(asked.principals or ()))
