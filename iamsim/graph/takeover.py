@@ -50,11 +50,12 @@ def takeovers(closure: Closure, target: Target) -> Iterator[Firing]:
             fired = None
             places = {name: arn, **asked, **beside(search, variant, name, arn)}
             hopeless = _Hopeless(closure, technique, variant, name, places)
+            at_home = hopeless.at_home or (target.owner is not None and _is_unplaced(search, arn))
             for name_, node in closure.nodes.items():
                 actions = tuple(c.action for c in variant.calls)
                 if name_ == OUTSIDER or node.caller.kind not in _SIGNED or not fires_within_reach(node, actions):
                     continue
-                if hopeless.includes(node) or (hopeless.at_home and node.caller.account != target.owner):
+                if hopeless.includes(node) or (at_home and node.caller.account != target.owner):
                     continue
                 bound = {**places, "$self": subject(node.caller)}
                 tried = attempt(search, node, technique, variant, bound, closure.changes)
@@ -201,6 +202,11 @@ def _change(outcome: Outcome, arn: str) -> Change:
             return Change(Kind.RESOURCE, arn, WITHOUT)
         case _:
             return Change(Kind.RESOURCE, arn, actions)
+
+
+def _is_unplaced(search: Search, arn: str) -> bool:
+    """Whether nothing but the question tells whose the resource is: no input lists it, and its ARN has no account."""
+    return arn not in search.env.resources and owner_of(search.env, arn, None) is None
 
 
 def _is_closed(search: Search, arn: str) -> bool:
