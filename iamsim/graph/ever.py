@@ -252,7 +252,7 @@ an administrator: those of a large organization have tens of thousands each.
 _OWN = 3
 """How many times as much memory as such a fact one takes that was found for a single closure, with its firings and nodes."""
 
-_MANY = 5_000
+_MANY = 200
 """After how many facts the collector is told of them, which would else walk over all of them again and again."""
 
 

@@ -12,10 +12,10 @@ from iamsim.graph.candidates import FRESH, users_asked
 from iamsim.graph.clock import path_term
 from iamsim.graph.derive import smallest
 from iamsim.graph.dominated import favoured_by_request
-from iamsim.graph.edges import of_session
 from iamsim.graph.exact import Route, joined, routes, verdict_of
 from iamsim.graph.given import given_for, requests_kept, when_for
 from iamsim.graph.hops import documents_for, last_facts, read_of
+from iamsim.graph.issued import of_session
 from iamsim.graph.reach import within_reach
 from iamsim.graph.ruled import granted_to_some, ruler_of
 from iamsim.graph.state import OF_ACCOUNTS, OUTSIDER, SIGNED, START, Closure, Fact

@@ -12,11 +12,13 @@ from iamsim.env.organization import below
 from iamsim.env.tree import FULL
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.graph.candidates import boundaries, granting_policies, new_policies, new_principals, renewed
+from iamsim.graph.issued import told_by_session
 from iamsim.graph.preconditions import DELEGABLE, providers_of
 from iamsim.graph.provisioned import deployed, provisioned
 from iamsim.graph.service_roles import ACROSS, across
 from iamsim.graph.trusts import roles_for
 from iamsim.judge.callers import caller_of
+from iamsim.model.caller import CallerKind
 from iamsim.model.policy import Effect, Malformed
 
 if TYPE_CHECKING:
@@ -182,10 +184,13 @@ def values(
             return _organization(env, node, name, bound, disables=disables)
 
 
-def spared(search: Search, node: Node) -> str:
-    """Whom the node need not take over: itself, unless the question passes session policies, which another session has not."""
-    limited = node.caller is search.start and search.ask.documents.session is not None
-    return "" if limited else node.caller.arn or ""
+def spared(search: Search, node: Node, name: str = "$target-role") -> str:
+    """Whom the node need not take over as what `name` stands for: itself, unless it starts and another session may do more."""
+    if node.made or node.caller is not search.start:
+        return node.caller.arn or ""
+    limited = search.ask.documents.session is not None
+    apart = name == "$target-role" and node.caller.kind is CallerKind.ROLE_SESSION and told_by_session(search.env)
+    return "" if limited or apart else node.caller.arn or ""
 
 
 _CREATING = frozenset({"iam:createrole", "iam:createuser"})
@@ -198,7 +203,7 @@ def _groups(env: Environment, own: str) -> tuple[str, ...]:
 
 def _roles(search: Search, env: Environment, node: Node, variant: Variant, name: str) -> Iterable[str]:
     """Roles that the visible preconditions about `name` do not leave out: by trusted service, provider or path."""
-    account, own = node.caller.account, spared(search, node)
+    account, own = node.caller.account, spared(search, node, name)
     about = {c.fact: c for c in variant.preconditions if c.get("role") == name}
     fact = next((f for f in ACROSS if f in about), None)
     if fact is not None:

@@ -193,6 +193,8 @@ def outsider(search: Search) -> Node:
 
 def later(ask: Ask, action: str, search: Search) -> Ask:
     """`ask` for requests after the first: what it says of the first caller alone is left out."""
+    if not ask.given and ask.when is TRUE:
+        return ask
     start = search.start
     given = {
         **given_for(ask.given, action, start, first=False, last=False),

@@ -12,12 +12,13 @@ from iamsim.graph.candidates import FRESH, new_principals, texts_of, told_by_nam
 from iamsim.graph.dominated import asked_by, asked_for
 from iamsim.graph.entering import edge_in
 from iamsim.graph.exempt import exempt
+from iamsim.graph.issued import told_by_session
 from iamsim.graph.names import of_account
 from iamsim.graph.outcomes import bare
 from iamsim.graph.outdone import fully
 from iamsim.graph.outside import role_at
 from iamsim.graph.policies import open_to_all
-from iamsim.graph.renewed import renewable, told_by_session
+from iamsim.graph.renewed import renewable
 from iamsim.graph.ruled import not_held, ruled, ruler_of
 from iamsim.graph.said import names_said, says
 from iamsim.graph.state import Closure, account_of, everyone_of
