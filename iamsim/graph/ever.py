@@ -26,6 +26,7 @@ from iamsim.graph.order import in_some_order
 from iamsim.graph.state import START, Closure, begin
 from iamsim.graph.takeover import takeovers
 from iamsim.graph.timing import in_one_world, tied
+from iamsim.graph.unlisted import with_unlisted
 from iamsim.graph.world import Node, relevant, subject
 from iamsim.ir.term import FALSE, TRUE
 
@@ -78,6 +79,7 @@ class Ever:
 def ever(search: Search, targets: tuple[Target, ...]) -> Ever:
     """A way by which the start can have the request allowed on one of the targets, or that there is none."""
     certain = closed(search, sure=True)
+    targets = with_unlisted(certain, targets)
     with_resources = taken(certain, targets)
     refuted: list[Found] = []
     way = _shortest(with_resources, targets, refuted)
@@ -89,6 +91,7 @@ def ever(search: Search, targets: tuple[Target, ...]) -> Ever:
     if way is not None:
         return Ever(way, (), with_resources)
     wide = closed(search, sure=False)
+    targets = with_unlisted(wide, targets)
     whole = taken(wide, targets)
     found = _nearest(whole, targets)
     if found.reasons is None:

@@ -17,6 +17,7 @@ from iamsim.graph.goals import asked_of, goal_of
 from iamsim.graph.outcomes import fact_of
 from iamsim.graph.reach import within_reach
 from iamsim.graph.state import OUTSIDER, START, begin
+from iamsim.graph.unlisted import with_unlisted
 from iamsim.graph.world import Search
 from iamsim.ir.term import strip
 from iamsim.judge.answer import Verdict
@@ -127,14 +128,15 @@ def doubts(
     for search, targets in _searches(asked):
         start = begin(search)
         wide = start if via == "direct" else grow(grow(start, sure=True), sure=False)
-        wide = taken(wide, targets) if via == "escalation" else wide
+        every = with_unlisted(wide, targets) if via == "escalation" else targets
+        wide = taken(wide, every) if via == "escalation" else wide
         reasons |= wide.unsettled
-        goal = next(_goals(asked, wide, targets), None)
-        extra = asked_of(wide, targets) if goal is None and via == "escalation" and not asked.control else ()
+        goal = next(_goals(asked, wide, every), None)
+        extra = asked_of(wide, every) if goal is None and via == "escalation" and not asked.control else ()
         if extra:
-            wide = taken(with_changes_to(wide, extra), targets)
+            wide = taken(with_changes_to(wide, extra), every)
             reasons |= wide.unsettled
-            goal = next(_goals(asked, wide, targets), None)
+            goal = next(_goals(asked, wide, every), None)
         if goal is not None:
             fired = next(derivations(wide, goal.node.name, goal.needs), ())
             reasons.update((*goal.reasons, *(r for f in fired for r in f.reasons)) or ("budget:techniques",))
@@ -231,8 +233,10 @@ def _found(asked: Asked, progress: Progress | None) -> Iterator[Path]:
         if via != "direct":
             closure = grow(closure, sure=True, progress=progress)
         if via == "escalation" and not asked.control:
-            closure = taken(closure, targets)
-        push(_asked_for(asked, closure, targets, done))
+            every = with_unlisted(closure, targets)
+            push(_asked_for(asked, taken(closure, every), every, done))
+        else:
+            push(_asked_for(asked, closure, targets, done))
     while heap:
         *_, path, fired, more = heapq.heappop(heap)
         if not _superfluous(fired, done):
