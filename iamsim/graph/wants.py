@@ -141,7 +141,7 @@ def creatable(closure: Closure, node: Node, technique: Technique) -> bool:
     """Whether a name for which the technique could create a principal does not have a free one yet."""
     if bare(technique) and not (open_to_all(closure.search.env) or texts_of(closure.search.env, (_GRANTEE,))):
         return False
-    made = _made(closure)
+    made = fully_made(closure)
     names = new_principals(closure.search, closure.search.env, node, technique.outcome.get("who"))
     if closure.free(node.caller.arn or "") or ruled(closure, node):
         # an ordinary new principal could do no more than the node itself, but for what a role's sessions can carry
@@ -150,7 +150,7 @@ def creatable(closure: Closure, node: Node, technique: Technique) -> bool:
     return any(n not in made for n in names)
 
 
-def _made(closure: Closure) -> frozenset[str]:
+def fully_made(closure: Closure) -> frozenset[str]:
     """The users, roles and policies that can be created and may then do everything."""
     known = closure.done.get("made")
     every = closure.known.by_kind.get(Kind.CREATED, {})
