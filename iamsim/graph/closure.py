@@ -37,7 +37,7 @@ from iamsim.ir.term import TRUE
 from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from iamsim.aws.escalations import Technique
     from iamsim.env.changes import Change
@@ -60,6 +60,17 @@ def grow(
 
     `done` is what was worked out already and still holds.
     """
+    out = closure
+    for out in growing(closure, sure=sure, extra=extra, done=done):
+        if progress is not None:
+            progress(len(out.nodes))  # type: ignore[operator]
+    return out
+
+
+def growing(
+    closure: Closure, *, sure: bool, extra: frozenset[str] = frozenset(), done: dict[object, object] | None = None
+) -> Iterator[Closure]:
+    """The closure above `closure` as `grow` has it, after each round; it is one that grows, and the fixpoint comes last."""
     if done is None:
         done = _kept(closure)
     out = replace(
@@ -78,16 +89,14 @@ def grow(
     for _ in range(MAX_ROUNDS):
         before = (len(out.how), out.count)
         _round(out)
-        if before == (len(out.how), out.count):
-            if out.late or out.local is not None:
-                return out
-            out.late = True
-        else:
-            out.late = False
-        if progress is not None:
-            progress(len(out.nodes))  # type: ignore[operator]
-    out.unsettled.add(f"budget:more than {MAX_ROUNDS} rounds of techniques")
-    return out
+        found = before != (len(out.how), out.count)
+        if not found and (out.late or out.local is not None):
+            break
+        out.late = not found
+        yield out
+    else:
+        out.unsettled.add(f"budget:more than {MAX_ROUNDS} rounds of techniques")
+    yield out
 
 
 def _round(closure: Closure) -> None:

@@ -142,7 +142,7 @@ def creatable(closure: Closure, node: Node, technique: Technique) -> bool:
     """Whether a name for which the technique could create a principal does not have a free one yet."""
     if bare(technique) and not (open_to_all(closure.search.env) or texts_of(closure.search.env, (_GRANTEE,))):
         return False
-    made = _made(closure)
+    made = fully_made(closure)
     names = iter(_new_names(closure.search, node, technique))
     if closure.free(node.caller.arn or "") or ruled(closure, node):
         # an ordinary new principal could do no more than the node itself, but for what a role's sessions can carry
@@ -159,7 +159,7 @@ def _new_names(search: Search, node: Node, technique: Technique) -> Iterator[str
         yield from new_principals(search, search.env, node, who, actions)
 
 
-def _made(closure: Closure) -> frozenset[str]:
+def fully_made(closure: Closure) -> frozenset[str]:
     """The users, roles and policies that can be created and may then do everything."""
     known = closure.done.get("made")
     every = closure.known.by_kind.get(Kind.CREATED, {})

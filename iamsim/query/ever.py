@@ -127,12 +127,17 @@ def _with_calls(closure: Closure, primitive: Technique, variant: int) -> list[st
 def said(gain: Node | Change) -> str:
     """What a firing gains, in words."""
     if isinstance(gain, Node):
-        what = {"session": "credentials of", "console": "a console sign-in as"}.get(
-            gain.reach, f"calls ({gain.reach}) as"
-        )
+        what = {"session": _SESSION, "console": "a console sign-in as"}.get(gain.reach, f"calls ({gain.reach}) as")
         return f"{what} {short(gain.caller.arn or gain.name)}"
     return _SAID[gain.kind].format(who=short(gain.who), what=short(gain.what) or "none")
 
+
+def gained_by_hop(role: str) -> str:
+    """What the hop to a role gains, in words."""
+    return f"{_SESSION} {short(role)}"
+
+
+_SESSION = "credentials of"
 
 _SAID = {
     Kind.WRITES: "any inline policy on {who}",
