@@ -50,7 +50,9 @@ def takeovers(closure: Closure, target: Target) -> Iterator[Firing]:
             fired = None
             places = {name: arn, **asked, **beside(search, variant, name, arn)}
             hopeless = _Hopeless(closure, technique, variant, name, places)
-            at_home = hopeless.at_home or (target.owner is not None and _is_unplaced(search, arn))
+            unplaced = _is_unplaced(search, arn)
+            at_home = hopeless.at_home or (target.owner is not None and unplaced)
+            doubts = (_OWNERLESS,) if target.owner is None and unplaced else ()
             for name_, node in closure.nodes.items():
                 actions = tuple(c.action for c in variant.calls)
                 if name_ == OUTSIDER or node.caller.kind not in _SIGNED or not fires_within_reach(node, actions):
@@ -61,11 +63,11 @@ def takeovers(closure: Closure, target: Target) -> Iterator[Firing]:
                 tried = attempt(search, node, technique, variant, bound, closure.changes)
                 found = None if tried is None else outcome_of(search, tried)
                 if found is None or tried is None:
-                    yield from _for_others(closure, node, technique, number, bound, change)
+                    yield from _for_others(closure, node, technique, number, bound, change) if not doubts else ()
                     continue
                 fired = Firing(
-                    technique.id, number, node.name, tuple(sorted(bound.items())), (change,), found[0], closure.changes,
-                    tried.reads_session, tried.assumed, found[1],
+                    technique.id, number, node.name, tuple(sorted(bound.items())), (change,), found[0] and not doubts,
+                    closure.changes, tried.reads_session, tried.assumed, (*found[1], *doubts),
                 )  # fmt: skip
                 yield _with_fewest(closure, fired, node.name)
                 if found[0]:
@@ -202,6 +204,9 @@ def _change(outcome: Outcome, arn: str) -> Change:
             return Change(Kind.RESOURCE, arn, WITHOUT)
         case _:
             return Change(Kind.RESOURCE, arn, actions)
+
+
+_OWNERLESS = "missing:owner of the resource"
 
 
 def _is_unplaced(search: Search, arn: str) -> bool:

@@ -10,7 +10,7 @@ from iamsim import Verdict, can
 OTHER = "444455556666"
 
 
-@pytest.mark.parametrize(("owner", "expected"), [(ACCOUNT, Verdict.YES), (OTHER, Verdict.NO)])
+@pytest.mark.parametrize(("owner", "expected"), [(ACCOUNT, Verdict.YES), (OTHER, Verdict.NO), (None, Verdict.UNKNOWN)])
 def test_a_bucket_that_nothing_lists_is_of_the_account_of_the_question(tmp_path, owner, expected):
     others = [details(users=[user("bob", policy(), account=OTHER)])]
     env = environment(tmp_path, users=[user("ann", policy(allow("s3:PutBucketPolicy")))], others=others)
