@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from iamsim.query.equivalent import RoleOrder, equivalent_roles
     from iamsim.query.escalations import Escalation, Escalations, all_escalations, escalations
     from iamsim.query.explain import Explanation, explain
+    from iamsim.query.minimal import Path
     from iamsim.query.only_via import Bypass, OnlyVia, only_via
-    from iamsim.query.paths import Path, paths
+    from iamsim.query.paths import paths
     from iamsim.query.policy_diff import diff_policies
     from iamsim.query.reach import ReachDiff, reach_diff
     from iamsim.query.relation import compare
@@ -111,7 +112,7 @@ _HOMES = {
     "Bypass": "iamsim.query.only_via",
     "OnlyVia": "iamsim.query.only_via",
     "only_via": "iamsim.query.only_via",
-    "Path": "iamsim.query.paths",
+    "Path": "iamsim.query.minimal",
     "paths": "iamsim.query.paths",
     "Escalation": "iamsim.query.escalations",
     "Escalations": "iamsim.query.escalations",

@@ -55,8 +55,8 @@ def _forms() -> tuple[tuple[type, Callable[[Any], str], Callable[[Any], str]], .
     from iamsim.judge.answer import Answer
     from iamsim.query.diff_rows import Diff
     from iamsim.query.escalations import Escalations
+    from iamsim.query.minimal import Path
     from iamsim.query.only_via import OnlyVia
-    from iamsim.query.paths import Path
     from iamsim.query.what_if import WhatIf
     from iamsim.report.asked import asked_text
     from iamsim.report.diff import diff_lines

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from iamsim.diagnostics import Diagnostic
     from iamsim.env.types import Environment
     from iamsim.query.language import Question
-    from iamsim.query.paths import Path
+    from iamsim.query.minimal import Path
     from iamsim.query.what_can import What
     from iamsim.query.who_rows import Who
 

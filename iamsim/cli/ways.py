@@ -24,7 +24,7 @@ from iamsim.findings import printable
 
 if TYPE_CHECKING:
     from iamsim.env.types import Environment
-    from iamsim.query.paths import Path
+    from iamsim.query.minimal import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from iamsim.graph.moves import BESIDES, Firing, fewest_of
 from iamsim.graph.names import each_binding, to_bind, unnamed, values
 from iamsim.graph.outcomes import AGAIN, RECREATES, fact_of, gained, named_node
 from iamsim.graph.twins import Common, fitting, twins_among
-from iamsim.graph.wants import wants
+from iamsim.graph.wants import fully_made, wants
 from iamsim.graph.world import UNCHANGED, Node, own_creation
 
 if TYPE_CHECKING:
@@ -187,6 +187,7 @@ def _bindings(
     becomes = technique.outcome.get("who") if technique.outcome.type == "becomes" else None
     before = next((n for n in names if n.startswith(_BEFORE) and _AFTER + n.removeprefix(_BEFORE) in names), "")
     kind = before.removeprefix(_BEFORE)
+    made = fully_made(closure) if closure.every and technique.outcome.type == "creates-principal" else frozenset()
     fit = {n for c in {*crew} for e in among[c.name] for n in names_renewed(search, e, c, kind)} if before else set()
 
     def choices(name: str, bound: dict[str, str]) -> Iterator[str]:
@@ -200,6 +201,8 @@ def _bindings(
             found.update(dict.fromkeys(names_between(search, calls, name, found)))
         for value in found:
             if name == becomes and _becomes_nobody_new(closure, technique, value):
+                continue
+            if value in made and name == technique.outcome.get("who"):
                 continue
             if name == before and value.rpartition("/")[2] not in fit:
                 continue
@@ -232,6 +235,8 @@ def _fire(
         return None
     about = (*(n.caller.arn or "" for n in crew), *sorted(v for v in bound.values() if ":" in v))
     needs = closure.relevant_to_all(crew, *about)
+    if closure.every and _by_one(closure, technique, number, crew, bound, gains):
+        needs = own_creation(needs, about)
     vain = _in_vain(search, crew, bound) if kin is not None and not needs else set()
     if (kin, *sorted(bound.items())) in vain:
         return None
@@ -240,6 +245,17 @@ def _fire(
         vain.add((kin, *sorted(bound.items())))
         return None
     return _fired(technique, number, crew, bound, gains, *found)
+
+
+def _by_one(
+    closure: Closure, technique: Technique, number: int, crew: Crew, bound: dict[str, str], gains: tuple[Gain, ...]
+) -> bool:
+    """Whether one of the crew does the same by itself: then the others are of use only if that saves all changes."""
+    names, one = tuple(sorted(bound.items())), {n.name for n in crew}
+    return any(
+        f.node in one and not f.others and (f.technique, f.variant, f.bound) == (technique.id, number, names)
+        for f in closure.how.get(fact_of(gains[0]), ())
+    )
 
 
 _BOTH = "unsupported:calls of two sessions of which both depend on what they carry"
@@ -257,10 +273,6 @@ def _use(
         shared = Requests(others=_others(crew, requests, crew[main]))
         return attempt(search, crew[main], technique, variant, bound, some, shared)
 
-    def certain(some: frozenset[Change]) -> bool:
-        less = attempted(some)
-        return ((None if less is None else outcome_of(search, less)) or (False,))[0]
-
     tried = attempted(needs)
     found = None if tried is None else outcome_of(search, tried)
     if tried is None or found is None:
@@ -273,7 +285,14 @@ def _use(
     if technique.outcome.type in RECREATES:
         sure, reasons = False, AGAIN
     about = (*(n.caller.arn or "" for n in crew), *(v for v in bound.values() if ":" in v))
-    needs = fewest_of(own_creation(needs, about), needs, lambda some: certain(some) >= found[0])
+    own, sure_at_all = own_creation(needs, about), found[0]
+
+    def enough(some: frozenset[Change]) -> bool:
+        less = attempted(some)
+        outcome = None if less is None else outcome_of(search, less)
+        return outcome is not None and outcome[0] >= sure_at_all
+
+    needs = own if needs == own or enough(own) else fewest_of(own, needs, enough)
     return Common(sure, bool(readers), tried.assumed, reasons, main), needs
 
 

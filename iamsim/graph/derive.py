@@ -13,7 +13,7 @@ from iamsim.graph.outcomes import fact_of
 from iamsim.graph.state import BASE, Closure, Fact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from iamsim.env.changes import Change
     from iamsim.graph.absorbed import Absorbed
@@ -31,12 +31,16 @@ def smallest(closure: Closure, node: str, needs: frozenset[Change]) -> tuple[Fir
 
 
 def derivations(
-    closure: Closure, node: str, needs: frozenset[Change], given: tuple[Firing, ...] = ()
+    closure: Closure,
+    node: str,
+    needs: frozenset[Change],
+    given: tuple[Firing, ...] = (),
+    needless: Callable[[tuple[Firing, ...], frozenset[Fact]], bool] = lambda *_: False,
 ) -> Iterator[tuple[Firing, ...]]:
     """The minimal sets of firings from which control of `node` and all of `needs` follow, smaller ones first.
 
-    All of them contain the firings `given`. Shared firings count once. Of equally large sets those with fewer assumptions
-    come first, then by name.
+    All of them contain the firings `given`; none contains firings that are `needless` with the facts still to be had. Shared
+    firings count once. Of equally large sets those with fewer assumptions come first, then by name.
     """
     facts: set[Fact] = {node, *needs, *(p for f in given for p in _premises(f))}
     goal: frozenset[Fact] = frozenset(facts) - BASE - _facts(given)
@@ -51,7 +55,7 @@ def derivations(
     while heap and expanded < MAX_EXPANDED:
         _, _, _, open_, chosen, have = heapq.heappop(heap)
         key = (open_, frozenset(chosen))
-        if key in seen:
+        if key in seen or needless(chosen, open_):
             continue
         seen.add(key)
         expanded += 1

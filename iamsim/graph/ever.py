@@ -20,12 +20,14 @@ from iamsim.graph.exact import ASSUMES, Route, crew, joined, joint, routes, verd
 from iamsim.graph.given import given_for, when_for
 from iamsim.graph.goals import MAX_TARGETS, Reached, asked_of, goal_along, goals, joint_goal, request_of
 from iamsim.graph.hops import read_of
+from iamsim.graph.instead import after_each_set
 from iamsim.graph.last import last_steps
 from iamsim.graph.likewise import keep, like, sign_of
 from iamsim.graph.order import in_some_order
 from iamsim.graph.state import START, Closure, begin
 from iamsim.graph.takeover import takeovers
 from iamsim.graph.timing import in_one_world, tied
+from iamsim.graph.unlisted import with_unlisted
 from iamsim.graph.world import Node, relevant, subject
 from iamsim.ir.term import FALSE, TRUE
 
@@ -77,18 +79,12 @@ class Ever:
 
 def ever(search: Search, targets: tuple[Target, ...]) -> Ever:
     """A way by which the start can have the request allowed on one of the targets, or that there is none."""
-    certain = closed(search, sure=True)
-    with_resources = taken(certain, targets)
     refuted: list[Found] = []
-    way = _shortest(with_resources, targets, refuted)
-    if way is None:
-        extra = asked_of(with_resources, targets)
-        if extra:
-            with_resources = taken(with_changes_to(certain, extra), targets)
-            way = _shortest(with_resources, targets, refuted)
-    if way is not None:
-        return Ever(way, (), with_resources)
+    led, with_resources = certainly(search, targets, refuted)
+    if led is not None:
+        return Ever(led.way, (), with_resources)
     wide = closed(search, sure=False)
+    targets = with_unlisted(wide, targets)
     whole = taken(wide, targets)
     found = _nearest(whole, targets)
     if found.reasons is None:
@@ -97,6 +93,37 @@ def ever(search: Search, targets: tuple[Target, ...]) -> Ever:
             whole = taken(with_changes_to(wide, extra), targets)
             found = _nearest(whole, targets)
     return Ever(None, tuple(sorted({*whole.unsettled, *(found.reasons or ())})), whole, found.refuted)
+
+
+@dataclass(frozen=True, slots=True)
+class Led:
+    """A way, and the goal to which it leads by the firings `fired`."""
+
+    way: Way
+    goal: Reached
+    fired: tuple[Firing, ...]
+
+
+def certainly(
+    search: Search,
+    targets: tuple[Target, ...],
+    refuted: list[Found],
+    fits: Callable[[str, Node], bool] = lambda *_: True,
+) -> tuple[Led | None, Closure]:
+    """A way of fewest steps to one of the targets, for a node that `fits`, None if no way is certain; and the closure that has it.
+
+    What is refuted on the way is added to `refuted`.
+    """
+    certain = closed(search, sure=True)
+    targets = with_unlisted(certain, targets)
+    with_resources = taken(certain, targets)
+    found = _shortest(with_resources, targets, refuted, fits)
+    if found is None:
+        extra = asked_of(with_resources, targets)
+        if extra:
+            with_resources = taken(with_changes_to(certain, extra), targets)
+            found = _shortest(with_resources, targets, refuted, fits)
+    return found, with_resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,21 +152,34 @@ def with_changes_to(closure: Closure, extra: frozenset[str]) -> Closure:
     return grow(replace(closure, search=replace(search, fresh=fresh)), sure=closure.sure, extra=extra)
 
 
-def _shortest(closure: Closure, targets: tuple[Target, ...], refuted: list[Found]) -> Way | None:
+def _shortest(
+    closure: Closure, targets: tuple[Target, ...], refuted: list[Found], fits: Callable[[str, Node], bool]
+) -> Led | None:
     """The way of fewest steps to the request; nodes that are further away than the best found are not looked at."""
     depth = depths(closure)
-    best: list[tuple[int, Way]] = []
-    for goal in goals(closure, targets, refuted, depth, lambda: best[-1][0] if best else None):
+    best: list[Led] = []
+    for goal in goals(closure, targets, refuted, depth, lambda: len(best[-1].way.steps) if best else None, fits):
         if not goal.sure:
             continue
-        for fired in _derivations(closure, goal):
-            if best and len(fired) >= best[-1][0]:
+        before = len(best)
+        for each in _each(closure, goal, depth):
+            for fired in _derivations(closure, each):
+                if best and len(fired) >= len(best[-1].way.steps):
+                    break
+                way = directly(closure, each, fired)
+                if way is not None:
+                    best.append(Led(way, each, tuple(s.fired for s in way.steps)))
+                    break
+            if len(best) > before:
                 break
-            way = directly(closure, goal, fired)
-            if way is not None:
-                best.append((len(way.steps), way))
-                break
-    return best[-1][1] if best else None
+    return best[-1] if best else None
+
+
+def _each(closure: Closure, goal: Reached, depth: Mapping[Fact, int]) -> Iterator[Reached]:
+    """The goal, and if no way to it holds, the same after few other sets of changes."""
+    yield goal
+    others = after_each_set(closure, goal.node, goal.target, depth) if goal.needs else iter(())
+    yield from islice((o for o in others if o.needs != goal.needs), _TRIES)
 
 
 def directly(closure: Closure, goal: Reached, fired: tuple[Firing, ...]) -> Way | None:
@@ -252,7 +292,7 @@ an administrator: those of a large organization have tens of thousands each.
 _OWN = 3
 """How many times as much memory as such a fact one takes that was found for a single closure, with its firings and nodes."""
 
-_MANY = 5_000
+_MANY = 200
 """After how many facts the collector is told of them, which would else walk over all of them again and again."""
 
 

@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind, changed
-from iamsim.env.resource_policy import policy_holder
+from iamsim.env.resource_policy import policy_holder, whole_of
 from iamsim.graph.abroad import granted_abroad, unspoken
 from iamsim.graph.candidates import FRESH, users_asked
 from iamsim.graph.clock import path_term
 from iamsim.graph.derive import smallest
 from iamsim.graph.dominated import favoured_by_request
-from iamsim.graph.edges import of_session
 from iamsim.graph.exact import Route, joined, routes, verdict_of
 from iamsim.graph.given import given_for, requests_kept, when_for
 from iamsim.graph.hops import documents_for, last_facts, read_of
+from iamsim.graph.issued import of_session
 from iamsim.graph.reach import within_reach
 from iamsim.graph.ruled import granted_to_some, ruler_of
 from iamsim.graph.state import OF_ACCOUNTS, OUTSIDER, SIGNED, START, Closure, Fact
@@ -111,8 +111,9 @@ def goals(
     refuted: list[Found],
     depth: Mapping[Fact, int],
     limit: Callable[[], int | None],
+    fits: Callable[[str, Node], bool] = lambda *_: True,
 ) -> Iterator[Reached]:
-    """Nodes that may be allowed the request, nearer ones first, as long as they are nearer than `limit` says."""
+    """Nodes that fit and may be allowed the request, nearer ones first, as long as they are nearer than `limit` says."""
     search = closure.search
     hopeless = _hopeless(closure, targets, refuted, depth)
     shown = sum(_is_shown(closure, f) for f in refuted)
@@ -127,7 +128,7 @@ def goals(
         most = limit()
         if most is not None and depth.get(name, 0) >= most:
             return
-        if name == OUTSIDER or not within_reach(node, search.action):
+        if name == OUTSIDER or not within_reach(node, search.action) or not fits(name, node):
             continue
         for target in targets:
             if (closure.sure or shown >= SHOWN) and _is_unspoken(closure, node, target):
@@ -157,7 +158,7 @@ def _is_unspoken(closure: Closure, node: Node, target: Target) -> bool:
 def _may_be_rewritten(closure: Closure, target: Target) -> bool:
     """Whether some change is about the resource, or its policy is not the loaded one."""
     holder = policy_holder(closure.search.env, target.resource) if target.resource is not None else None
-    about = {target.resource, holder.arn if holder is not None else None}
+    about = {target.resource, holder.arn if holder is not None else whole_of(target.resource or "")}
     return target.holder not in (None, holder) or not about.isdisjoint(closure.known.by_who)
 
 
@@ -230,6 +231,11 @@ def goal_of(
                 less = _best(closure, node, target, needs - {change}, about)
                 if less is not None and less[1] is not None and less[1][0] >= better[1][0]:
                     needs, found = needs - {change}, less
+            for change in sorted(_instead(changes, needs, own, depth)):
+                less = _best(closure, node, target, own | {change}, about)
+                if less is not None and less[1] is not None and less[1][0] >= better[1][0]:
+                    needs, found = own | {change}, less
+                    break
         elif better is not None and better[1] is None and (found is None or found[1] is None):
             found = better  # what refutes it after every change is what a reader must hear
     if found is None or found[1] is None:
@@ -259,6 +265,16 @@ def goal_of(
             return None
         sure, reasons = exact
     return Reached(node, target, last, needs, sure, reads, reasons)
+
+
+def _instead(
+    changes: frozenset[Change], needs: frozenset[Change], own: frozenset[Change], depth: Mapping[Fact, int]
+) -> frozenset[Change]:
+    """The changes one of which may do instead of several that are needed, and is made as soon."""
+    if len(needs - own) < 2 or len(changes) > MAX_TARGETS:
+        return frozenset()
+    last = max(depth.get(c, 0) for c in needs - own)
+    return frozenset(c for c in changes - needs if depth.get(c, 0) <= last)
 
 
 def _may_make_up(

@@ -130,7 +130,9 @@ def firings(
                 continue
             sweeps = swept is True and _sweepable(technique, variant)
             least = _least(search, node, technique, variant, mine) if sweeps else mine
-            done, mark = have if not every else set(), issuer(search.env, technique)
+            # a way to create a principal that allows it less is none even where all are asked for
+            creates, have = technique.outcome.type == "creates-principal", set() if every else have
+            done, mark = have if creates or not every else set(), issuer(search.env, technique)
             twins = twins_of(search, node, technique, number, kin)
             about = (search, among, node, technique, number, wanted, changes, done, twins)
             for bound in _bindings(*about, sweeps=sweeps, anyone=anyone):
@@ -138,9 +140,9 @@ def firings(
                     gains = gained(search, _there(search, among[0], bound, way), technique, variant, node, bound)
                     gains = tuple(as_made(g, way) for g in gains) if way else gains
                     what = (*map(fact_of, gains), *mark)
-                    if not gains or (
-                        not every and (not have.isdisjoint((what, subject(gains))) or beaten(gains, have))
-                    ):
+                    if not gains or (creates and (subject(gains) in have or beaten(gains, have))):
+                        continue
+                    if not every and (not have.isdisjoint((what, subject(gains))) or beaten(gains, have)):
                         continue
                     if sweeps:
                         fired = _swept(search, node, technique, number, bound, gains, way, least, twins)

@@ -69,13 +69,16 @@ class _Goal:
     read: frozenset[str]
 
 
-def search(ask: Ask, caller: Caller, action: str, targets: tuple[Target, ...]) -> Searched:
-    """A path of one or more role hops from `caller` to an allowed request, or that there is none."""
+def search(
+    ask: Ask, caller: Caller, action: str, targets: tuple[Target, ...], among: frozenset[str] | None = None
+) -> Searched:
+    """A path of one or more role hops from `caller` to a request allowed to a role (one of `among`), or that there is none."""
     if caller.kind in _NO_HOPS:
         return Searched(None, (), ())
     edges = reachable(ask, caller, action)
     reached = tuple(sorted({role for found in edges.values() for role in found}))
     goals, refuted = _goals(ask, caller, reached, action, targets)
+    goals = goals if among is None else {arn: goal for arn, goal in goals.items() if arn in among}
     if not goals:
         return Searched(None, (), reached, tuple(refuted))
     graph = Graph(_bringing(ask, caller), edges, {arn: g.read for arn, g in goals.items()})

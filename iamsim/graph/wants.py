@@ -12,12 +12,13 @@ from iamsim.graph.candidates import FRESH, new_principals, texts_of, told_by_nam
 from iamsim.graph.dominated import asked_by, asked_for
 from iamsim.graph.entering import edge_in
 from iamsim.graph.exempt import exempt
+from iamsim.graph.issued import told_by_session
 from iamsim.graph.names import of_account
 from iamsim.graph.outcomes import bare
 from iamsim.graph.outdone import fully
 from iamsim.graph.outside import role_at
 from iamsim.graph.policies import open_to_all
-from iamsim.graph.renewed import renewable, told_by_session
+from iamsim.graph.renewed import renewable
 from iamsim.graph.ruled import not_held, ruled, ruler_of
 from iamsim.graph.said import names_said, says
 from iamsim.graph.state import Closure, account_of, everyone_of
@@ -141,7 +142,7 @@ def creatable(closure: Closure, node: Node, technique: Technique) -> bool:
     """Whether a name for which the technique could create a principal does not have a free one yet."""
     if bare(technique) and not (open_to_all(closure.search.env) or texts_of(closure.search.env, (_GRANTEE,))):
         return False
-    made = _made(closure)
+    made = fully_made(closure)
     names = iter(_new_names(closure.search, node, technique))
     if closure.free(node.caller.arn or "") or ruled(closure, node):
         # an ordinary new principal could do no more than the node itself, but for what a role's sessions can carry
@@ -158,7 +159,7 @@ def _new_names(search: Search, node: Node, technique: Technique) -> Iterator[str
         yield from new_principals(search, search.env, node, who, actions)
 
 
-def _made(closure: Closure) -> frozenset[str]:
+def fully_made(closure: Closure) -> frozenset[str]:
     """The users, roles and policies that can be created and may then do everything."""
     known = closure.done.get("made")
     every = closure.known.by_kind.get(Kind.CREATED, {})

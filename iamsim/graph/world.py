@@ -169,9 +169,11 @@ EVERYWHERE = (
     Kind.MOVED,
     Kind.LEFT,
     Kind.ENTERED,
+    Kind.DELEGATED,
     Kind.RESOURCE,
     Kind.UNGUARDED,
     Kind.GRANTED,
+    Kind.UNBLOCKED,
     Kind.LABELS,
 )
 """The kinds of changes that are made outside the policies of one account's users and roles."""

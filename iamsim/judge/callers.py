@@ -10,6 +10,7 @@ from sys import intern
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
+from iamsim.aws.paths import LINKED
 from iamsim.aws.services import BUILT_IN_PROVIDERS
 from iamsim.env.facts import principal_at
 from iamsim.env.memo import once
@@ -219,7 +220,7 @@ def _make(principal: Principal) -> Caller:
         tags=principal.tags,
         tags_known=principal.tags_known,
         bounded=principal.boundary is not None,
-        service_linked=role and principal.path.startswith("/aws-service-role/"),
+        service_linked=role and principal.path.startswith(LINKED),
         open_tags=role and trust_allows(principal, "sts:tagsession"),
         open_source_identity=role and trust_allows(principal, "sts:setsourceidentity"),
         open_provider=role and token,

@@ -228,6 +228,18 @@ def _yes(about: Prepared, found: Found) -> Answer:
 
 
 def _route(about: Prepared, route: Route) -> Answer:
+    checks = [*(h.check for h in route.hops), route.last.check]
+    return _say(
+        about,
+        Verdict.YES,
+        evidence_of_route(route),
+        assumptions=tuple(sorted({a for c in checks for a in c.assumptions})),
+        notes=route.last.check.layers.notes,
+    )
+
+
+def evidence_of_route(route: Route) -> Evidence:
+    """The hops and the request of a route, each with its witness."""
     from iamsim.graph.hops import hop_technique
 
     hops = []
@@ -238,20 +250,12 @@ def _route(about: Prepared, route: Route) -> Answer:
         hops.append(
             Hop(caller=witness.request.caller, action=action, target=hop.role.arn, witness=witness, technique=technique)
         )
-    checks = [*(h.check for h in route.hops), route.last.check]
-    evidence = Evidence(
+    return Evidence(
         decision=Decision.ALLOWED,
         witness=witness_of(route.last.check, route.assignment),
         path=tuple(hops),
         techniques=tuple(sorted({h.technique for h in hops})),
         residual=strip(route.last.term),
-    )
-    return _say(
-        about,
-        Verdict.YES,
-        evidence,
-        assumptions=tuple(sorted({a for c in checks for a in c.assumptions})),
-        notes=route.last.check.layers.notes,
     )
 
 

@@ -127,12 +127,17 @@ def _with_calls(closure: Closure, primitive: Technique, variant: int) -> list[st
 def said(gain: Node | Change) -> str:
     """What a firing gains, in words."""
     if isinstance(gain, Node):
-        what = {"session": "credentials of", "console": "a console sign-in as"}.get(
-            gain.reach, f"calls ({gain.reach}) as"
-        )
+        what = {"session": _SESSION, "console": "a console sign-in as"}.get(gain.reach, f"calls ({gain.reach}) as")
         return f"{what} {short(gain.caller.arn or gain.name)}"
     return _SAID[gain.kind].format(who=short(gain.who), what=short(gain.what) or "none")
 
+
+def gained_by_hop(role: str) -> str:
+    """What the hop to a role gains, in words."""
+    return f"{_SESSION} {short(role)}"
+
+
+_SESSION = "credentials of"
 
 _SAID = {
     Kind.WRITES: "any inline policy on {who}",
@@ -150,11 +155,13 @@ _SAID = {
     Kind.RESOURCE: "any resource policy on {who}",
     Kind.UNGUARDED: "no resource policy on {who}",
     Kind.GRANTED: "a grant by the policy of {who}",
+    Kind.UNBLOCKED: "Block Public Access of the {what} of {who} off",
     Kind.LABELS: "tag {what} on {who}",
     Kind.LIFTED: "{what} lifted at {who}",
     Kind.DISABLED: "{what} policies switched off in {who}",
     Kind.ATTACHED: "{what} attached to {who}",
     Kind.MOVED: "account {who} moved to {what}",
+    Kind.DELEGATED: "account {who} a delegated administrator of {what}",
     Kind.ENTERED: "an account of one's own in the organization",
     Kind.LEFT: "account {who} out of its organization",
 }

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from itertools import count, islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from iamsim.env.changes import Change, Kind
 from iamsim.errors import QueryError
 from iamsim.findings import printable
-from iamsim.graph.closure import grow
+from iamsim.graph.closure import grow, growing
 from iamsim.graph.derive import depths, derivations
-from iamsim.graph.ever import along_routes, holds, taken, with_changes_to
+from iamsim.graph.ever import certainly, taken, with_changes_to
 from iamsim.graph.goals import asked_of, goal_of
-from iamsim.graph.outcomes import fact_of
 from iamsim.graph.reach import within_reach
-from iamsim.graph.state import OUTSIDER, START, begin
+from iamsim.graph.search import search as search_hops
+from iamsim.graph.state import begin
+from iamsim.graph.unlisted import with_unlisted
 from iamsim.graph.world import Search
-from iamsim.ir.term import strip
 from iamsim.judge.answer import Verdict
 from iamsim.judge.callers import read_callers
-from iamsim.judge.witness import witness_of
-from iamsim.query.can import can
-from iamsim.query.ever import hop_of
+from iamsim.query.can import can, evidence_of_route
+from iamsim.query.ever import gained_by_hop
+from iamsim.query.minimal import Asked, Path, fits, measure, path_of, superfluous, ways
 from iamsim.query.prepare import VIA, Options, prepare
 from iamsim.query.techniques import catalogue_of, no_techniques, read_ruling
 
@@ -31,60 +32,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from iamsim.env.types import Environment
-    from iamsim.graph.ever import Way
+    from iamsim.graph.ever import Led
     from iamsim.graph.goals import Reached
-    from iamsim.graph.moves import Firing
-    from iamsim.graph.state import Closure, Fact
-    from iamsim.graph.world import Node
-    from iamsim.ir.term import Term
-    from iamsim.judge.answer import Hop, Witness
+    from iamsim.graph.state import Closure
     from iamsim.judge.candidates import Target
-    from iamsim.query.prepare import Prepared
+    from iamsim.query.minimal import Measure, Priced
 
     Progress = Callable[[int], None]
 
 _PROOF = "sts:GetCallerIdentity"
 """An action that needs no permission: whoever controls a session may do it."""
-
-_SETS = 40
-"""Sets of changes that are tried for one principal."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Path:
-    """One way: its steps, and `witness`, the request at its end (None where control of `target` was asked for).
-
-    No step can be left out. `caller` is the ARN of the principal that it leads to, `residual` what the last request
-    has to satisfy.
-    """
-
-    source: str
-    target: str | None
-    caller: str
-    hops: tuple[Hop, ...]
-    witness: Witness | None
-    residual: Term | None
-
-    @property
-    def techniques(self) -> tuple[str, ...]:
-        """The ids of the techniques of the steps, in order."""
-        return tuple(h.technique for h in self.hops)
-
-    @property
-    def assumptions(self) -> tuple[str, ...]:
-        """What the steps take for granted."""
-        return tuple(dict.fromkeys(a for h in self.hops for a in h.assumptions))
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A question for ways: the question as `can` takes it, and the ARNs that the last caller must have (None: any)."""
-
-    about: Prepared
-    source: str
-    target: str | None
-    principals: frozenset[str] | None
-    control: bool
 
 
 def paths(
@@ -101,11 +58,11 @@ def paths(
 ) -> Iterator[Path]:
     """The minimal ways from `source` to control of the principal `target`, or to a request of `action` on `resource`.
 
-    With both, the ways by which the request is made as `target`. Cheapest first: fewest steps, then fewest assumptions.
-    Ways are worked out one by one as they are asked for, at most `limit`. Only certain ways are listed; a way is not if
-    another is part of it, or gains only part of what it gains on the way and assumes no more. `options` are those of
-    `can`; `progress` is called with the number of principals controlled so far. Raises QueryError for a question that
-    cannot be asked.
+    With both, the ways by which the request is made as `target`. Cheapest first: fewest steps, then fewest assumptions,
+    behind the way that `can` tells. Ways are worked out one by one as they are asked for, at most `limit`. Only certain
+    ways are listed; a way is not if another is part of it, or gains only part of what it gains on the way and assumes no
+    more. `options` are those of `can`; `progress` is called with the number of principals controlled so far. Raises
+    QueryError for a question that cannot be asked.
     """
     found = _found(_asked(env, source, target, action, resource, via, options), progress)
     return islice(found, limit) if limit is not None else found
@@ -127,14 +84,15 @@ def doubts(
     for search, targets in _searches(asked):
         start = begin(search)
         wide = start if via == "direct" else grow(grow(start, sure=True), sure=False)
-        wide = taken(wide, targets) if via == "escalation" else wide
+        every = with_unlisted(wide, targets) if via == "escalation" else targets
+        wide = taken(wide, every) if via == "escalation" else wide
         reasons |= wide.unsettled
-        goal = next(_goals(asked, wide, targets), None)
-        extra = asked_of(wide, targets) if goal is None and via == "escalation" and not asked.control else ()
+        goal = next(_goals(asked, wide, every), None)
+        extra = asked_of(wide, every) if goal is None and via == "escalation" and not asked.control else ()
         if extra:
-            wide = taken(with_changes_to(wide, extra), targets)
+            wide = taken(with_changes_to(wide, extra), every)
             reasons |= wide.unsettled
-            goal = next(_goals(asked, wide, targets), None)
+            goal = next(_goals(asked, wide, every), None)
         if goal is not None:
             fired = next(derivations(wide, goal.node.name, goal.needs), ())
             reasons.update((*goal.reasons, *(r for f in fired for r in f.reasons)) or ("budget:techniques",))
@@ -215,147 +173,125 @@ def _searches(asked: Asked) -> Iterator[tuple[Search, tuple[Target, ...]]]:
 
 
 def _found(asked: Asked, progress: Progress | None) -> Iterator[Path]:
-    """The ways of all searches, merged in order of cost; what contains another is left out."""
-    via = asked.about.options.via
-    number = count()
-    heap: list[tuple[int, int, int, Path, tuple[Firing, ...], Iterator[_Priced]]] = []
-    done: list[_Measure] = []
+    """The way that `can` tells, at once; then those of all searches in order of cost, as far as closures that grow by a round at a
+    time hold all of that cost.
+    """
+    done: list[Measure] = []
+    first = _first(asked)
+    if first is not None:
+        led, closure = first
+        done.append(measure(led.fired))
+        yield path_of(asked, closure, led.goal, led.way)
+    # whether changes are looked for to the principals of whom the request itself asks
+    beyond = first is None or bool(first[1].extra)
+    growths = [_Growth(search, targets, _growing(asked, search)) for search, targets in _searches(asked)]
+    for rounds in count(1):
+        for growth in growths:
+            growth.further()
+            if progress is not None:
+                progress(len(growth.closure.nodes))
+        whole = all(g.whole for g in growths)
+        every = [
+            _asked_for(asked, g, done, None if whole else rounds, beyond=beyond) for g in growths if g.new or whole
+        ]
+        for _, path, fired in heapq.merge(*every, key=itemgetter(0)):
+            if not superfluous(fired, done):
+                done.append(measure(fired))
+                yield path
+        if whole:
+            break
+    if not done:
+        yield from _by_hops(asked)
 
-    def push(more: Iterator[_Priced]) -> None:
-        for cost, path, fired in more:
-            heapq.heappush(heap, (*cost, next(number), path, fired, more))
+
+@dataclass(slots=True)
+class _Growth:
+    """A search, and its closure as far as it was looked for; `whole` once nothing is left, `new` if the last round found something.
+
+    `listed`: some way was found in it.
+    """
+
+    search: Search
+    targets: tuple[Target, ...]
+    rounds: Iterator[Closure]
+    closure: Closure = field(init=False)
+    whole: bool = False
+    new: bool = False
+    listed: bool = False
+    size: int = -1
+
+    def further(self) -> None:
+        """One more round."""
+        found = None if self.whole else next(self.rounds, None)
+        self.whole = found is None
+        if found is not None:
+            self.closure = found
+        self.new, self.size = self.closure.count != self.size, self.closure.count
+
+
+def _growing(asked: Asked, search: Search) -> Iterator[Closure]:
+    start = begin(search, every=True)
+    return iter((start,)) if asked.about.options.via == "direct" else growing(start, sure=True)
+
+
+def _first(asked: Asked) -> tuple[Led, Closure] | None:
+    """The way of fewest steps that `can` knows of, with the closure that has it; None if there is none."""
+    best: tuple[Led, Closure] | None = None
+    for search, targets in _searches(asked) if asked.about.options.via == "escalation" else ():
+        led, closure = certainly(search, targets, [], partial(fits, asked))
+        if led is not None and (best is None or len(led.way.steps) < len(best[0].way.steps)):
+            best = led, closure
+    return best
+
+
+def _by_hops(asked: Asked) -> Iterator[Path]:
+    """The way over role hops that `can` knows of, however many these are, if there is one."""
+    for search, targets in _searches(asked) if asked.about.options.via != "direct" else ():
+        found = search_hops(search.ask, search.start, search.action, targets, asked.principals).route
+        if found is not None:
+            told = evidence_of_route(found)
+            titles = search.catalogue.techniques
+            hops = tuple(
+                replace(
+                    h, title=titles[h.technique].title if h.technique in titles else "", gains=gained_by_hop(h.target)
+                )
+                for h in told.path
+            )
+            witness, residual = (None, None) if asked.control else (told.witness, told.residual)
+            yield Path(
+                source=asked.source,
+                target=asked.target,
+                caller=hops[-1].target,
+                hops=hops,
+                witness=witness,
+                residual=residual,
+            )
             return
 
-    for search, targets in _searches(asked):
-        closure = begin(search, every=True)
-        if via != "direct":
-            closure = grow(closure, sure=True, progress=progress)
-        if via == "escalation" and not asked.control:
-            closure = taken(closure, targets)
-        push(_asked_for(asked, closure, targets, done))
-    while heap:
-        *_, path, fired, more = heapq.heappop(heap)
-        if not _superfluous(fired, done):
-            done.append(_measure(fired))
-            yield path
-        push(more)
 
-
-_Priced = tuple[tuple[int, int], "Path", tuple["Firing", ...]]
-_Measure = tuple[frozenset["Firing"], frozenset["Fact"], frozenset[str]]
-
-
-def _measure(fired: tuple[Firing, ...]) -> _Measure:
-    """The firings, what they gain, and what they assume."""
-    facts: set[Fact] = {fact_of(g) for f in fired for g in f.gains}
-    return frozenset(fired), frozenset(facts), frozenset(a for f in fired for a in f.assumed)
-
-
-def _superfluous(fired: tuple[Firing, ...], done: list[_Measure]) -> bool:
-    """True iff one of the ways listed before is part of these firings, or gains less and assumes no more."""
-    own, facts, assumed = _measure(fired)
-    return any(d <= own or (gained < facts and taken_for_granted <= assumed) for d, gained, taken_for_granted in done)
-
-
-def _asked_for(asked: Asked, closure: Closure, targets: tuple[Target, ...], done: list[_Measure]) -> Iterator[_Priced]:
-    """The ways in a closure; if there is none, those with changes to the principals of whom the request itself asks."""
-    none = True
-    for found in _ways(asked, closure, targets, done):
-        none = False
+def _asked_for(
+    asked: Asked, growth: _Growth, done: list[Measure], most: int | None, *, beyond: bool
+) -> Iterator[Priced]:
+    """The ways of at most `most` steps in what has grown; in the end (None), if there is none, those with changes to the principals
+    of whom the request itself asks.
+    """
+    request = asked.about.options.via == "escalation" and not asked.control
+    targets = with_unlisted(growth.closure, growth.targets) if request else growth.targets
+    closure = taken(growth.closure, targets) if request else growth.closure
+    for found in ways(asked, closure, targets, done, most):
+        growth.listed = True
         yield found
-    extra = asked_of(closure, targets) if none and asked.about.options.via == "escalation" and not asked.control else ()
+    extra = asked_of(closure, targets) if beyond and request and most is None and not growth.listed else ()
     if extra:
-        yield from _ways(asked, taken(with_changes_to(closure, extra), targets), targets, done)
-
-
-def _ways(asked: Asked, closure: Closure, targets: tuple[Target, ...], done: list[_Measure]) -> Iterator[_Priced]:
-    """The ways in one closure in order of cost: goals are worked out when nothing cheaper is left."""
-    depth = depths(closure)
-    number = count()
-    # entries are (steps, assumptions, number, what): a node to look at, or a set of firings with those that come after it
-    heap: list[tuple[int, int, int, Any]] = [
-        (depth.get(name, 0), 0, next(number), node) for name, node in sorted(closure.nodes.items())
-        if _fits(asked, closure, name, node)
-    ]  # fmt: skip
-    heapq.heapify(heap)
-
-    def push(goal: Reached, more: Iterator[tuple[Firing, ...]]) -> None:
-        fired = next(more, None)
-        if fired is not None:
-            cost = (len(fired), sum(len(f.assumed) for f in fired))
-            heapq.heappush(heap, (*cost, next(number), (goal, fired, more)))
-
-    while heap:
-        steps, assumed, _, what = heapq.heappop(heap)
-        if not isinstance(what, tuple):
-            for goal in _alternatives(closure, what, targets, depth):
-                push(goal, derivations(closure, goal.node.name, goal.needs))
-                if goal.session:  # what is done again, for another session, is in no smallest set
-                    push(goal, iter(along_routes(closure, goal)))
-            continue
-        goal, fired, more = what
-        way = None if _superfluous(fired, done) else holds(closure, goal, fired, _within(closure, fired))
-        if way is not None and len(way.steps) >= len(fired):
-            yield (steps, assumed), _path(asked, closure, goal, way), fired
-        push(goal, more)
-
-
-def _fits(asked: Asked, closure: Closure, name: str, node: Node) -> bool:
-    if name == OUTSIDER or not within_reach(node, closure.search.action):
-        return False
-    if asked.control and name == START:
-        return False
-    return asked.principals is None or (node.caller.parent or node.caller.arn) in asked.principals
+        yield from ways(asked, taken(with_changes_to(closure, extra), targets), targets, done)
 
 
 def _goals(asked: Asked, closure: Closure, targets: tuple[Target, ...]) -> Iterator[Reached]:
     depth = depths(closure)
     for name in sorted(closure.nodes, key=lambda n: (depth.get(n, 0), n)):
-        if _fits(asked, closure, name, closure.nodes[name]):
+        node = closure.nodes[name]
+        if fits(asked, name, node) and within_reach(node, closure.search.action):
             for target in targets:
                 goal = goal_of(closure, closure.nodes[name], target, [], depth)
                 if goal is not None:
                     yield goal
-
-
-def _alternatives(
-    closure: Closure, node: Node, targets: tuple[Target, ...], depth: Mapping[Fact, int]
-) -> Iterator[Reached]:
-    """The request by the node after each minimal set of changes that makes it possible."""
-    for target in targets:
-        todo: list[frozenset[Change]] = [frozenset()]
-        tried: set[frozenset[Change]] = set()
-        seen: set[frozenset[Change]] = set()
-        while todo and len(tried) < _SETS:
-            without = todo.pop(0)
-            if without in tried:
-                continue
-            tried.add(without)
-            goal = goal_of(_without(closure, without), node, target, [], depth)
-            if goal is None:
-                continue
-            if goal.sure and goal.needs not in seen:
-                seen.add(goal.needs)
-                yield goal
-            todo += [without | {c} for c in sorted(goal.needs) if c.kind is not Kind.CREATED]
-
-
-def _without(closure: Closure, changes: frozenset[Change]) -> Closure:
-    return replace(closure, how={k: v for k, v in closure.how.items() if k not in changes}) if changes else closure
-
-
-def _within(closure: Closure, fired: tuple[Firing, ...]) -> Closure:
-    """The closure with the given firings only, so that a way is put together from them alone."""
-    return replace(closure, how={fact: tuple(f for f in known if f in fired) for fact, known in closure.how.items()})
-
-
-def _path(asked: Asked, closure: Closure, goal: Reached, way: Way) -> Path:
-    caller = goal.node.caller
-    return Path(
-        source=asked.source,
-        target=asked.target,
-        caller=caller.parent or caller.arn or "",
-        hops=tuple(hop_of(closure, step) for step in way.steps),
-        witness=None if asked.control else witness_of(way.last.check, way.assignment),
-        residual=None if asked.control else strip(way.last.term),
-    )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from iamsim.env.types import Environment, OrgNode
     from iamsim.judge.answer import Answer, Cited, Hop, Witness
     from iamsim.query.escalations import Escalations
-    from iamsim.query.paths import Path
+    from iamsim.query.minimal import Path
 
     Place = Callable[[Origin | None], str]
 

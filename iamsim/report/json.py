@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from iamsim.diagnostics import Diagnostic
     from iamsim.judge.answer import Answer, Cited, Hop, Request, Witness
     from iamsim.query.escalations import Escalations
-    from iamsim.query.paths import Path
+    from iamsim.query.minimal import Path
 
 SCHEMA = "iamsim/1"
 _LONG = 1_000_000

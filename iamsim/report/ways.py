@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from iamsim.query.escalations import Escalations
-    from iamsim.query.paths import Path
+    from iamsim.query.minimal import Path
 
 _TEXT = 2000
 _UNDECIDED = 10

@@ -116,6 +116,15 @@ def test_limit_ends_the_list_and_the_rest_is_not_worked_out(env):
     assert next(paths(env, "user/keys", "user/reader")) == whole[0]
 
 
+def test_the_first_way_is_there_before_the_others_are_looked_for(env, monkeypatch):
+    first = next(paths(env, "user/keys", "user/reader"))
+    monkeypatch.setattr("iamsim.query.paths.growing", None)
+    found = paths(env, "user/keys", "user/reader")
+    assert next(found) == first
+    with pytest.raises(TypeError):
+        next(found)
+
+
 def test_facts_that_are_ruled_out(env):
     rest = _ids(paths(env, "user/keys", "user/reader", rule_out=["access-key-slot-free:user/reader"]))
     assert ("iam-create-access-key",) not in rest

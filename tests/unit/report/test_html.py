@@ -9,7 +9,7 @@ import pytest
 from iamsim import ask, diff, load, paths, role_graph, what_can, who_can
 from iamsim.judge.answer import Cited, Hop, Request, Witness
 from iamsim.query.diff_rows import Diff, Row
-from iamsim.query.paths import Path as Way
+from iamsim.query.minimal import Path as Way
 from iamsim.report.html import graph_html, path_html
 from iamsim.report.html_lists import callers_html, diff_html, permissions_html, reply_html
 from iamsim.report.html_pictures import MOST

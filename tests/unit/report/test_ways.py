@@ -4,7 +4,7 @@ import pytest
 
 from iamsim.judge.answer import Hop, Request, Witness
 from iamsim.query.escalations import Changeable, Escalation, Escalations
-from iamsim.query.paths import Path
+from iamsim.query.minimal import Path
 from iamsim.report.html import escalations_html, path_html
 from iamsim.report.json import all_escalations_json, json_line, path_json
 from iamsim.report.lines import plain_text
