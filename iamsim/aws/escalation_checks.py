@@ -150,7 +150,7 @@ def _resource(action: str, name: str, at: Origin, names: Names) -> Iterator[Diag
             "technique-resource", at, f"`{action}` has resource types and is not evaluated on `*`", help=help_
         )
         return
-    templates = [names.resource_types[t] for t in _types(name, names)]
+    templates = [t for kind in _types(name, names) for t in names.resource_types[kind].split()]
     # a type that leaves the whole last field of ARNs open is any resource of the service that the action takes
     if all(t.split(":", 2)[2].startswith(f"{action.partition(':')[0]}:") and t.endswith(_OPEN) for t in templates):
         return
@@ -225,7 +225,7 @@ def _outcome(entry: dict[str, Any], at: Origin, names: Names) -> Iterator[Diagno
     rest = {name: item for name, item in outcome.items() if name != "reach"}
     yield from _fields(rest, {**row, "fields": [f for f in row["fields"] if f != "reach"]}, own, at, names)
     if "reach" in outcome or "reach" in row["fields"]:
-        yield from _reach(outcome, "reach" in row["fields"], at, names)
+        yield from _reach(outcome, "reach" in (*row["fields"], *row.get("optional", ())), at, names)
     mentioned = _mentioned(entry)
     for name, item in rest.items():
         if name in row.get("free", ()):
@@ -281,11 +281,14 @@ def texts(value: Any) -> tuple[str, ...]:
 # --- the parts of a file besides the entries
 
 
+_TEMPLATE = r"arn:[^:\s]+:[a-z0-9-]+:[^:\s]*:[^:\s]*:\S+"
+
+
 def check_type(name: Any, template: Any, at: Origin) -> Iterator[Diagnostic]:
-    """The mistakes of a resource type of a file: its name and the template of its ARNs."""
+    """The mistakes of a resource type of a file: its name and the template of its ARNs, or several with a blank between."""
     if not isinstance(name, str) or not _ID.fullmatch(name):
         help_ = "use lower-case words with hyphens, such as `s3-bucket`"
         yield diagnostic("technique-shape", at, f"`{printable(str(name))}` is no name of a resource type", help=help_)
-    elif not isinstance(template, str) or not re.fullmatch(r"arn:[^:\s]+:[a-z0-9-]+:[^:\s]*:[^:\s]*:\S+", template):
+    elif not isinstance(template, str) or not re.fullmatch(rf"{_TEMPLATE}(?: {_TEMPLATE})*", template):
         help_ = "write an ARN with variables, such as `arn:${Partition}:s3:::${BucketName}`"
         yield diagnostic("technique-shape", at, f"the template of `{name}` is no ARN", help=help_)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 
 from iamsim.aws import shapes
 from iamsim.aws.actions import action_info, resource_arn_patterns
 from iamsim.aws.services import TRUST_ACTIONS
 from iamsim.model.arn import parse_arn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,23 +133,31 @@ RESOURCE_POLICIES: tuple[ResourcePolicyRow, ...] = (
         {
             "agent-registry": "registry/*",
             "aiops": "investigation-group/*",
+            "appmesh": "mesh/*",
             "appsync": "apis/*",
             "arc-region-switch": "plan/*",
             "aws-marketplace": "*",
             "billing": "*",
             "catalog": "*",
+            "cleanrooms-ml": "configured-audience-model/*",
             "cloudfront": "vpcorigin/*",
             "cloudhsm": "backup/*",
+            "cloudsearch": "domain/*",
             "codeguru-profiler": "profilingGroup/*",
             "continuum": "*",
             "datazone": "domain/*",
             "ec2": "ipam-pool/* placement-group/* verified-access-group/*",
             "elasticloadbalancing": "truststore/*",
+            "elemental-inference": "feed/*",
             "entityresolution": "*",
             "fsx": "volume/*",
+            "imagebuilder": "component/* container-recipe/* image/* image-recipe/*",
             "lookoutequipment": "dataset/* model/*",
+            "mediapackagev2": "channelGroup/*",
+            "mediatailor": "channel/*",
             "mpa": "*",
             "networkmanager": "core-network/*",
+            "oam": "sink/*",
             "odb": "*",
             "omics": "sequenceStore/*",
             "osis": "pipeline/*",
@@ -155,7 +167,8 @@ RESOURCE_POLICIES: tuple[ResourcePolicyRow, ...] = (
             "refactor-spaces": "environment/*",
             "resource-groups": "group/*",
             "route53-recovery-control": "cluster/*",
-            "route53resolver": "firewall-rule-group/*",
+            "route53profiles": "profile/*",
+            "route53resolver": "firewall-rule-group/* resolver-query-log-config/* resolver-rule/*",
             "rum": "appmonitor/*",
             "sagemaker": "feature-group/* model-package-group/* model-package/* lineage-group/* pipeline/* hub/* mlflow*",
             "servicecatalog": "*",
@@ -175,7 +188,15 @@ def has_resource_policy(arn: str, action: str) -> bool:
     An ARN with wildcards counts as soon as one of its resources can. `*` never does: such requests have no resource.
     Source: IAM User Guide, "AWS services that work with IAM".
     """
-    return any(row.covers(arn, action.lower()) for row in RESOURCE_POLICIES)
+    parsed = parse_arn(arn)
+    rows = _by_service().get(parsed.service, ()) if parsed is not None else ()
+    return any(row.covers(arn, action.lower()) for row in rows)
+
+
+@cache
+def _by_service() -> Mapping[str, tuple[ResourcePolicyRow, ...]]:
+    services = dict.fromkeys(row.service for row in RESOURCE_POLICIES)
+    return {s: tuple(row for row in RESOURCE_POLICIES if row.service == s) for s in services}
 
 
 @lru_cache(maxsize=4096)

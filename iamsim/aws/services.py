@@ -32,6 +32,18 @@ Source: the developer guides of the services, service roles.
 """
 
 
+RESERVED_NAMES = {
+    "ssm-document": tuple(
+        f"arn:*:ssm:*:*:document/{name}*"
+        for name in ("aws", "AWS-", "AWSEC2", "AWSConfigRemediation", "AWSSupport", "amazon", "amzn")
+    ),
+}
+"""ARNs, by type of the catalogue of techniques, with names that no account can give: only resources of AWS have them.
+
+Source: AWS Systems Manager API Reference, "CreateDocument", Name.
+"""
+
+
 class Effect(StrEnum):
     """What a call row says: denied or allowed whatever the policies, or not to be known."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from iamsim.aws.paths import FIXED
 from iamsim.check.model import Found
 from iamsim.check.outsiders import account_of, whole_account
 from iamsim.check.policies import action_bits, patterns, unique
@@ -28,12 +29,11 @@ if TYPE_CHECKING:
     from iamsim.model.policy import PrincipalEntry, Statement
 
 _ACTIONS = ("sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity")
-_OF_AWS = ("/aws-service-role/", "/aws-reserved/")
 
 
 def find(env: Environment) -> Iterator[Found]:
     """Roles that nobody can assume, roles that do the same, boundaries without use, users that a role would replace."""
-    own = [p for p in env.principals.values() if p.kind is PrincipalKind.ROLE and not p.path.startswith(_OF_AWS)]
+    own = [p for p in env.principals.values() if p.kind is PrincipalKind.ROLE and not p.path.startswith(FIXED)]
     for role in own:
         yield from _unassumable(env, role)
     yield from _duplicates(own)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from iamsim.aws.paths import LINKED
 from iamsim.check.model import Found
 from iamsim.check.outsiders import third_party, whole_account, with_strangers
 from iamsim.check.policies import Held, held, place_of, title
@@ -116,7 +117,7 @@ def _narrowed(statement: Statement) -> bool:
 def _some_principal(env: Environment, account: str, role: Principal, name: str) -> Witness | None:
     """A request of some loaded principal of the account that only this statement lets in."""
     for principal in env.principals.values():
-        if principal.account == account and not principal.path.startswith("/aws-service-role/"):
+        if principal.account == account and not principal.path.startswith(LINKED):
             answer = can(env, principal.arn, _ASSUME, role.arn, via="direct")
             if answer.verdict is Verdict.YES and answer.witness and name in [c.text for c in answer.witness.allowed_by]:
                 return answer.witness

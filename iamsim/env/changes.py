@@ -18,20 +18,20 @@ from iamsim.diagnostics import Origin
 from iamsim.env.forgetting import noted
 from iamsim.env.memo import Memo, once
 from iamsim.env.overlay import Overlay
-from iamsim.env.tree import with_account, with_policy, without_account, without_policy, without_type
-from iamsim.env.types import Environment, MissingPolicy, Principal, PrincipalKind
-from iamsim.env.versions import as_boundary, boundary_of, managed_policy_of
-from iamsim.env.whatever import granting, whatever
+from iamsim.env.tree import with_account, with_delegate, with_policy, without_account, without_policy, without_type
+from iamsim.env.types import Environment, MissingPolicy, Principal, PrincipalKind, Resource
+from iamsim.env.versions import as_boundary, boundary_of, in_account, managed_policy_of
+from iamsim.env.whatever import granting, trust_made, undenied, whatever
 from iamsim.model.arn import parse_arn
 from iamsim.model.policy import Effect, Policy, PolicyKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from iamsim.env.types import Group, Organization, Resource
+    from iamsim.env.types import Group, Organization
 
 WITHOUT = "-"
-"""In place of the policy of a principal that is created without one."""
+"""In place of the policy of a principal that is created without one, and of actions that the policy of a resource may grant."""
 
 
 class Kind(StrEnum):
@@ -51,15 +51,19 @@ class Kind(StrEnum):
     CREATED = "created"  # user or role ARN; BOUNDARY,POLICY,GROUP,WAS: each an ARN or nothing (no policy: one of
     # choice, or `WITHOUT`; WAS: the user that has this name or path now; the same ARN: it is deleted before). Managed policy
     # ARN: its document is of choice
-    RESOURCE = "resource"  # resource ARN: its policy is of choice
-    UNGUARDED = "unguarded"  # resource ARN: its policy is deleted
+    RESOURCE = (
+        "resource"  # resource ARN; actions, with commas, that a policy of choice grants (nothing: all, `WITHOUT`: none)
+    )
+    UNGUARDED = "unguarded"  # resource ARN: its policy is deleted, or `Sid`: its denies that have one are removed
     GRANTED = "granted"  # resource ARN; actions, with commas, that its policy now grants; `;ARN`: to nobody else
+    UNBLOCKED = "unblocked"  # bucket ARN; `bucket` or `account`: whose setting closes a public policy to others no more
     LABELS = "labels"  # resource ARN; KEY=VALUE, or KEY: removed
     LIFTED = "lifted"  # id of a root, unit or account; the SCP or RCP that no longer applies there
     ATTACHED = "attached"  # id of a root, unit or account; the SCP without denies that now allows there as well
     DISABLED = "disabled"  # organization id; `scp` or `rcp`: the policy type is switched off
     MOVED = "moved"  # account; id of the root or unit below which it is now
     LEFT = "left"  # account that has left its organization
+    DELEGATED = "delegated"  # account; service principal of what it administers for its organization from then on
     ENTERED = "entered"  # account that was in none; id of the root directly below which it is now
 
 
@@ -76,7 +80,7 @@ class Change:
         return hash((self.who, self.what))
 
 
-_ORGANIZATION = (Kind.LIFTED, Kind.ATTACHED, Kind.DISABLED, Kind.MOVED, Kind.LEFT, Kind.ENTERED)
+_ORGANIZATION = (Kind.LIFTED, Kind.ATTACHED, Kind.DISABLED, Kind.MOVED, Kind.LEFT, Kind.ENTERED, Kind.DELEGATED)
 
 
 def changed(env: Environment, changes: Iterable[Change], focus: Iterable[str] = ()) -> Environment:
@@ -120,11 +124,13 @@ def _changed(env: Environment, wanted: frozenset[Change], about: frozenset[str],
     resources = {
         c.who: _resource(env, c, changes, focus)
         for c in changes
-        if c.kind in (Kind.RESOURCE, Kind.UNGUARDED, Kind.GRANTED, Kind.LABELS)
+        if c.kind in (Kind.RESOURCE, Kind.UNGUARDED, Kind.GRANTED, Kind.UNBLOCKED, Kind.LABELS)
     }
+    opened = (env.resources[c.who].account for c in changes if c.kind is Kind.UNBLOCKED and c.what == "account")
+    if open_ := {a: False for a in opened if a is not None}:
+        env = replace(env, restrict_public_buckets=MappingProxyType({**env.restrict_public_buckets, **open_}))
     organizations = _organizations(env, frozenset(c for c in changes if c.kind in _ORGANIZATION))
-    found = {k: v for k, v in resources.items() if v is not None}
-    return with_parts(env, principals, groups, found, organizations, who)
+    return with_parts(env, principals, groups, resources, organizations, who)
 
 
 def _organizations(env: Environment, changes: frozenset[Change]) -> tuple[Organization, ...]:
@@ -181,6 +187,8 @@ def created(env: Environment, arn: str, what: str, changes: list[Change]) -> Pri
     path, _, name = fields.resource.partition("/")[2].rpartition("/")
     if was not in ("", arn):
         before = _principal(env, env.principals[was], changes)[0]
+        if before.account != fields.account:
+            before = in_account(env, before, fields.account, _new_id(kind, arn))
         return replace(before, arn=arn, name=name, path=f"/{path}/" if path else "/")
     written = whatever(PolicyKind.IDENTITY, f"the policy written for {kind} {name}")
     own = () if group or policy == WITHOUT else (managed_policy_of(env, policy) if policy else written,)
@@ -194,9 +202,7 @@ def created(env: Environment, arn: str, what: str, changes: list[Change]) -> Pri
         policies=own,
         groups=(group,) if group else (),
         boundary=as_boundary(env, boundary) if boundary else None,
-        trust=whatever(PolicyKind.TRUST, f"the trust policy written for {name}")
-        if kind is PrincipalKind.ROLE
-        else None,
+        trust=trust_made(arn, name, f"/{path}/") if kind is PrincipalKind.ROLE else None,
         origin=Origin(""),
     )
 
@@ -330,25 +336,38 @@ def _boundary(env: Environment, own: Principal, changes: list[Change]) -> Policy
     return boundary_of(version) if isinstance(version, Policy) else version
 
 
-def _resource(env: Environment, change: Change, changes: list[Change], focus: list[str]) -> Resource | None:
-    found = env.resources.get(change.who)
-    if found is None:
-        return None
-    policy, tags = found.policy, found.tags
-    for c in changes:
-        if c.who != change.who:
-            continue
-        if c.kind is Kind.UNGUARDED:
-            policy = None
-        elif c.kind is Kind.RESOURCE:
-            policy = granting(change.who, "*", None, focus)
-        elif c.kind is Kind.GRANTED:
-            actions, _, only = c.what.partition(";")
-            policy = granting(change.who, actions, policy, [a for a in focus if only in ("", a)])
-        elif c.kind is Kind.LABELS:
-            key, equals, value = c.what.partition("=")
-            tags = (*((k, v) for k, v in tags if k.lower() != key), *(((key, value),) if equals else ()))
-    return replace(found, policy=policy, tags=tags)
+def _resource(env: Environment, change: Change, changes: list[Change], focus: list[str]) -> Resource:
+    found = env.resources.get(change.who) or unlisted(change.who)
+    policy, tags, restricts = found.policy, found.tags, found.restrict_public_buckets
+    for c in sorted((c for c in changes if c.who == change.who), key=lambda c: _FIRST.get(c.kind, 0)):
+        match c.kind:
+            case Kind.UNGUARDED:
+                policy = undenied(change.who, policy, labelled=True) if c.what else None
+            case Kind.RESOURCE if c.what == WITHOUT:
+                policy = undenied(change.who, policy)
+            case Kind.RESOURCE:
+                policy = granting(change.who, c.what or "*", undenied(change.who, policy) if c.what else None, focus)
+            case Kind.GRANTED:
+                actions, _, only = c.what.partition(";")
+                policy = granting(change.who, actions, policy, [a for a in focus if only in ("", a)])
+            case Kind.UNBLOCKED if c.what == "bucket":
+                restricts = False
+            case Kind.LABELS:
+                key, equals, value = c.what.partition("=")
+                tags = (*((k, v) for k, v in tags if k.lower() != key), *(((key, value),) if equals else ()))
+    return replace(found, policy=policy, tags=tags, restrict_public_buckets=restricts)
+
+
+_FIRST = {Kind.UNGUARDED: -2, Kind.RESOURCE: -1}
+"""What is granted is so after the rest of the policy was written or deleted."""
+
+
+def unlisted(arn: str) -> Resource:
+    """A resource that no input lists: of nothing but its owner anything is known, and that only if the ARN tells it."""
+    fields = parse_arn(arn)
+    return Resource(
+        arn=arn, account=(fields.account if fields is not None else "") or None, policy=None, origin=Origin("")
+    )
 
 
 def _organization(organization: Any, change: Change) -> Any:
@@ -361,6 +380,8 @@ def _organization(organization: Any, change: Change) -> Any:
             return without_type(organization, change.what) if organization.id == change.who else organization
         case Kind.LEFT:
             return without_account(organization, change.who, None)
+        case Kind.DELEGATED:
+            return with_delegate(organization, change.who, change.what)
         case Kind.ENTERED:
             return with_account(organization, change.who, change.what)
         case _:

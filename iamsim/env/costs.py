@@ -20,8 +20,10 @@ def may_cost(env: Environment, change: Change) -> bool:
     match change.kind:
         case Kind.TAGS:
             return not change.what.endswith("=*")
-        case Kind.SWITCHES | Kind.LEAVES | Kind.UNGUARDED | Kind.LABELS | Kind.MOVED | Kind.LEFT:
+        case Kind.SWITCHES | Kind.LEAVES | Kind.LABELS | Kind.MOVED | Kind.LEFT:
             return True
+        case Kind.UNGUARDED:
+            return not change.what
         case Kind.BOUNDARY:
             return bool(change.what)
         case Kind.GAINS:

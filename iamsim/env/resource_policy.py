@@ -38,6 +38,10 @@ _PARENTS = (
     ("dynamodb", re.compile(r"(table/[^/]+)/(?:index|export|backup)/.*\Z", re.DOTALL), r"\1"),
     ("kinesis", re.compile(r"(stream/[^/]+)/consumer/.*\Z", re.DOTALL), r"\1"),
     ("execute-api", re.compile(r"([^/]+)/.*\Z", re.DOTALL), r"\1"),
+    ("glue", re.compile(r"(?:database|table|tableVersion|userDefinedFunction)/.*\Z", re.DOTALL), "catalog"),
+    ("s3vectors", re.compile(r"(bucket/[^/]+)/.*\Z", re.DOTALL), r"\1"),
+    ("schemas", re.compile(r"schema/([^/]+)/.*\Z", re.DOTALL), r"registry/\1"),
+    ("vpc-lattice", re.compile(r"(service/[^/]+)/.*\Z", re.DOTALL), r"\1"),
 )
 
 
@@ -46,17 +50,22 @@ def policy_holder(env: Environment, resource: str) -> Resource | None:
     found = env.resources.get(resource)
     if found is not None:
         return found
-    arn = parse_arn(resource)
-    if arn is None:
-        return None
-    head = resource[: len(resource) - len(arn.resource)]
-    for service, shape, parent in _PARENTS:
-        if arn.service == service and shape.match(arn.resource):
-            name = head + shape.sub(parent, arn.resource)
-            return env.resources.get(name) or env.resources.get(name + ":*")
-    if arn.service == "logs":
-        return env.resources.get(resource + ":*")
+    whole = whole_of(resource)
+    if whole != resource or resource.split(":", 3)[2:3] == ["logs"]:
+        return env.resources.get(whole) or env.resources.get(whole + ":*")
     return None
+
+
+def whole_of(resource: str) -> str:
+    """The ARN of the resource whose policy governs `resource`, loaded or not: itself, or the one that it is a part of.
+
+    Source: IAM User Guide, "AWS services that work with IAM", and the services' guides on resource-based policies.
+    """
+    arn = parse_arn(resource)
+    for service, shape, parent in _PARENTS if arn is not None else ():
+        if arn is not None and arn.service == service and shape.match(arn.resource):
+            return resource[: len(resource) - len(arn.resource)] + shape.sub(parent, arn.resource)
+    return resource
 
 
 def holder_of(facts: Facts) -> Resource | None:

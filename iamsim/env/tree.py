@@ -87,6 +87,16 @@ def without_account(organization: Organization, account: str, to: str | None) ->
     return replace(organization, root=put(root))
 
 
+def with_delegate(organization: Organization, account: str, service: str) -> Organization:
+    """The organization with the account, if it is a member, as a delegated administrator of the service.
+
+    Source: AWS Organizations User Guide, "Delegated administrator for AWS services that work with Organizations".
+    """
+    if all(node.id != account for node in below(organization.root)):
+        return organization
+    return replace(organization, delegated=tuple(sorted({*organization.delegated, (account, service)})))
+
+
 def with_account(organization: Organization, account: str, to: str) -> Organization:
     """The organization with one more account directly below its root, if that is `to`.
 

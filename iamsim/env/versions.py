@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from iamsim.diagnostics import Diagnostic
     from iamsim.env.records import Managed
-    from iamsim.env.types import Environment
+    from iamsim.env.types import Environment, Principal
 
 _NUMBER = re.compile(r"v([0-9]{1,9})(?:\..*)?", re.DOTALL)
 
@@ -43,6 +43,22 @@ def as_boundary(env: Environment, arn: str) -> Policy | MissingPolicy:
         return boundary_of(policy) if isinstance(policy, Policy) else policy
 
     return once(env.memo, ("as-boundary", arn), made)
+
+
+def in_account(env: Environment, own: Principal, account: str, id_: str) -> Principal:
+    """The role that stands for the same permission set in another account: its customer managed policies are those of that account.
+
+    Source: IAM Identity Center User Guide, "Use IAM policies in permission sets".
+    """
+
+    def there(arn: str) -> str:
+        return arn.replace(f":iam::{own.account}:", f":iam::{account}:")
+
+    policies = tuple(managed_policy_of(env, there(p.arn)) if p.arn is not None else p for p in own.policies)
+    boundary = (
+        as_boundary(env, there(own.boundary.arn)) if own.boundary is not None and own.boundary.arn else own.boundary
+    )
+    return replace(own, account=account, unique_id=id_, policies=policies, boundary=boundary)
 
 
 def boundary_of(policy: Policy) -> Policy:

@@ -11,8 +11,8 @@ from iamsim.env.changes import Kind, changed
 from iamsim.env.memo import once
 from iamsim.graph.candidates import texts_of
 from iamsim.graph.dominated import same_ceilings
-from iamsim.graph.edges import of_session
 from iamsim.graph.entering import edge_in, fewest_to_enter
+from iamsim.graph.issued import of_session
 from iamsim.graph.known import last
 from iamsim.graph.moves import Firing
 from iamsim.graph.outdone import fully

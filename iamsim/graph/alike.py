@@ -5,7 +5,6 @@ Of one of them the techniques are worked out; the others give the same, but for 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.memo import Memo, once
@@ -18,7 +17,7 @@ from iamsim.graph.world import relevant, subjects_of, worlds
 from iamsim.ir.lower import action_term
 from iamsim.ir.term import FALSE, TRUE
 from iamsim.judge.reads import is_fine, of_session
-from iamsim.model.caller import CallerKind
+from iamsim.model.caller import CallerKind, kin_of
 from iamsim.model.pattern import match
 
 if TYPE_CHECKING:
@@ -64,8 +63,7 @@ def told_alike(
     told = once(env.memo, ("told", actions), _told, env, actions)
     if held is None or told is None:
         return None
-    anyone = replace(caller, arn=None, name=None, unique_id=None, tags=())
-    kin = (anyone, node.reach, node.only, node.made, mine, held, tuple(match(p, arn) for p in told), actions)
+    kin = (kin_of(caller), node.reach, node.only, node.made, mine, held, tuple(match(p, arn) for p in told), actions)
     return once(env.memo, ("as one", kin), object)
 
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from iamsim.aws.services import RESERVED_NAMES
 from iamsim.env.applicable import NO_DOCUMENTS
 from iamsim.env.facts import Facts
 from iamsim.env.memo import once
 from iamsim.env.resource_policy import owner_of
 from iamsim.graph.given import given_for, when_for
 from iamsim.graph.hops import session_facts
+from iamsim.graph.kubernetes import namespaced
 from iamsim.graph.sources import filled
 from iamsim.graph.world import caller_in
 from iamsim.ir.lower import RESOURCE
@@ -132,6 +134,7 @@ def _demanded(
     demanded += _associated(technique, call, checks)
     demanded += _launched(search, call, bound, checks)
     demanded += _provisioned(checks)
+    demanded += namespaced(search.env, call, search.env.principals.get(bound.get("$target-role", "")), checks)
     if len(call.resources) > 1 and first.facts.resource_var:
         demanded += _placed(checks, first.facts.resource_var)
     return all_of(demanded)
@@ -307,10 +310,16 @@ def _domain(search: Search, node: Node, check: Check) -> Term:
     name = check.facts.resource_name.partition("|")[0]
     kind = name[1:].partition("-")[2]
     known = search.catalogue.resource_types.get(name[1:]) or search.catalogue.resource_types.get(kind)
-    template = known or "arn:${Partition}:*:${Region}:${Account}:*"
-    return reduce(
-        _shaped(template, node.caller.partition, node.caller.account or "*", regional=known is not None), check.lookup
-    )
+    templates = (known or "arn:${Partition}:*:${Region}:${Account}:*").split()
+    place = node.caller.partition, node.caller.account or "*"
+    shaped = any_of(_shaped(t, *place, regional=known is not None) for t in templates)
+    return reduce(all_of((shaped, not_(_reserved(kind)))), check.lookup)
+
+
+@lru_cache(maxsize=64)
+def _reserved(kind: str) -> Term:
+    """That the ARN of a free resource of the type is one that only resources of AWS have."""
+    return any_of(Like(RESOURCE, tokenize(arn, variables=False)) for arn in RESERVED_NAMES.get(kind, ()))
 
 
 @lru_cache(maxsize=4096)
@@ -324,12 +333,15 @@ def _shaped(template: str, partition: str, account: str, *, regional: bool) -> T
     )
 
 
+_PASSED = ("$target-role", "$administration-role")
+
+
 def _fixed(
     technique: Technique, call: Call, resource: str, bound: Mapping[str, str], env: Environment
 ) -> dict[str, tuple[str, ...]]:
     """The condition keys that the technique fixes in one call."""
     out: dict[str, tuple[str, ...]] = {}
-    if call.action.lower() == "iam:passrole" and technique.passed_to and resource == "$target-role":
+    if call.action.lower() == "iam:passrole" and technique.passed_to and resource in _PASSED:
         out["iam:passedtoservice"] = (technique.passed_to,)
     for named, value in call.context:
         key = named.replace("${key}", bound.get("$key", "").lower())

@@ -14,6 +14,7 @@ from iamsim.graph.bundled import bundled_for, bundled_like, in_partition
 from iamsim.graph.permitted import actions_of, permitted
 from iamsim.graph.policies import every_policy
 from iamsim.graph.variables import names_in_place
+from iamsim.ir.term import all_of, not_
 from iamsim.model.pattern import Pattern, match, tokenize
 from iamsim.model.policy import Malformed
 from iamsim.theory.globs import Found, GlobAtom, solve
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from iamsim.env.types import Environment, Principal
+    from iamsim.graph.solved import Calls
     from iamsim.graph.world import Node, Search
     from iamsim.model.policy import Policy, Statement
 
@@ -70,19 +72,30 @@ def example(text: str) -> str:
 
 
 def new_principals(
-    search: Search, env: Environment, node: Node, name: str, instead: str | None = None
+    search: Search, env: Environment, node: Node, name: str, actions: tuple[str, ...], instead: str | None = None
 ) -> Iterator[str]:
     """ARNs of users or roles that do not exist yet: an ordinary one, those that policies of the environment name or test
     with `aws:PrincipalArn` before any change, one for each pattern on which the caller may create, users for whom policy
-    variables speak of what is there, and those that the question asks for. `instead` is the user who gets the name, and
-    whose own it may be with another path.
+    variables speak of what is there, those that the question asks for, and where the node may do the actions on none of
+    these that a policy asks for, others. `instead` is the user who gets the name, and whose own it may be with another path.
     """
+    from iamsim.graph.solved import solved_names
+
     kind = name.removeprefix("$new-")
     taken = _taken_names(env, kind, node.caller.account) - {(instead or "").rpartition("/")[2].lower()}
     every, _ = _spoken_of(search, env, node, kind)
-    for arn in (*every, *_asked(search, node, kind)):
-        if arn.rpartition("/")[2].lower() not in taken:
-            yield arn
+    plain = [a for a in (*every, *_asked(search, node, kind)) if a.rpartition("/")[2].lower() not in taken]
+    yield from plain
+    yield from solved_names(search, tuple((a, env, node) for a in actions), _head(node, kind), plain, taken)
+
+
+def names_between(search: Search, calls: Calls, name: str, plain: Iterable[str]) -> tuple[str, ...]:
+    """As the last ones of `new_principals`, where each call is made by one of several."""
+    from iamsim.graph.solved import solved_names
+
+    _, env, node = calls[0]
+    kind = name.removeprefix("$new-")
+    return solved_names(search, calls, _head(node, kind), plain, _taken_names(env, kind, node.caller.account))
 
 
 def renewed(search: Search, env: Environment, node: Node, name: str, before: str) -> Iterator[str]:
@@ -264,21 +277,36 @@ def _patterns(policies: Iterable[Policy]) -> Iterator[str]:
 
 def new_policies(search: Search, node: Node) -> Iterator[str]:
     """ARNs of customer managed policies that do not exist yet and that conditions on attached policies or boundaries admit: one
-    for each pattern of such a condition, and one for each on which the caller may create.
+    for each pattern of such a condition, one for each on which the caller may create, and one of which no condition speaks.
     """
+    from iamsim.graph.solved import may_be, meets, named, solved
+
     env = search.env
     head = f"arn:{node.caller.partition}:iam::{node.caller.account}:policy/"
     asked = [t for ts in texts_of(env, ("iam:policyarn", "iam:permissionsboundary")).values() for t in ts]
+    seen = dict.fromkeys(_by_patterns(search, node, head, asked))
+    yield from seen
+    demands, calls = [named(t) for t in dict.fromkeys(asked)], (("iam:CreatePolicy", env, node),)
+    for demand in (*demands, all_of(not_(d) for d in demands)) if asked else ():
+        if any(may_be(search, calls, a) for a in seen if meets(demand, a)):
+            continue
+        for arn in solved(search, calls, head, demand):
+            if arn not in env.managed_policies and _fit_policy(arn.removeprefix(head)):
+                seen[arn] = None
+                yield arn
+
+
+def _by_patterns(search: Search, node: Node, head: str, asked: list[str]) -> Iterator[str]:
+    """One for each pattern of a condition with each on which the caller may create."""
+    env = search.env
     every = (*allowed_patterns(env, node), *passed_patterns(search, node))
     allowed = [t for t in every if t == "*" or ":policy/" in t]
-    seen: set[str] = set()
     for text in asked:
         for other in (head + "*", *allowed):
             found = solve([GlobAtom(tokenize(t, variables=False)) for t in dict.fromkeys((text, other, head + "*"))], [],
                           budget=2000, allowed=_POLICY_NAME)  # fmt: skip
             arn = found.text if isinstance(found, Found) else ""
-            if arn and arn not in seen and arn not in env.managed_policies and _fit_policy(arn.removeprefix(head)):
-                seen.add(arn)
+            if arn and arn not in env.managed_policies and _fit_policy(arn.removeprefix(head)):
                 yield arn
 
 

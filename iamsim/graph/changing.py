@@ -11,6 +11,7 @@ from iamsim.graph.candidates import texts_of
 from iamsim.graph.dominated import not_dominated
 from iamsim.graph.means import LATE, across_accounts, means_of, within_means
 from iamsim.graph.moves import BESIDES, Firing, firings
+from iamsim.graph.organized import worth_delegating, worth_provisioning
 from iamsim.graph.outcomes import AGAIN, RECREATES, bare
 from iamsim.graph.ruled import ruled, signature
 from iamsim.graph.state import SIGNED, Closure, loaded
@@ -19,7 +20,9 @@ from iamsim.graph.world import Node, reads_paths, relevant, subjects_of, worlds
 from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from iamsim.aws.escalations import Technique
 
 
 _OWN_CHANGES = ("arbitrary-identity-policy", "gains-managed-policy", "lifts-boundary", "rewrites-policy")
@@ -98,11 +101,7 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
                 continue
             yield from firings(search, node, about, [technique], {})
             continue
-        what = WANTED.get(technique.outcome.type, subject)
-        if any(map(across_accounts, technique.variants)):
-            every = frozenset().union(*(wants(closure, a)[what] for a in closure.known.of_account))
-        else:
-            every = wanted[what]
+        every = _worth(closure, node, technique, wanted, WANTED.get(technique.outcome.type, subject))
         left = every - _tried(closure, name, technique.id, subject, mine)
         if left:
             _mark(closure, name, technique.id, subject, mine, left)
@@ -115,6 +114,21 @@ def changes_by(closure: Closure, name: str, node: Node, types: tuple[str, ...] |
                     yield from (replace(f, sure=False, reasons=AGAIN) for f in found)
                 case _:
                     yield from found
+
+
+def _worth(
+    closure: Closure, node: Node, technique: Technique, wanted: Mapping[str, frozenset[str]], what: str
+) -> frozenset[str]:
+    """What the subject of a change may be, where it is of use to somebody."""
+    match technique.outcome.type:
+        case "provisions-role":
+            return worth_provisioning(closure, node)
+        case "delegates-administration":
+            return worth_delegating(closure, node)
+        case _ if any(map(across_accounts, technique.variants)):
+            return frozenset().union(*(wants(closure, a)[what] for a in closure.known.of_account))
+        case _:
+            return wanted[what]
 
 
 _MEMBERSHIP = ("aws:principalorgid", "aws:principalorgpaths")
@@ -157,7 +171,8 @@ SUBJECT = {
     "switches-policy-version": "policy", "drops-identity-deny": "who", "drops-group-deny": "group",
     "drops-inline-policies": "who", "drops-group-inline-policies": "group", "lifts-boundary": "who",
     "replaces-boundary": "who", "rewrites-trust": "role", "renames-user": "user", "gains-second-factor": "who",
-    "recreates-principal": "who", "recreates-elsewhere": "was",
+    "recreates-principal": "who", "recreates-elsewhere": "was", "provisions-role": "who",
+    "delegates-administration": "account",
 }  # fmt: skip
 """The field of an outcome that says what is changed."""
 

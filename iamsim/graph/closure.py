@@ -32,7 +32,7 @@ from iamsim.graph.ruled import is_free, left_open, signature
 from iamsim.graph.settled import Group, busy, is_barren, unsettled
 from iamsim.graph.state import BASE, OUTSIDER, START, Closure, outsider
 from iamsim.graph.tags import tag_firings
-from iamsim.graph.unbound import administrators
+from iamsim.graph.unbound import administrators, node_in
 from iamsim.ir.term import TRUE
 from iamsim.model.caller import CallerKind
 
@@ -159,12 +159,7 @@ def _absorb(closure: Closure, node: Node) -> None:
     if ("absorbed", account) in closure.done or search.ask.given or search.ask.when is not TRUE:
         return
     every = tuple(administrators(search.env, account))
-    if (
-        node.name == START
-        and search.start.arn in every
-        and node.caller.kind is CallerKind.USER
-        and is_free(closure, node)
-    ):
+    if node.name == START and is_free(closure, node) and search.start.arn in _starting(node, every):
         _absorb_ruler(closure, account, START, local=False)
         return
     if not any(a in closure.nodes for a in every[:_RULERS]):
@@ -181,14 +176,28 @@ def _absorb(closure: Closure, node: Node) -> None:
     _absorb_ruler(closure, account, ruler, local=closure.local is not None or _RULING in closure.done)
 
 
+def _starting(node: Node, every: tuple[str, ...]) -> tuple[str, ...]:
+    """The administrators of an account who, where they are the start, have what others have by them.
+
+    A role but the first has that by another one.
+    """
+    return every[:1] if node.caller.kind is CallerKind.ROLE_SESSION else every
+
+
 def _absorb_ruler(closure: Closure, account: str | None, ruler: str, *, local: bool) -> None:
     closure.done["absorbed", account] = ruler
     closure.done["ruler of", account] = (ruler, local)
     node = closure.nodes[ruler]
     if ruler == START and closure.local is None and _RULING not in closure.done:
-        # what it can do without a second factor is what follows for all others who take it over
-        node = barehanded(closure.search, node)
+        node = _taken_over(closure.search, node)
     absorb(closure, _rule(closure.search, node, sure=closure.sure, local=local), ruler)
+
+
+def _taken_over(search: Search, node: Node) -> Node:
+    """The start as whoever takes it over has it: a user without a second factor, a role with whatever session."""
+    if node.caller.kind is CallerKind.ROLE_SESSION:
+        return node_in(search.env, node.caller.arn or "")
+    return barehanded(search, node)
 
 
 def _widen(closure: Closure) -> None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from iamsim.graph.moves import Firing
     from iamsim.graph.world import Search
 
-MAX_CREWS = 200
+MAX_CREWS = 500
 """Ways to share out the requests of one variant that are tried."""
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.memo import once
 from iamsim.graph.before import held_before
-from iamsim.graph.candidates import names_renewed
+from iamsim.graph.candidates import names_between, names_renewed
 from iamsim.graph.changing import SUBJECT, WANTED
 from iamsim.graph.firing import ONE, Requests, attempt, numbered, outcome_of
 from iamsim.graph.issued import issuer
@@ -195,7 +195,11 @@ def _bindings(
             v for n in dict.fromkeys(crew) for e in among[n.name] for v in values(search, e, n, variant, name, bound)
         )
         callers = [(c, by[id(c)]) for c in variant.calls if name in c.resources]
-        for value in dict.fromkeys(every):
+        found = dict.fromkeys(every)
+        if name in ("$new-user", "$new-role") and not before and callers:
+            calls = tuple((c.action, among[n.name][0], n) for c, n in callers)
+            found.update(dict.fromkeys(names_between(search, calls, name, found)))
+        for value in found:
             if name == becomes and _becomes_nobody_new(closure, technique, value):
                 continue
             if value in made and name == technique.outcome.get("who"):

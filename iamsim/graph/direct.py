@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import changed
 from iamsim.graph.derive import derivations, ordered
-from iamsim.graph.edges import of_session
 from iamsim.graph.entering import edge_in, fewest_to_enter
 from iamsim.graph.exact import ASSUMES
 from iamsim.graph.hops import hop_technique
+from iamsim.graph.issued import of_session
 from iamsim.graph.moves import fire
 from iamsim.graph.outcomes import fact_of, gained
 from iamsim.graph.state import START, Closure, Fact

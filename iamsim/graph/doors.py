@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from iamsim.aws.paths import FIXED
 from iamsim.env.memo import Memo, once
 from iamsim.env.types import MissingPolicy
 from iamsim.graph.apart import ENTERING, ceilings, speaking
-from iamsim.graph.state import FIXED
 from iamsim.ir.lower import resource_term
 from iamsim.ir.term import FALSE, TRUE
 from iamsim.model.pattern import match, tokenize

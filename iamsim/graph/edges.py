@@ -21,7 +21,7 @@ from iamsim.ir.bindings import ABSENT
 from iamsim.ir.bounds import may
 from iamsim.ir.term import FALSE, TRUE, Term, variables
 from iamsim.judge.outlook import outlook
-from iamsim.model.caller import CallerKind
+from iamsim.model.caller import CallerKind, kin_of
 
 if TYPE_CHECKING:
     from iamsim.env.types import Environment, Principal
@@ -67,7 +67,7 @@ def asking(search: Search, node: Node, env: Environment) -> Ask | None:
     if node.made and not is_known(env, node.caller.arn or ""):
         return None
     ask = search.ask if node.name == START else later(search.ask, search.action, search)
-    return replace(ask, env=env)
+    return ask if ask.env is env else replace(ask, env=env)
 
 
 def edges_of(search: Search, node: Node, env: Environment) -> dict[str, Edge]:
@@ -128,7 +128,7 @@ def _kin(env: Environment, caller: Caller) -> object | None:
     if principal is None or caller.kind not in (CallerKind.USER, CallerKind.ROLE_SESSION):
         return None
     held = held_of(env, principal, ENTERING)
-    return None if held is None else (replace(caller, arn=None, name=None, unique_id=None, tags=()), held)
+    return None if held is None else (kin_of(caller), held)
 
 
 def _shared_edge(ask: Ask, session: Session, role: Principal, number: int, action: str, kin: object) -> Edge | None:
@@ -178,20 +178,3 @@ def passed_or_inherited(var: str) -> bool:
     return name.startswith(("aws:requesttag/", "aws:principaltag/")) or name in (
         "aws:tagkeys", "sts:transitivetagkeys", "sts:sourceidentity", "aws:sourceidentity",
     )  # fmt: skip
-
-
-_OF_SESSION = (
-    "session", "aws:sourceidentity", "aws:federatedprovider", "aws:userid", "aws:tokenissuetime", "aws:currenttime",
-)  # fmt: skip
-
-
-def of_session(var: str) -> bool:
-    """Whether a variable is about the session that makes a request."""
-    name = var.rpartition("|")[2]
-    prefix = name.partition(":")[0]
-    return (
-        name in _OF_SESSION
-        or name.startswith(("aws:principaltag/", "saml:", "ec2:", "lambda:", "ssm:", "glue:", "codebuild:", "aws:ec2"))
-        or var.startswith("0|")
-        or "." in prefix
-    )

@@ -11,8 +11,9 @@ from iamsim.env.memo import once
 from iamsim.graph.apart import tags_matter
 from iamsim.graph.candidates import texts_of
 from iamsim.graph.dominated import roles_beside
-from iamsim.graph.edges import asking, edge_to, edges_of, of_session
+from iamsim.graph.edges import asking, edge_to, edges_of
 from iamsim.graph.hops import hop_technique
+from iamsim.graph.issued import of_session
 from iamsim.graph.moves import Firing
 from iamsim.graph.outside import role_at
 from iamsim.graph.renewed import issued_as_written

@@ -27,6 +27,7 @@ from iamsim.graph.order import in_some_order
 from iamsim.graph.state import START, Closure, begin
 from iamsim.graph.takeover import takeovers
 from iamsim.graph.timing import in_one_world, tied
+from iamsim.graph.unlisted import with_unlisted
 from iamsim.graph.world import Node, relevant, subject
 from iamsim.ir.term import FALSE, TRUE
 
@@ -83,6 +84,7 @@ def ever(search: Search, targets: tuple[Target, ...]) -> Ever:
     if led is not None:
         return Ever(led.way, (), with_resources)
     wide = closed(search, sure=False)
+    targets = with_unlisted(wide, targets)
     whole = taken(wide, targets)
     found = _nearest(whole, targets)
     if found.reasons is None:
@@ -113,6 +115,7 @@ def certainly(
     What is refuted on the way is added to `refuted`.
     """
     certain = closed(search, sure=True)
+    targets = with_unlisted(certain, targets)
     with_resources = taken(certain, targets)
     found = _shortest(with_resources, targets, refuted, fits)
     if found is None:
@@ -289,7 +292,7 @@ an administrator: those of a large organization have tens of thousands each.
 _OWN = 3
 """How many times as much memory as such a fact one takes that was found for a single closure, with its firings and nodes."""
 
-_MANY = 5_000
+_MANY = 200
 """After how many facts the collector is told of them, which would else walk over all of them again and again."""
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from iamsim.aws.paths import FIXED
 from iamsim.env.memo import once
 from iamsim.graph.apart import ENTERING, ceilings
 from iamsim.graph.candidates import plain_of
 from iamsim.graph.means import LABELS, TAKEOVERS, techniques_of
-from iamsim.graph.state import FIXED, everyone_of
+from iamsim.graph.state import everyone_of
 from iamsim.graph.trusts import naming_account, naming_anyone
 from iamsim.model.pattern import match as fits_pattern
 from iamsim.model.pattern import tokenize

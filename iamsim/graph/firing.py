@@ -11,7 +11,7 @@ from iamsim.graph.alike import alike_for
 from iamsim.graph.before import held_before
 from iamsim.graph.calls import Place, Wanted, call_checks, check_in, told_keys
 from iamsim.graph.clock import NOW, in_turn, reads_clock
-from iamsim.graph.edges import of_session
+from iamsim.graph.issued import of_session
 from iamsim.graph.newtags import tags_allowed, tags_given
 from iamsim.graph.world import of_node, relevant, worlds
 from iamsim.ir.bounds import may, must

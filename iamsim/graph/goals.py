@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind, changed
-from iamsim.env.resource_policy import policy_holder
+from iamsim.env.resource_policy import policy_holder, whole_of
 from iamsim.graph.abroad import granted_abroad, unspoken
 from iamsim.graph.candidates import FRESH, users_asked
 from iamsim.graph.clock import path_term
 from iamsim.graph.derive import smallest
 from iamsim.graph.dominated import favoured_by_request
-from iamsim.graph.edges import of_session
 from iamsim.graph.exact import Route, joined, routes, verdict_of
 from iamsim.graph.given import given_for, requests_kept, when_for
 from iamsim.graph.hops import documents_for, last_facts, read_of
+from iamsim.graph.issued import of_session
 from iamsim.graph.reach import within_reach
 from iamsim.graph.ruled import granted_to_some, ruler_of
 from iamsim.graph.state import OF_ACCOUNTS, OUTSIDER, SIGNED, START, Closure, Fact
@@ -158,7 +158,7 @@ def _is_unspoken(closure: Closure, node: Node, target: Target) -> bool:
 def _may_be_rewritten(closure: Closure, target: Target) -> bool:
     """Whether some change is about the resource, or its policy is not the loaded one."""
     holder = policy_holder(closure.search.env, target.resource) if target.resource is not None else None
-    about = {target.resource, holder.arn if holder is not None else None}
+    about = {target.resource, holder.arn if holder is not None else whole_of(target.resource or "")}
     return target.holder not in (None, holder) or not about.isdisjoint(closure.known.by_who)
 
 

@@ -67,3 +67,31 @@ def session_entries(env: Environment) -> bool:
 def _names_sessions(env: Environment) -> bool:
     every = (e for p in every_policy(env) for s in p.statements if s.principal is not None for e in s.principal.entries)
     return any(not isinstance(e, Malformed) and ":assumed-role/" in e.value for e in every)
+
+
+def told_by_session(env: Environment) -> bool:
+    """Whether some policy tells sessions of one role apart, or from users."""
+    return once(env.memo, "told-by-session", _tells, env)
+
+
+def _tells(env: Environment) -> bool:
+    if any((of_session(k) and k != "aws:currenttime") or k == "aws:principaltype" for k in texts_of(env, ("",))):
+        return True
+    return session_entries(env)
+
+
+_OF_SESSION = (
+    "session", "aws:sourceidentity", "aws:federatedprovider", "aws:userid", "aws:tokenissuetime", "aws:currenttime",
+)  # fmt: skip
+
+
+def of_session(var: str) -> bool:
+    """Whether a variable is about the session that makes a request."""
+    name = var.rpartition("|")[2]
+    prefix = name.partition(":")[0]
+    return (
+        name in _OF_SESSION
+        or name.startswith(("aws:principaltag/", "saml:", "ec2:", "lambda:", "ssm:", "glue:", "codebuild:", "aws:ec2"))
+        or var.startswith("0|")
+        or "." in prefix
+    )

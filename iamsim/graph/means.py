@@ -11,7 +11,7 @@ from iamsim.env.hits import slice_policy
 from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
 from iamsim.graph.permitted import actions_of, not_refused, one, permitted
-from iamsim.graph.preconditions import ACROSS, across
+from iamsim.graph.service_roles import ACROSS, across
 from iamsim.ir.lower import resource_term
 from iamsim.ir.term import FALSE, TRUE
 from iamsim.model.caller import Caller, CallerKind
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 NODES = ("becomes", "gains-root-task")
 """Types of outcomes that give a caller who is there."""
 
-TAKEOVERS = ("rewrites-resource-policy", "gains-resource-actions")
-"""Types of outcomes that change the policy of a resource."""
+UNBLOCKS = "lifts-public-access-block"
+TAKEOVERS = ("rewrites-resource-policy", "gains-resource-actions", UNBLOCKS)
+"""Types of outcomes that change the policy of a resource, or what keeps it from being in force."""
 
 LATE = (*NODES, *TAKEOVERS, "sets-tags")
 """Types of outcomes that are no changes to policies of users and roles, or are looked for when all else is known."""

@@ -12,7 +12,13 @@ from iamsim.env.organization import below
 from iamsim.env.tree import FULL
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.graph.candidates import boundaries, granting_policies, new_policies, new_principals, renewed
-from iamsim.graph.preconditions import ACROSS, across, providers_of
+from iamsim.graph.issued import told_by_session
+from iamsim.graph.preconditions import DELEGABLE, providers_of
+from iamsim.graph.provisioned import deployed, provisioned
+from iamsim.graph.service_roles import ACROSS, across
+from iamsim.graph.trusts import roles_for
+from iamsim.judge.callers import caller_of
+from iamsim.model.caller import CallerKind
 from iamsim.model.policy import Effect, Malformed
 
 if TYPE_CHECKING:
@@ -34,11 +40,13 @@ TASK_POLICIES = tuple(
 """Source: IAM User Guide, "Perform a privileged task on an AWS Organizations member account"."""
 
 _ORDER = (
-    "$self", "$self-account", "$self-group", "$any-user", "$any-role", "$any-group", "$target-user", "$target-role",
+    "$self", "$self-account", "$self-group", "$any-user", "$any-role", "$any-group", "$target-user",
+    "$administration-role", "$target-role",
     "$helper-role", "$target-group", "$any-policy", "$attached-policy", "$target-policy", "$boundary-policy",
     "$denying-policy", "$saml-provider", "$either-user", "$new-policy",
     "$new-user", "$new-role", "$chosen-boundary", "$granting-policy", "$member-root",
-    "$sso-account", "$member-account", "$task-policy", "$type", "$org-policy", "$free-policy", "$narrow-node",
+    "$provisioned-role", "$deployed-role", "$sso-account", "$member-account", "$task-policy", "$service", "$type", "$org-policy",
+    "$free-policy", "$narrow-node",
     "$org-account", "$org-node", "$org-root",
     "$owned", "$key", "$value",
 )  # fmt: skip
@@ -130,10 +138,19 @@ def values(
         case "$any-user" | "$target-user":
             return (a for a in of_account(env, PrincipalKind.USER, account) if a != spared(search, node))
         case "$sso-account":
-            where = bound["$target-role"].split(":")[4] if "$target-role" in bound else "*"
+            stands = bound.get("$provisioned-role", bound.get("$target-role"))
+            where = stands.split(":")[4] if stands is not None else "*"
             return (f"arn:{node.caller.partition}:sso:::account/{where}",)
-        case "$any-role" | "$target-role" | "$helper-role":
+        case "$target-role" if "$administration-role" in bound:
+            return (
+                r.arn for r in roles_for(env, caller_of(env, env.principals[bound["$administration-role"]]), "closed")
+            )
+        case "$any-role" | "$target-role" | "$helper-role" | "$administration-role":
             return _roles(search, env, node, variant, name)
+        case "$provisioned-role":
+            return provisioned(env, node, bound.get("$target-role"))
+        case "$deployed-role":
+            return deployed(env, node)
         case "$any-group" | "$target-group":
             return groups_of_account(env, account)
         case "$any-policy":
@@ -147,7 +164,8 @@ def values(
             before = bound.get("$any-" + name.removeprefix("$new-"))
             if before is not None:
                 return renewed(search, env, node, name, before)
-            return new_principals(search, env, node, name, bound.get("$either-user"))
+            actions = tuple(c.action for c in variant.calls if name in c.resources)
+            return new_principals(search, env, node, name, actions, bound.get("$either-user"))
         case "$either-user":
             return of_account(search.env, PrincipalKind.USER, account)
         case "$new-policy":
@@ -156,6 +174,8 @@ def values(
             return boundaries(search, env, node, new=not variant.actions.isdisjoint(_CREATING))
         case "$granting-policy":
             return granting_policies(search, env, node)
+        case "$service":
+            return sorted(DELEGABLE)
         case "$task-policy":
             return TASK_POLICIES
         case "$key" | "$value":
@@ -165,10 +185,13 @@ def values(
             return _organization(env, node, name, bound, disables=disables)
 
 
-def spared(search: Search, node: Node) -> str:
-    """Whom the node need not take over: itself, unless the question passes session policies, which another session has not."""
-    limited = node.caller is search.start and search.ask.documents.session is not None
-    return "" if limited else node.caller.arn or ""
+def spared(search: Search, node: Node, name: str = "$target-role") -> str:
+    """Whom the node need not take over as what `name` stands for: itself, unless it starts and another session may do more."""
+    if node.made or node.caller is not search.start:
+        return node.caller.arn or ""
+    limited = search.ask.documents.session is not None
+    apart = name == "$target-role" and node.caller.kind is CallerKind.ROLE_SESSION and told_by_session(search.env)
+    return "" if limited or apart else node.caller.arn or ""
 
 
 _CREATING = frozenset({"iam:createrole", "iam:createuser"})
@@ -181,12 +204,12 @@ def _groups(env: Environment, own: str) -> tuple[str, ...]:
 
 def _roles(search: Search, env: Environment, node: Node, variant: Variant, name: str) -> Iterable[str]:
     """Roles that the visible preconditions about `name` do not leave out: by trusted service, provider or path."""
-    account, own = node.caller.account, spared(search, node)
+    account, own = node.caller.account, spared(search, node, name)
     about = {c.fact: c for c in variant.preconditions if c.get("role") == name}
     fact = next((f for f in ACROSS if f in about), None)
     if fact is not None:
         return (a for a in across(search.env, fact) if a != own)
-    if "role-trusts-service" in about and search.ruling.says("role-trusts-service", ()) is None:
+    if "role-trusts-service" in about:
         service = about["role-trusts-service"].get("service")
         return (a for a in trusting(env, account, service) if a != own)
     if "role-trusts-federated" in about:

@@ -24,7 +24,7 @@ from iamsim.graph.reach import fires_within_reach, within_reach
 from iamsim.graph.search import doors
 from iamsim.graph.sources import filled
 from iamsim.graph.state import OUTSIDER, START, later
-from iamsim.graph.takeover import governing
+from iamsim.graph.takeover import beside, governing
 from iamsim.graph.trusts import roles_for
 from iamsim.graph.world import Node, caller_in, worlds
 from iamsim.ir.bounds import may
@@ -175,7 +175,8 @@ def _takeovers(closure: Closure, node: Node, targets: tuple[Target, ...], budget
             for number, variant in enumerate(technique.variants if arn else ()):
                 if not any(c.action.lower() in able for c in variant.calls):
                     continue
-                bound = {name: arn or "", "$self": node.caller.parent or node.caller.arn or ""}
+                whose = {name: arn or "", **beside(search, variant, name, arn or "")}
+                bound = {**whose, "$self": node.caller.parent or node.caller.arn or ""}
                 yield from _binding(closure, node, env, technique, number, bound, able, budget)
 
 
@@ -314,7 +315,7 @@ def _named(closure: Closure, node: Node, resource: str, bound: Mapping[str, str]
         return bound.get(resource, resource)
     types = closure.search.catalogue.resource_types
     template = types.get(resource[1:]) or types.get(resource[1:].partition("-")[2])
-    return "*" if template is None else filled(template, node.caller.partition, node.caller.account or "*")
+    return "*" if template is None else filled(template.split()[0], node.caller.partition, node.caller.account or "*")
 
 
 def _precondition(env: Environment, condition: Precondition, bound: Mapping[str, str]) -> Amendments:

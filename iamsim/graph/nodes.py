@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from iamsim.aws.paths import LINKED
 from iamsim.aws.services import BUILT_IN_PROVIDERS
 from iamsim.env.facts import place
 from iamsim.env.memo import once
@@ -143,7 +144,7 @@ def describe(env: Environment, name: str) -> dict[str, Any]:
             "path": principal.path,
             "tags": tuple(f"{k}={v}" for k, v in principal.tags),
             "boundary": principal.boundary is not None,
-            "service_linked": principal.path.startswith("/aws-service-role/"),
+            "service_linked": principal.path.startswith(LINKED),
             "outside": False,
         }
     if name == ANYONE:

@@ -67,6 +67,11 @@ def gained(
             change = Change(Kind.CREATED, of("who"), what)
             # a role is there for whoever its trust policy, of choice, lets in
             return (change,) if ":role/" in of("who") else (new_node(search, change), change)
+        case "provisions-role":
+            change = Change(Kind.CREATED, of("who"), f",,,{of('like')}" if outcome.get("like") else ",,")
+            made = new_node(search, change)
+            name = named_node(made.name, outcome.reach)
+            return (replace(made, name=name, reach=outcome.reach), change)
         case "renames-user":
             if of("user") not in search.env.principals:
                 return ()  # one that is made on the way can have any name
@@ -196,6 +201,8 @@ def _of_organization(
             return (Change(Kind.MOVED, _node_id(account), _node_id(to)),)
         case "leaves-organization":
             return (Change(Kind.LEFT, account),)
+        case "delegates-administration":
+            return (Change(Kind.DELEGATED, _node_id(account), bound.get("$service", "")),)
         case _:
             return ()
 

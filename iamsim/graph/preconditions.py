@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from iamsim.aws.actions import action_info
+from iamsim.aws.paths import FIXED
 from iamsim.aws.service_sessions import passing_of
 from iamsim.env.facts import place
 from iamsim.env.memo import once
-from iamsim.env.types import MissingPolicy, PrincipalKind
+from iamsim.env.types import MissingPolicy
 from iamsim.graph.hops import passed_terms
+from iamsim.graph.service_roles import ACROSS, active, linked
 from iamsim.graph.sources import filled as filled  # noqa: PLC0414 - firing and takeover take it from here
 from iamsim.graph.sources import source_term, ways_of
 from iamsim.graph.world import short
@@ -27,7 +28,7 @@ from iamsim.model.pattern import Literal, Pattern, Star, Variable
 from iamsim.model.policy import Effect, Malformed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from iamsim.aws.escalations import Call, Precondition
     from iamsim.env.types import Environment, Principal
@@ -41,6 +42,9 @@ SERVICES_OF_STANDING = {
 }
 """The service principal of a delegated administrator. Source: AWS Organizations User Guide, "AWS services that you can
 use with AWS Organizations"."""
+
+DELEGABLE = frozenset(SERVICES_OF_STANDING.values()) - {"organizations.amazonaws.com"}
+"""Those for which an account is registered; policies are delegated by a policy of the organization."""
 
 
 _MOST_VERSIONS = 5
@@ -64,18 +68,16 @@ def holds(search: Search, env: Environment, node: Node, condition: Precondition,
 
     `calls` are those of the technique; None: of all techniques that demand the same.
     """
-    subjects = [bound[v] for _, values in condition.fields for v in values if v in bound]
-    said = search.ruling.says(condition.fact, subjects)
+    said = _said(search, condition, bound)
     if said is not None:
-        about = f" of {', '.join(short(s) for s in subjects)}" if subjects else ""
-        return Held(TRUE, (), f"{condition.fact}{about} (as you said)") if said else FAILS
+        return Held(TRUE, (), f"{_sentence(condition, bound)} (as you said)") if said else FAILS
     if any(v in bound and _gone(env, bound[v]) for _, values in condition.fields for v in values):
         return FAILS
     match condition.fact:
         case "self-is":
             return _bool((node.caller.kind is CallerKind.USER) == (condition.get("what") == "user"))
         case "role-modifiable":
-            return _bool(not _role(env, bound, condition).path.startswith(("/aws-service-role/", "/aws-reserved/")))
+            return _bool(not _role(env, bound, condition).path.startswith(FIXED))
         case "role-is-permission-set" | "role-is-stack-set-execution":
             return _bool(ACROSS[condition.fact](_role(env, bound, condition)))
         case "instance-profile":
@@ -85,6 +87,8 @@ def holds(search: Search, env: Environment, node: Node, condition: Precondition,
             return _service(search, env, node, condition, bound, ways)
         case "role-trusts-federated":
             return _federated(search, env, condition, bound)
+        case "role-admits":
+            return _admits(search, env, condition, bound)
         case "role-allows":
             return _allows(search, env, condition, bound)
         case "caller-in":
@@ -95,10 +99,15 @@ def holds(search: Search, env: Environment, node: Node, condition: Precondition,
             return _versions(env, bound[condition.get("policy")])
         case "policy-version-slot-free":
             return _slot(search, env, node, bound[condition.get("policy")], _sentence(condition, bound))
+        case "service-active":
+            return _bool(active(env, condition.get("service")))
         case "service-linked-role":
-            return _linked(env, node, condition.get("service"))
+            return _bool(linked(env, node.caller.account, condition.get("service")))
         case "provider-gone":
             return _provider_gone(env, bound[condition.get("provider")])
+        case "policy-may-grant":
+            what = short(bound[condition.get("resource")])
+            return Held(Opaque(f"unsupported:AWS does not document which actions the policy of {what} may grant"))
         case "caller-holds-token":
             return FAILS  # an AWS principal holds none; the holder of a token starts with it
         case _ if condition.assumed and _runs_as_new(search.env, condition, bound):
@@ -107,6 +116,16 @@ def holds(search: Search, env: Environment, node: Node, condition: Precondition,
             return Held(TRUE, (), _sentence(condition, bound))
         case _:
             return HOLDS  # what the enumeration of bindings has seen to
+
+
+def _said(search: Search, condition: Precondition, bound: Mapping[str, str]) -> bool | None:
+    """Whether the user says that the precondition holds; None: nothing was said of it.
+
+    Its subjects are what its names are bound to; of one that stands for something unseen it is the type.
+    """
+    names = (v for _, values in condition.fields for v in values if v.startswith("$"))
+    said = search.ruling.says(condition.fact, [bound.get(v, v.partition("-")[2]) for v in names])
+    return not said if said is not None and condition.get("present") == "false" else said
 
 
 def _runs_as_new(env: Environment, condition: Precondition, bound: Mapping[str, str]) -> bool:
@@ -268,6 +287,14 @@ def _token(search: Search, env: Environment, role: Principal, provider: str, act
     return once(env.memo, ("token", role.arn, provider, action, search.ask.missing), made)
 
 
+def _admits(search: Search, env: Environment, condition: Precondition, bound: Mapping[str, str]) -> Held:
+    """When sessions of the other role, of which the service makes use, may assume the role."""
+    role, by = _role(env, bound, condition), _principal(env, bound, condition, "by")
+    facts = facts_of(search.ask, caller_of(env, by), "sts:AssumeRole", Target(role.arn, role.account))
+    check = check_of(replace(facts, env=env, given={}, hop="agent|", on_path=True, ever=True))
+    return Held(check.authorization.allowed, (check,))
+
+
 def _allows(search: Search, env: Environment, condition: Precondition, bound: Mapping[str, str]) -> Held:
     """When some session of the role may do all of the actions on some resource of its account."""
     role = env.principals[bound[condition.get("role")]]
@@ -308,26 +335,6 @@ def _standing(search: Search, env: Environment, node: Node, where: str) -> Held:
     return FAILS
 
 
-ACROSS: Mapping[str, Callable[[Principal], bool]] = MappingProxyType({
-    "role-is-permission-set": lambda role: role.path.startswith("/aws-reserved/sso.amazonaws.com/"),
-    "role-is-stack-set-execution": lambda role: role.path == "/" and role.name.startswith("stacksets-exec-"),
-})  # fmt: skip
-"""The roles of all accounts that a service made to act in them for an organization.
-
-Source: IAM Identity Center User Guide, "Referencing permission sets in resource policies"; AWS CloudFormation User Guide,
-"Activate trusted access for stack sets with AWS Organizations".
-"""
-
-
-def across(env: Environment, fact: str) -> tuple[str, ...]:
-    """The roles of which one of `ACROSS` holds."""
-
-    def made() -> tuple[str, ...]:
-        return tuple(a for a, p in env.principals.items() if p.kind is PrincipalKind.ROLE and ACROSS[fact](p))
-
-    return once(env.memo, ("across", fact), made)
-
-
 def _versions(env: Environment, policy: str) -> Held:
     if len(env.versions.get(policy, ())) > 1:
         return HOLDS
@@ -358,14 +365,3 @@ def _trimmers(search: Search, env: Environment, policy: str) -> Iterator[str]:
             allowed = check_of(replace(facts, env=env, given={}, ever=True)).authorization.allowed
             if allowed is not FALSE and may(allowed) is not FALSE:
                 yield arn
-
-
-def _linked(env: Environment, node: Node, service: str) -> Held:
-    found = once(env.memo, "linked", _by_service, env)
-    return _bool((node.caller.account, f"/aws-service-role/{service}/") in found)
-
-
-def _by_service(env: Environment) -> frozenset[tuple[str | None, str]]:
-    """The accounts with the paths of their service-linked roles."""
-    every = (p for p in env.principals.values() if p.kind is PrincipalKind.ROLE)
-    return frozenset((p.account, p.path) for p in every if p.path.startswith("/aws-service-role/"))

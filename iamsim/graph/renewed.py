@@ -7,17 +7,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from iamsim.aws.paths import FIXED
 from iamsim.env.changes import Kind
 from iamsim.env.memo import once
 from iamsim.env.types import PrincipalKind
-from iamsim.graph.candidates import texts_of
 from iamsim.graph.dominated import asked_for
-from iamsim.graph.edges import of_session
-from iamsim.graph.issued import session_entries, told_issuers
+from iamsim.graph.issued import told_by_session, told_issuers
 from iamsim.graph.names import of_account
 from iamsim.graph.said import names_said, says
 from iamsim.graph.sessions import possible_when_written
-from iamsim.graph.state import ASSUME, FIXED, Closure
+from iamsim.graph.state import ASSUME, Closure
 from iamsim.graph.world import made_of
 from iamsim.judge.callers import trusted_services
 
@@ -27,17 +26,6 @@ if TYPE_CHECKING:
     from iamsim.env.changes import Change
     from iamsim.env.types import Environment
     from iamsim.graph.world import Node
-
-
-def told_by_session(env: Environment) -> bool:
-    """Whether some policy tells sessions of one role apart, or from users."""
-    return once(env.memo, "told-by-session", _told, env)
-
-
-def _told(env: Environment) -> bool:
-    if any((of_session(k) and k != "aws:currenttime") or k == "aws:principaltype" for k in texts_of(env, ("",))):
-        return True
-    return session_entries(env)
 
 
 def renewable(closure: Closure, account: str | None, held: frozenset[str]) -> frozenset[str]:

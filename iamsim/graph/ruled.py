@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from iamsim.aws.paths import FIXED
 from iamsim.env.changes import Change, Kind
 from iamsim.env.memo import once
 from iamsim.graph.outdone import fully
-from iamsim.graph.state import FIXED, OUTSIDER, START, Closure, account_of, everyone_of
+from iamsim.graph.state import OUTSIDER, START, Closure, account_of, everyone_of
 from iamsim.graph.world import is_again
 
 if TYPE_CHECKING:

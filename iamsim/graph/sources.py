@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from iamsim.aws.service_sessions import source_types
@@ -30,6 +31,14 @@ def filled(template: str, partition: str, account: str) -> str:
         head, _, rest = out.partition("${")
         out = head + "*" + rest.partition("}")[2]
     return out
+
+
+def values_in(template: str, arn: str) -> dict[str, str] | None:
+    """What the variables of an ARN template of the catalogue stand for in `arn`; None if it does not fit."""
+    parts = re.split(r"\$\{(\w+)\}", template)
+    shape = "".join(f"(?P<{p}>.*?)" if n % 2 else re.escape(p) for n, p in enumerate(parts))
+    found = re.fullmatch(shape, arn, re.DOTALL)
+    return None if found is None else found.groupdict()
 
 
 def ways_of(search: Search, condition: Precondition) -> tuple[tuple[Call, ...], ...]:

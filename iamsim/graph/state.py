@@ -47,9 +47,6 @@ SIGNED = (CallerKind.USER, CallerKind.ROLE_SESSION, CallerKind.ROOT)
 OF_ACCOUNTS = (CallerKind.USER, CallerKind.ROLE_SESSION)
 """The kinds of callers that are users and roles of an account."""
 
-FIXED = ("/aws-service-role/", "/aws-reserved/")
-"""Paths of roles that only AWS changes. Source: IAM User Guide, "Create a service-linked role"; "IAM identifiers", paths."""
-
 NO_HOPS = (CallerKind.ANONYMOUS, CallerKind.ROOT, CallerKind.FEDERATED_USER)
 
 
@@ -193,6 +190,8 @@ def outsider(search: Search) -> Node:
 
 def later(ask: Ask, action: str, search: Search) -> Ask:
     """`ask` for requests after the first: what it says of the first caller alone is left out."""
+    if not ask.given and ask.when is TRUE:
+        return ask
     start = search.start
     given = {
         **given_for(ask.given, action, start, first=False, last=False),

@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from iamsim.env.changes import Change, Kind
-from iamsim.env.resource_policy import owner_of, policy_holder
+from iamsim.aws.resource_policies import has_resource_policy
+from iamsim.env.changes import WITHOUT, Change, Kind
+from iamsim.env.resource_policy import owner_of, policy_holder, restricts, whole_of
 from iamsim.graph.abroad import granted_abroad, unspoken
 from iamsim.graph.candidates import texts_of
 from iamsim.graph.dominated import favoured_on
 from iamsim.graph.firing import attempt, outcome_of
-from iamsim.graph.means import TAKEOVERS, techniques_of
+from iamsim.graph.means import TAKEOVERS, UNBLOCKS, techniques_of
 from iamsim.graph.moves import Firing, fire
 from iamsim.graph.reach import fires_within_reach
 from iamsim.graph.ruled import granted_to_some, ruled, ruler_of
-from iamsim.graph.sources import filled
+from iamsim.graph.sources import filled, values_in
 from iamsim.graph.state import OF_ACCOUNTS, OUTSIDER
 from iamsim.graph.world import is_again, subject
 from iamsim.model.caller import CallerKind
@@ -24,7 +25,7 @@ from iamsim.model.pattern import match, tokenize
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from iamsim.aws.escalations import Technique, Variant
+    from iamsim.aws.escalations import Outcome, Technique, Variant
     from iamsim.graph.state import Closure
     from iamsim.graph.world import Node, Search
     from iamsim.judge.candidates import Target
@@ -39,20 +40,24 @@ def takeovers(closure: Closure, target: Target) -> Iterator[Firing]:
     for technique in techniques_of(search, TAKEOVERS):
         name = technique.outcome.get("resource")
         arn = governing(search, target, name.removeprefix("$owned-"))
-        if arn is None:
+        if arn is None or not has_resource_policy(arn, search.action):
+            continue
+        if technique.outcome.type == UNBLOCKS and not _is_closed(search, arn):
             continue
         asked = _asked(technique.outcome.all("actions"), search.action)
-        change = _change(technique.outcome.type, technique.outcome.get("gains"), technique.outcome.all("actions"), arn)
+        change = _change(technique.outcome, arn)
         for number, variant in enumerate(technique.variants):
             fired = None
-            hopeless = _Hopeless(closure, technique, variant, name, {name: arn, **asked})
+            places = {name: arn, **asked, **beside(search, variant, name, arn)}
+            hopeless = _Hopeless(closure, technique, variant, name, places)
+            at_home = hopeless.at_home or (target.owner is not None and _is_unplaced(search, arn))
             for name_, node in closure.nodes.items():
                 actions = tuple(c.action for c in variant.calls)
                 if name_ == OUTSIDER or node.caller.kind not in _SIGNED or not fires_within_reach(node, actions):
                     continue
-                if hopeless.includes(node) or (hopeless.at_home and node.caller.account != target.owner):
+                if hopeless.includes(node) or (at_home and node.caller.account != target.owner):
                     continue
-                bound = {name: arn, "$self": subject(node.caller), **asked}
+                bound = {**places, "$self": subject(node.caller)}
                 tried = attempt(search, node, technique, variant, bound, closure.changes)
                 found = None if tried is None else outcome_of(search, tried)
                 if found is None or tried is None:
@@ -182,10 +187,52 @@ def _asked(actions: tuple[str, ...], action: str) -> dict[str, str]:
     return {} if operation is None else {"$operation": operation}
 
 
-def _change(outcome: str, gains: str, actions: tuple[str, ...], arn: str) -> Change:
-    if outcome == "gains-resource-actions":
-        return Change(Kind.GRANTED, arn, ",".join(actions))
-    return Change(Kind.UNGUARDED if gains.startswith("whatever identity policies") else Kind.RESOURCE, arn)
+def _change(outcome: Outcome, arn: str) -> Change:
+    actions, gains = ",".join(outcome.all("actions")), outcome.get("gains")
+    match outcome.type:
+        case "gains-resource-actions":
+            return Change(Kind.GRANTED, arn, actions)
+        case "lifts-public-access-block":
+            return Change(Kind.UNBLOCKED, arn, outcome.get("scope"))
+        case _ if gains.startswith("whatever identity policies"):
+            return Change(Kind.UNGUARDED, arn)
+        case _ if gains.startswith("whatever the rest"):
+            return Change(Kind.UNGUARDED, arn, "Sid")
+        case _ if gains.startswith("no action"):
+            return Change(Kind.RESOURCE, arn, WITHOUT)
+        case _:
+            return Change(Kind.RESOURCE, arn, actions)
+
+
+def _is_unplaced(search: Search, arn: str) -> bool:
+    """Whether nothing but the question tells whose the resource is: no input lists it, and its ARN has no account."""
+    return arn not in search.env.resources and owner_of(search.env, arn, None) is None
+
+
+def _is_closed(search: Search, arn: str) -> bool:
+    """Whether Block Public Access may close the policy of the bucket to other accounts."""
+    holder = search.env.resources.get(arn)
+    return holder is not None and holder.account is not None and bool(restricts(search.env, holder))
+
+
+def beside(search: Search, variant: Variant, name: str, arn: str) -> dict[str, str]:
+    """The other resources of the calls whose ARNs follow from that of the resource whose policy is written, `name`: those of which
+    each variable is one of its own.
+    """
+    types = search.catalogue.resource_types
+    others = {r for c in variant.calls for r in c.resources if r.startswith(_ANY) and r.removeprefix(_ANY) in types}
+    found = values_in(types[name.removeprefix("$owned-")], arn) if others else None
+    out = {}
+    for other in sorted(others) if found is not None else ():
+        template = types[other.removeprefix(_ANY)]
+        for variable, value in (found or {}).items():
+            template = template.replace(f"${{{variable}}}", value)
+        if "${" not in template:
+            out[other] = template
+    return out
+
+
+_ANY = "$any-"
 
 
 def governing(search: Search, target: Target, kind: str) -> str | None:
@@ -200,10 +247,5 @@ def governing(search: Search, target: Target, kind: str) -> str | None:
     if arn is None or arn == "*":
         return None
     holder = policy_holder(search.env, arn)
-    if holder is not None:
-        return holder.arn if match(pattern, holder.arn) else None
-    if arn.startswith("arn:") and ":s3:::" in arn:
-        arn = arn.partition("/")[0]
-    if not match(pattern, arn) or (kind == "s3-bucket" and "/" in arn):
-        return None
-    return arn
+    arn = holder.arn if holder is not None else whole_of(arn)
+    return arn if match(pattern, arn) else None

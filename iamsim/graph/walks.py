@@ -6,7 +6,8 @@ import heapq
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from iamsim.graph.edges import of_session, passed_or_inherited
+from iamsim.graph.edges import passed_or_inherited
+from iamsim.graph.issued import of_session
 from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:

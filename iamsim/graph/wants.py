@@ -12,12 +12,13 @@ from iamsim.graph.candidates import FRESH, new_principals, texts_of, told_by_nam
 from iamsim.graph.dominated import asked_by, asked_for
 from iamsim.graph.entering import edge_in
 from iamsim.graph.exempt import exempt
+from iamsim.graph.issued import told_by_session
 from iamsim.graph.names import of_account
 from iamsim.graph.outcomes import bare
 from iamsim.graph.outdone import fully
 from iamsim.graph.outside import role_at
 from iamsim.graph.policies import open_to_all
-from iamsim.graph.renewed import renewable, told_by_session
+from iamsim.graph.renewed import renewable
 from iamsim.graph.ruled import not_held, ruled, ruler_of
 from iamsim.graph.said import names_said, says
 from iamsim.graph.state import Closure, account_of, everyone_of
@@ -27,11 +28,11 @@ from iamsim.ir.term import TRUE
 from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from iamsim.aws.escalations import Technique
     from iamsim.env.types import Environment
-    from iamsim.graph.world import Node
+    from iamsim.graph.world import Node, Search
 
 
 def wants(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
@@ -142,12 +143,20 @@ def creatable(closure: Closure, node: Node, technique: Technique) -> bool:
     if bare(technique) and not (open_to_all(closure.search.env) or texts_of(closure.search.env, (_GRANTEE,))):
         return False
     made = fully_made(closure)
-    names = new_principals(closure.search, closure.search.env, node, technique.outcome.get("who"))
+    names = iter(_new_names(closure.search, node, technique))
     if closure.free(node.caller.arn or "") or ruled(closure, node):
         # an ordinary new principal could do no more than the node itself, but for what a role's sessions can carry
         apart = told_by_session(closure.search.env)
         names = (n for n in names if not n.endswith("/" + FRESH) or n in closure.extra or (apart and ":role/" in n))
     return any(n not in made for n in names)
+
+
+def _new_names(search: Search, node: Node, technique: Technique) -> Iterator[str]:
+    """The names that new principals of the technique can have, in any variant."""
+    who = technique.outcome.get("who")
+    each = (tuple(c.action for c in v.calls if who in c.resources) for v in technique.variants)
+    for actions in dict.fromkeys(each):
+        yield from new_principals(search, search.env, node, who, actions)
 
 
 def fully_made(closure: Closure) -> frozenset[str]:

@@ -63,23 +63,23 @@ class Node:
 class Ruling:
     """What the user says of facts that no input tells: those that hold, and those that do not.
 
-    A fact is named as in the catalogue, alone or with a subject: `access-key-slot-free`, `access-key-slot-free:user/bob`.
+    A fact is named as in the catalogue, alone or with a subject, which is an ARN or a type of resource of the catalogue:
+    `access-key-slot-free`, `resource-exists:ec2-instance`. What is said of a subject goes before what is said of all.
     """
 
     assumed: frozenset[str] = frozenset()
     ruled_out: frozenset[str] = frozenset()
 
     def says(self, fact: str, subjects: Iterable[str]) -> bool | None:
-        """True or False where the user has spoken of the fact about one of the subjects, else None."""
+        """True or False where the user has spoken of the fact about one of the subjects, or about all, else None."""
         if not self.assumed and not self.ruled_out:
             return None
-        names = [
-            fact,
-            *(f"{fact}:{form}" for s in subjects for form in (s, s.partition(":role/")[2], short(s)) if form),
-        ]
-        if any(n in self.ruled_out for n in names):
-            return False
-        return True if any(n in self.assumed for n in names) else None
+        for names in ([f"{fact}:{s}" for s in subjects], [fact]):
+            if any(n in self.ruled_out for n in names):
+                return False
+            if any(n in self.assumed for n in names):
+                return True
+        return None
 
 
 def short(arn: str) -> str:
@@ -169,9 +169,11 @@ EVERYWHERE = (
     Kind.MOVED,
     Kind.LEFT,
     Kind.ENTERED,
+    Kind.DELEGATED,
     Kind.RESOURCE,
     Kind.UNGUARDED,
     Kind.GRANTED,
+    Kind.UNBLOCKED,
     Kind.LABELS,
 )
 """The kinds of changes that are made outside the policies of one account's users and roles."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import lru_cache
@@ -9,6 +10,7 @@ from sys import intern
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
+from iamsim.aws.paths import LINKED
 from iamsim.aws.services import BUILT_IN_PROVIDERS
 from iamsim.env.facts import principal_at
 from iamsim.env.memo import once
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from iamsim.env.types import Environment, Principal
     from iamsim.model.policy import Policy
 
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_SESSION = re.compile(r"[\w+=,.@-]+", re.ASCII)
 _ATTRIBUTES = (
     "credentials", "mfa", "parent", "session", "source-identity", "instance", "transitive", "assumed-root",
     "task-policy", "tag.KEY",
@@ -67,13 +71,16 @@ def _arn(env: Environment, text: str) -> tuple[Caller, ...]:
     arn = parse_arn(text)
     if arn is None:
         raise QueryError(f"`{text}` is no ARN", "an ARN has six fields: arn:aws:iam::ACCOUNT:user/NAME")
+    wild = "*" in text or "?" in text
+    if arn.service in ("iam", "sts") and not wild and not _ACCOUNT.fullmatch(arn.account):
+        raise QueryError(f"`{text}` names no account", "an account id has 12 digits")
     if arn.service == "sts":
         return (_session(env, text),)
     if arn.service != "iam":
         raise QueryError(f"`{text}` is no principal", "principals are users, roles, root users and sessions of them")
     if arn.resource == "root":
         return (_root(arn.partition, arn.account),)
-    if "*" in text or "?" in text:
+    if wild:
         pattern = tokenize(text, variables=False)
         found = [p for a, p in env.principals.items() if match(pattern, a)]
         if not found:
@@ -126,6 +133,7 @@ def _session(env: Environment, text: str) -> Caller:
     name, _, session = rest.partition("/")
     if kind != "assumed-role" or not name or not session:
         raise QueryError(f"`{text}` is no session", "a session is arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION")
+    _check_session(session)
     roles = [
         p
         for p in env.principals.values()
@@ -135,6 +143,17 @@ def _session(env: Environment, text: str) -> Caller:
         return replace(caller_of(env, roles[0]), session=session)
     outsider = _outsider(env, f"arn:{arn.partition}:iam::{arn.account}:role/{name}")
     return replace(outsider, session=session)
+
+
+def _check_session(name: str) -> None:
+    """Raises QueryError for what no session is called. Source: AWS STS API Reference, "AssumeRole", RoleSessionName."""
+    if not _SESSION.fullmatch(name):
+        remedy = (
+            "name the role instead for any of its sessions"
+            if "*" in name or "?" in name
+            else "it has letters, digits and _+=,.@-"
+        )
+        raise QueryError(f"`{name}` is no name of a session", remedy)
 
 
 def _short(env: Environment, text: str) -> tuple[Caller, ...]:
@@ -201,7 +220,7 @@ def _make(principal: Principal) -> Caller:
         tags=principal.tags,
         tags_known=principal.tags_known,
         bounded=principal.boundary is not None,
-        service_linked=role and principal.path.startswith("/aws-service-role/"),
+        service_linked=role and principal.path.startswith(LINKED),
         open_tags=role and trust_allows(principal, "sts:tagsession"),
         open_source_identity=role and trust_allows(principal, "sts:setsourceidentity"),
         open_provider=role and token,
@@ -273,6 +292,7 @@ def _attribute(env: Environment, caller: Caller, name: str, value: str, text: st
                 caller, parent=parent.arn, tags=parent.tags, bounded=parent.bounded, unique_id=parent.unique_id
             )
         case "session":
+            _check_session(value)
             return replace(caller, session=value)
         case "source-identity":
             return replace(caller, source_identity=value)

@@ -37,7 +37,13 @@ def read_token(text: str) -> Caller:
         raise QueryError(
             f"`{printable(text)}` names no provider", "write oidc://token.actions.githubusercontent.com?sub=…"
         )
+    bare = next((part for part in query.split("&") if part and "=" not in part), None)
+    if bare is not None:
+        raise QueryError(f"`{printable(bare)}` in `{printable(text)}` has no value", "write CLAIM=VALUE")
     pairs = parse_qsl(query, keep_blank_values=True)
+    if scheme == "saml" and not place.startswith("arn:"):
+        remedy = "write saml://arn:aws:iam::ACCOUNT:saml-provider/NAME?…"
+        raise QueryError(f"`{printable(place)}` is no ARN of a SAML provider", remedy)
     if scheme == "saml":
         return Caller(kind=CallerKind.SAML, provider=place, claims=_claims("saml", pairs))
     host = place.lower().removeprefix("https://")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -122,3 +123,11 @@ class Caller:
                 return f"{self.kind} {self.provider}"
             case _:
                 return self.arn or self.kind.value
+
+
+def kin_of(caller: Caller) -> tuple[object, ...]:
+    """What is equal for callers that differ at most in who they are: in their ARN, name, unique id and tags."""
+    return _BUT_WHO(caller)
+
+
+_BUT_WHO = attrgetter(*(f.name for f in fields(Caller) if f.name not in ("arn", "name", "unique_id", "tags")))

@@ -81,9 +81,9 @@ def can(
         techniques=techniques,
     )
     if assume or rule_out:
-        from iamsim.query.techniques import read_ruling
+        from iamsim.query.techniques import catalogue_of, read_ruling
 
-        read_ruling(assume, rule_out)
+        read_ruling(env, catalogue_of(techniques)[0], assume, rule_out)
     return answered(prepare(env, principal, action, resource, options))
 
 

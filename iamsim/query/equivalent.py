@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from iamsim.aws.paths import LINKED
 from iamsim.diagnostics import Origin
 from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.errors import QueryError
@@ -81,7 +82,7 @@ def _order(env: Environment, account: str, roles: list[Principal]) -> RoleOrder:
     placed = [r for r in roles if not _unreadable(r)]
     grants = {r.arn: _document(r.arn, r.policies) for r in placed}
     bounds = {r.arn: _boundary(r) for r in placed}
-    free = {r.arn for r in placed if r.path.startswith("/aws-service-role/")}  # no SCP binds them
+    free = {r.arn for r in placed if r.path.startswith(LINKED)}  # no SCP binds them
     found = lattice(grants)
     home = {name: i for i, names in enumerate(found.classes) for name in names}
     ups = _ups(found)

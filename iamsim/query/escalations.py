@@ -160,8 +160,8 @@ def _each(env: Environment, name: str, options: dict[str, Any], progress: Progre
 
 def _searches(env: Environment, source: str, options: Any) -> list[Search]:
     about = prepare(env, source, _ASKED, "*", Options(**options))
-    ruling = read_ruling(about.options.assume, about.options.rule_out)
     catalogue, _ = catalogue_of(about.options.techniques)
+    ruling = read_ruling(about.ask.env, catalogue, about.options.assume, about.options.rule_out)
     return [Search(about.ask, action, caller, catalogue, ruling) for caller, action, _ in about.runs]
 
 

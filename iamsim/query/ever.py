@@ -38,8 +38,8 @@ class NotEver:
 
 def searches(about: Prepared, avoided: frozenset[str] = frozenset()) -> list[tuple[Search, tuple[object, ...]]]:
     """One search per caller and action of the question; through none of the principals `avoided`, as `Search` has it."""
-    ruling = read_ruling(about.options.assume, about.options.rule_out)
     catalogue, _ = catalogue_of(about.options.techniques)
+    ruling = read_ruling(about.ask.env, catalogue, about.options.assume, about.options.rule_out)
     out: list[tuple[Search, tuple[object, ...]]] = []
     for caller, action, targets in about.runs:
         names = tuple(t.resource for t in targets if t.resource is not None)
@@ -155,11 +155,13 @@ _SAID = {
     Kind.RESOURCE: "any resource policy on {who}",
     Kind.UNGUARDED: "no resource policy on {who}",
     Kind.GRANTED: "a grant by the policy of {who}",
+    Kind.UNBLOCKED: "Block Public Access of the {what} of {who} off",
     Kind.LABELS: "tag {what} on {who}",
     Kind.LIFTED: "{what} lifted at {who}",
     Kind.DISABLED: "{what} policies switched off in {who}",
     Kind.ATTACHED: "{what} attached to {who}",
     Kind.MOVED: "account {who} moved to {what}",
+    Kind.DELEGATED: "account {who} a delegated administrator of {what}",
     Kind.ENTERED: "an account of one's own in the organization",
     Kind.LEFT: "account {who} out of its organization",
 }

@@ -18,6 +18,7 @@ from iamsim.graph.goals import asked_of, goal_of
 from iamsim.graph.reach import within_reach
 from iamsim.graph.search import search as search_hops
 from iamsim.graph.state import begin
+from iamsim.graph.unlisted import with_unlisted
 from iamsim.graph.world import Search
 from iamsim.judge.answer import Verdict
 from iamsim.judge.callers import read_callers
@@ -83,14 +84,15 @@ def doubts(
     for search, targets in _searches(asked):
         start = begin(search)
         wide = start if via == "direct" else grow(grow(start, sure=True), sure=False)
-        wide = taken(wide, targets) if via == "escalation" else wide
+        every = with_unlisted(wide, targets) if via == "escalation" else targets
+        wide = taken(wide, every) if via == "escalation" else wide
         reasons |= wide.unsettled
-        goal = next(_goals(asked, wide, targets), None)
-        extra = asked_of(wide, targets) if goal is None and via == "escalation" and not asked.control else ()
+        goal = next(_goals(asked, wide, every), None)
+        extra = asked_of(wide, every) if goal is None and via == "escalation" and not asked.control else ()
         if extra:
-            wide = taken(with_changes_to(wide, extra), targets)
+            wide = taken(with_changes_to(wide, extra), every)
             reasons |= wide.unsettled
-            goal = next(_goals(asked, wide, targets), None)
+            goal = next(_goals(asked, wide, every), None)
         if goal is not None:
             fired = next(derivations(wide, goal.node.name, goal.needs), ())
             reasons.update((*goal.reasons, *(r for f in fired for r in f.reasons)) or ("budget:techniques",))
@@ -158,8 +160,9 @@ def _principal(env: Environment, text: str) -> Iterator[str]:
 def _searches(asked: Asked) -> Iterator[tuple[Search, tuple[Target, ...]]]:
     about = asked.about
     options = about.options
-    ruling = read_ruling(options.assume, options.rule_out)
-    catalogue = catalogue_of(options.techniques)[0] if options.via == "escalation" else no_techniques()
+    every = catalogue_of(options.techniques)[0]
+    ruling = read_ruling(asked.about.ask.env, every, options.assume, options.rule_out)
+    catalogue = every if options.via == "escalation" else no_techniques()
     for caller, action, targets in about.runs:
         names = tuple(t.resource for t in targets if t.resource is not None)
         wanted = tuple(sorted(asked.principals or ()))
@@ -273,7 +276,7 @@ def _asked_for(
     of whom the request itself asks.
     """
     request = asked.about.options.via == "escalation" and not asked.control
-    targets = growth.targets
+    targets = with_unlisted(growth.closure, growth.targets) if request else growth.targets
     closure = taken(growth.closure, targets) if request else growth.closure
     for found in ways(asked, closure, targets, done, most):
         growth.listed = True

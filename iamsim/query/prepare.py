@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from iamsim.aws.keys import ROWS, Listing, key_row
 from iamsim.diagnostics import Diagnostic, Origin, Severity
 from iamsim.env.applicable import NO_DOCUMENTS, Documents
 from iamsim.errors import InputError, QueryError
+from iamsim.findings import printable
 from iamsim.ir import term as terms
 from iamsim.ir.term import TRUE, Term, variables
 from iamsim.judge.answer import Question
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from iamsim.judge.candidates import Target
     from iamsim.model.caller import Caller
     from iamsim.model.policy import Policy
+
+_ACCOUNT = re.compile(r"[0-9]{12}")
 
 Given = Mapping[str, str | Sequence[str] | None]
 VIA = ("direct", "roles", "escalation")
@@ -100,6 +104,9 @@ def asked_of(env: Environment, principal: str, action: str, resource: str, optio
     """What all checks of a question share. Raises as `prepare`."""
     given = given_of(options.context)
     _question(principal, action, resource, options, given)
+    owner = options.resource_account
+    if owner is not None and not _ACCOUNT.fullmatch(owner):
+        raise QueryError(f"`{printable(owner)}` is no account id", "an account id has 12 digits")
     return Ask(
         env=env,
         given=given,

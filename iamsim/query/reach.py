@@ -139,8 +139,9 @@ def _row(
 def _closures(env: Environment, source: str, via: str, options: Mapping[str, Any]) -> Iterator[tuple[Closure, Run]]:
     """What certainly follows from control of each caller that `source` means."""
     about = prepare(env, source, _PROOF, "*", Options(via=via, **options))
-    ruling = read_ruling(about.options.assume, about.options.rule_out)
-    catalogue = catalogue_of(about.options.techniques)[0] if via == "escalation" else no_techniques()
+    every = catalogue_of(about.options.techniques)[0]
+    ruling = read_ruling(env, every, about.options.assume, about.options.rule_out)
+    catalogue = every if via == "escalation" else no_techniques()
     for run in about.runs:
         start = begin(Search(about.ask, run[1], run[0], catalogue, ruling))
         yield (start if via == "direct" else grow(start, sure=True)), run

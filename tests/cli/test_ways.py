@@ -118,7 +118,7 @@ def test_facts_are_assumed_or_ruled_out(cli):
     assert cli(*words)[0] == 0
     assert cli(*words, "--rule-out", "resource-exists")[0] == 1
     assert cli(*words, "--rule-out", "resource-exists:role/WebInstance")[0] == 1
-    assert cli(*words, "--rule-out", "resource-exists:role/Other")[0] == 0
+    assert cli(*words, "--rule-out", "resource-exists:role/RenderFunction")[0] == 0
     status, _, err = cli(*words, "--rule-out", "resource-exists", "--assume", "resource-exists")
     assert status == 2
     assert "is both assumed and ruled out" in err

@@ -41,7 +41,7 @@ from iamsim.graph.ever import closed
 from iamsim.graph.known import Known
 from iamsim.graph.sessions import Session, possible, possible_when_written
 from iamsim.graph.state import BASE, begin, everyone_of
-from iamsim.graph.unbound import node_in
+from iamsim.graph.unbound import administrators, node_in
 from iamsim.graph.world import Search
 from iamsim.query.prepare import Options, prepare
 from iamsim.query.techniques import catalogue_of
@@ -167,6 +167,23 @@ def test_what_may_follow_from_administrators_is_the_same_for_all_who_come_to_be_
     for (page, title, files), before in zip(every, quick, strict=True):
         env = environment_of(files)
         assert asked(env, questions_about(env)) == before, (page, title)
+    assert {Verdict.YES, Verdict.NO} <= {v for answers in quick for v, *_ in answers}
+
+
+def test_a_role_that_rules_its_account_has_what_others_have_by_it(monkeypatch):
+    def about(env):
+        rulers = [a for account in sorted(env.accounts) for a in administrators(env, account) if ":role/" in a]
+        return [(a, *goal) for a in rulers for _, *goal in questions_about(env)[::3]]
+
+    every = [(path.stem, partial(environment_of, files)) for path in PAGES for _, files in scenarios(path)]
+    every = [("acme", partial(load, ACME)), *[e for e in every if about(e[1]())][FIRST % EACH :: EACH]]
+    quick = [asked(env, about(env)) for env in (make() for _, make in every)]
+    monkeypatch.setattr(closure, "_starting", lambda node, every: () if ":role/" in node.caller.arn else every)
+    for (where, make), before in zip(every, quick, strict=True):
+        env = make()
+        for question, *answers in zip(about(env), asked(env, about(env)), before, strict=True):
+            (verdict, _, reasons), (told, _, said) = answers
+            assert (verdict, reasons) == (told, said), (where, question)
     assert {Verdict.YES, Verdict.NO} <= {v for answers in quick for v, *_ in answers}
 
 

@@ -9,7 +9,8 @@ from itertools import islice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iamsim.graph.edges import Edge, of_session, passed_or_inherited
+from iamsim.graph.edges import Edge, passed_or_inherited
+from iamsim.graph.issued import of_session
 from iamsim.graph.walks import (
     VISITS,
     Graph,
