@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, changed
-from iamsim.env.collector import retained, undisturbed
-from iamsim.env.forgetting import trim
-from iamsim.env.memo import once
+from iamsim.env.collector import undisturbed
 from iamsim.graph.accept import accept
 from iamsim.graph.candidates import is_picky
 from iamsim.graph.clock import path_term, reads_clock
-from iamsim.graph.closure import grow, lighten
+from iamsim.graph.closure import grow
 from iamsim.graph.derive import depths, derivations, smallest
 from iamsim.graph.direct import direct
 from iamsim.graph.exact import ASSUMES, Route, crew, joined, joint, routes, verdict_of
@@ -21,6 +19,7 @@ from iamsim.graph.given import given_for, when_for
 from iamsim.graph.goals import MAX_TARGETS, Reached, asked_of, goal_along, goals, joint_goal, request_of
 from iamsim.graph.hops import read_of
 from iamsim.graph.instead import after_each_set
+from iamsim.graph.kept import keep_closure
 from iamsim.graph.last import last_steps
 from iamsim.graph.likewise import keep, like, sign_of
 from iamsim.graph.order import in_some_order
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from iamsim.env.types import Environment
-    from iamsim.graph.absorbed import Absorbed
     from iamsim.graph.firing import Attempt
     from iamsim.graph.hops import HopCheck
     from iamsim.graph.moves import Firing
@@ -280,50 +278,8 @@ def closed(search: Search, *, sure: bool) -> Closure:
                 if sign is not None:
                     keep(found, sign, key)
             if plain:
-                _keep(search.env, key, found, own=own)
+                keep_closure(search.env, key, found, own=own)
     return replace(found, search=search) if found.search is not search else found
-
-
-_KEPT = 700_000
-"""How much the closures that are kept may hold together, the last ones asked for, in facts that are copied from what follows from
-an administrator: those of a large organization have tens of thousands each.
-"""
-
-_OWN = 3
-"""How many times as much memory as such a fact one takes that was found for a single closure, with its firings and nodes."""
-
-_MANY = 200
-"""After how many facts the collector is told of them, which would else walk over all of them again and again."""
-
-
-def _keep(env: Environment, key: tuple[object, ...], found: Closure, *, own: bool) -> None:
-    kept: _Kept = once(env.memo, "closures", _Kept)
-    lighten(found)
-    base: Absorbed | None = found.done.get("base")  # type: ignore[assignment]
-    if base is not None:
-        found.index = None  # is soon told again from what is known of the administrator
-    copied = 0 if base is None else len(base.how)
-    size = kept.sizes[key] = copied + _OWN * (len(found.how) - copied) if own else 1
-    env.memo[key] = found
-    kept.whole += size
-    kept.since += len(found.how) if own else 1
-    if kept.since > _MANY:
-        kept.since = 0
-        retained()
-    while kept.whole > _KEPT and len(kept.sizes) > 1:
-        oldest = next(iter(kept.sizes))
-        kept.whole -= kept.sizes.pop(oldest)
-        del env.memo[oldest]
-    trim(env)
-
-
-@dataclass(slots=True)
-class _Kept:
-    """The closures that are kept, by the size of each: `whole` of all; `since` are the facts since the collector was told."""
-
-    sizes: dict[tuple[object, ...], int] = field(default_factory=dict)
-    whole: int = 0
-    since: int = 0
 
 
 def taken(closure: Closure, targets: tuple[Target, ...]) -> Closure:

@@ -333,3 +333,34 @@ def test_order_does_not_depend_on_that_of_links(ask, graph):
 
 def test_technique_links_are_links(ask):
     assert all(isinstance(k, Link) for k in technique_links(ask))
+
+
+BEFORE, AFTER = ({kind: {"aws:CurrentTime": "2026-01-01T00:00:00Z"}} for kind in ("DateLessThan", "DateGreaterThan"))
+HERE, THERE = ({"StringEquals": {"aws:PrincipalOrgID": of}} for of in ("o-a", "o-b"))
+
+
+@pytest.mark.parametrize(
+    ("making", "invoking", "possible"),
+    [(BEFORE, AFTER, True), (AFTER, BEFORE, False), (HERE, HERE, True), (HERE, THERE, False)],
+)
+def test_what_an_edge_takes_is_possible_one_call_after_the_other_in_one_organization(making, invoking, possible):
+    s = Snapshot()
+    statements = [("iam:PassRole", {}), ("lambda:CreateFunction", making), ("lambda:InvokeFunction", invoking)]
+    every = [allow(action, Condition=condition)["Statement"] for action, condition in statements]
+    s.identity("user", "u", {"Version": "2012-10-17", "Statement": every})
+    s.trust("role/r", trust({"Service": "lambda.amazonaws.com"}))
+    found = {(k.source, k.target, k.sure) for k in technique_links(Ask(env=environment_of(s.files())))}
+    assert found == ({(user("u"), role("r"), True)} if possible else set())
+
+
+@pytest.mark.parametrize(
+    ("now", "issued", "possible"), [(AFTER, AFTER, True), (BEFORE, BEFORE, True), (BEFORE, AFTER, False)]
+)
+def test_a_session_does_nothing_before_it_is_issued(now, issued, possible):
+    s = Snapshot()
+    s.identity("role", "a", allow("sts:AssumeRole"))
+    (kind, times), *_ = issued.items()
+    condition = {**now, kind: {**now.get(kind, {}), "aws:TokenIssueTime": times["aws:CurrentTime"]}}
+    s.trust("role/b", trust({"AWS": role("a")}, **condition))
+    found = [k.sure for k in role_links(Ask(env=environment_of(s.files()))) if k.target == role("b")]
+    assert found == ([True] if possible else [])
