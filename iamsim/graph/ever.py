@@ -17,6 +17,7 @@ from iamsim.graph.direct import direct
 from iamsim.graph.exact import ASSUMES, Route, crew, joined, joint, routes, verdict_of
 from iamsim.graph.given import given_for, when_for
 from iamsim.graph.goals import MAX_TARGETS, Reached, asked_of, goal_along, goals, joint_goal, request_of
+from iamsim.graph.granted import Bounds
 from iamsim.graph.hops import read_of
 from iamsim.graph.instead import after_each_set
 from iamsim.graph.kept import keep_closure
@@ -134,7 +135,7 @@ class _Nearest:
 
 def _nearest(whole: Closure, targets: tuple[Target, ...]) -> _Nearest:
     refuted: list[Found] = []
-    goal = next(goals(whole, targets, refuted, depths(whole), lambda: None), None)
+    goal = next(goals(whole, targets, refuted, depths(whole)), None)
     if goal is None:
         return _Nearest(None, tuple(refuted))
     reasons = {*goal.reasons, *(r for f in smallest(whole, goal.node.name, goal.needs) or () for r in f.reasons)}
@@ -153,24 +154,35 @@ def with_changes_to(closure: Closure, extra: frozenset[str]) -> Closure:
 def _shortest(
     closure: Closure, targets: tuple[Target, ...], refuted: list[Found], fits: Callable[[str, Node], bool]
 ) -> Led | None:
-    """The way of fewest steps to the request; nodes that are further away than the best found are not looked at."""
+    """The way of fewest steps to the request; nodes that are further away than the best found was, with its detours, are not
+    looked at.
+    """
     depth = depths(closure)
-    best: list[Led] = []
-    for goal in goals(closure, targets, refuted, depth, lambda: len(best[-1].way.steps) if best else None, fits):
-        if not goal.sure:
+    best: Led | None = None
+    bounds = Bounds()
+    for goal in goals(closure, targets, refuted, depth, bounds, fits):
+        late = max((depth.get(c, 0) for c in goal.needs), default=0)
+        if not goal.sure or (bounds.steps is not None and late >= bounds.steps):
             continue
-        before = len(best)
-        for each in _each(closure, goal, depth):
-            for fired in _derivations(closure, each):
-                if best and len(fired) >= len(best[-1].way.steps):
-                    break
-                way = directly(closure, each, fired)
-                if way is not None:
-                    best.append(Led(way, each, tuple(s.fired for s in way.steps)))
-                    break
-            if len(best) > before:
-                break
-    return best[-1] if best else None
+        found = _led(closure, goal, depth, bounds.steps)
+        if found is not None:
+            best, bounds.far = found
+            bounds.steps = len(best.way.steps)
+    return best
+
+
+def _led(closure: Closure, goal: Reached, depth: Mapping[Fact, int], most: int | None) -> tuple[Led, int] | None:
+    """A way to the goal, which may also be had after other changes, of fewer steps than `most`, and how many it has with its
+    detours; None if none is known.
+    """
+    for each in _each(closure, goal, depth):
+        for fired in _derivations(closure, each):
+            if most is not None and len(fired) >= most:
+                return None
+            way = directly(closure, each, fired)
+            if way is not None:
+                return Led(way, each, tuple(s.fired for s in way.steps)), len(fired)
+    return None
 
 
 def _each(closure: Closure, goal: Reached, depth: Mapping[Fact, int]) -> Iterator[Reached]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind, changed
-from iamsim.env.resource_policy import policy_holder, whole_of
-from iamsim.graph.abroad import granted_abroad, unspoken
+from iamsim.graph.abroad import unspoken
 from iamsim.graph.candidates import FRESH, users_asked
 from iamsim.graph.clock import path_term
 from iamsim.graph.derive import smallest
 from iamsim.graph.dominated import favoured_by_request
 from iamsim.graph.exact import Route, joined, routes, verdict_of
 from iamsim.graph.given import given_for, requests_kept, when_for
+from iamsim.graph.granted import Bounds, granted_at_once, granted_to, may_be_rewritten
 from iamsim.graph.hops import documents_for, last_facts, read_of
 from iamsim.graph.issued import of_session
 from iamsim.graph.reach import within_reach
@@ -110,31 +110,33 @@ def goals(
     targets: tuple[Target, ...],
     refuted: list[Found],
     depth: Mapping[Fact, int],
-    limit: Callable[[], int | None],
+    bounds: Bounds | None = None,
     fits: Callable[[str, Node], bool] = lambda *_: True,
 ) -> Iterator[Reached]:
-    """Nodes that fit and may be allowed the request, nearer ones first, as long as they are nearer than `limit` says."""
+    """Nodes that fit and may be allowed the request, nearer ones first, as far as the bounds allow."""
     search = closure.search
     hopeless = _hopeless(closure, targets, refuted, depth)
     shown = sum(_is_shown(closure, f) for f in refuted)
-    for name in sorted(closure.nodes, key=lambda n: (depth.get(n, 0), n)):
+    at_once, soonest = granted_at_once(closure, targets, depth)
+    # those after whom a policy has to be rewritten first come last
+    apart = {n: at_once is not None and node.caller.account not in at_once for n, node in closure.nodes.items()}
+    for name in sorted(closure.nodes, key=lambda n: (apart[n], depth.get(n, 0), n)):
         node = closure.nodes[name]
+        if bounds is not None and bounds.beyond(depth.get(name, 0), soonest if apart[name] else 0):
+            continue
         if (
             node.caller.kind in OF_ACCOUNTS
             and name != START
-            and hopeless.includes(node.caller.account, subject(node.caller))
+            and hopeless.includes(node.caller.account, subject(node.caller), depth.get(name, 0))
         ):
             continue
-        most = limit()
-        if most is not None and depth.get(name, 0) >= most:
-            return
         if name == OUTSIDER or not within_reach(node, search.action) or not fits(name, node):
             continue
         for target in targets:
             if (closure.sure or shown >= SHOWN) and _is_unspoken(closure, node, target):
                 continue
             before = len(refuted)
-            goal = goal_of(closure, node, target, refuted, depth, limit)
+            goal = goal_of(closure, node, target, refuted, depth, bounds)
             shown += sum(_is_shown(closure, f) for f in refuted[before:])
             if goal is not None:
                 yield goal
@@ -150,61 +152,49 @@ def _is_unspoken(closure: Closure, node: Node, target: Target) -> bool:
     search, arn = closure.search, node.caller.arn or ""
     if node.caller.kind not in OF_ACCOUNTS or is_again(node) or closure.known.own(search.env, arn):
         return False
-    if target.owner == node.caller.account and _may_be_rewritten(closure, target):
+    if target.owner == node.caller.account and may_be_rewritten(closure, target):
         return False
     return unspoken(search.env, arn, search.action.lower(), (target.resource, target.owner), search.ask.missing)
-
-
-def _may_be_rewritten(closure: Closure, target: Target) -> bool:
-    """Whether some change is about the resource, or its policy is not the loaded one."""
-    holder = policy_holder(closure.search.env, target.resource) if target.resource is not None else None
-    about = {target.resource, holder.arn if holder is not None else whole_of(target.resource or "")}
-    return target.holder not in (None, holder) or not about.isdisjoint(closure.known.by_who)
 
 
 @dataclass(frozen=True, slots=True)
 class _Hopeless:
     """The accounts whose users and roles cannot have the request allowed, since whoever may do everything there cannot; those
     aside whose ARNs fit one of the patterns. And all but the accounts `granted`, since no resource policy grants it to them.
+    Where whoever may do everything can have it, those who are no nearer (`served`, by account) need not be asked.
     """
 
     accounts: frozenset[str | None] = frozenset()
+    served: Mapping[str | None, int] = field(default_factory=dict)
     favoured: tuple[Pattern, ...] = ()
     granted: frozenset[str | None] | None = None
 
-    def includes(self, account: str | None, arn: str) -> bool:
-        """Whether the user or role of the account is one of them."""
+    def includes(self, account: str | None, arn: str, depth: int = -1) -> bool:
+        """Whether the user or role of the account, at this depth, is one of them."""
         if self.granted is not None and account not in self.granted:
             return True
-        return account in self.accounts and not any(match(p, arn) for p in self.favoured)
+        needless = account in self.accounts or depth > self.served.get(account, depth)
+        return needless and not any(match(p, arn) for p in self.favoured)
 
 
 def _hopeless(
     closure: Closure, targets: tuple[Target, ...], refuted: list[Found], depth: Mapping[Fact, int]
 ) -> _Hopeless:
-    favoured, granted = favoured_by_request(closure.search, targets), _granted(closure, targets)
+    favoured, granted = favoured_by_request(closure.search, targets), granted_to(closure, targets)
     if favoured is None or granted_to_some(closure):
         return _Hopeless(granted=granted)
-    out = set()
+    out, served = set(), dict[str | None, int]()
     for account in sorted(closure.rulers() if granted is None else closure.rulers() & granted):
         name = ruler_of(closure, account)
         node = closure.nodes.get(name) if name is not None else None
         if node is None or not node.full or not within_reach(node, closure.search.action):
             continue
-        if all(goal_of(closure, node, t, refuted, depth) is None for t in targets):
+        found = [goal_of(closure, node, t, refuted, depth) for t in targets]
+        if not any(found):
             out.add(account)
-    return _Hopeless(frozenset(out), favoured, granted)
-
-
-def _granted(closure: Closure, targets: tuple[Target, ...]) -> frozenset[str | None] | None:
-    """The accounts whose users and roles the request may be allowed as far as policies of resources tell; None: perhaps any."""
-    search, out = closure.search, set[str | None]()
-    for t in targets:
-        found = granted_abroad(search.env, t.resource, search.action.lower(), search.ask.missing)
-        if found is None or t.owner is None or _may_be_rewritten(closure, t):
-            return None
-        out |= {t.owner, *found}
-    return frozenset(out)
+        elif all(g is not None and g.sure and not g.session for g in found):
+            served[account] = depth.get(node.name, 0)
+    return _Hopeless(frozenset(out), served, favoured, granted)
 
 
 def goal_of(
@@ -213,10 +203,10 @@ def goal_of(
     target: Target,
     refuted: list[Found],
     depth: Mapping[Fact, int],
-    limit: Callable[[], int | None] = lambda: None,
+    bounds: Bounds | None = None,
 ) -> Reached | None:
     """What the node may be allowed of the request with the changes found; None if it is refused (then it is added to `refuted`),
-    or if it hangs on the session and takes at least as many steps as `limit` says.
+    or if it hangs on the session and takes at least as many steps as the best way.
     """
     arn = subject(node.caller)
     about = (arn, target.resource) if target.resource and ":iam:" in target.resource else (arn,)
@@ -245,7 +235,7 @@ def goal_of(
     last, (sure, reasons) = found[0], found[1] or (False, ())
     reads = node.made and any(of_session(v) for v in variables(last.term))
     if reads and node.name != START:
-        most = limit()
+        most = bounds.steps if bounds is not None else None
         steps = smallest(closure, node.name, needs) if most is not None else None
         if most is not None and steps is not None and len(steps) >= most:
             return None
