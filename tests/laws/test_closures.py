@@ -25,6 +25,7 @@ from iamsim.graph import (
     edges,
     firing,
     gains,
+    granted,
     means,
     moves,
     search,
@@ -286,7 +287,7 @@ def test_who_is_granted_nothing_abroad_is_left_out_and_changes_no_answer(generat
     assert None in told
     assert any(told)
     assert frozenset() in told
-    for module in (ever_goals, takeover):
+    for module in (granted, takeover):
         monkeypatch.setattr(module, "granted_abroad", lambda *_: None)
     for module in (ever_goals, search, takeover):
         monkeypatch.setattr(module, "unspoken", lambda *_: False)
