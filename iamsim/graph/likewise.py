@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from iamsim.env.facts import place
 from iamsim.env.memo import once
 from iamsim.graph.alike import OWN_NAMES, alike, told_alike
 from iamsim.graph.candidates import is_picky
@@ -30,6 +31,7 @@ from iamsim.graph.world import Node, Ruling
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from iamsim.aws.escalations import Variant
     from iamsim.graph.absorbed import Absorbed
     from iamsim.graph.world import Search
 
@@ -60,11 +62,13 @@ class _Usable:
 @dataclass(frozen=True, slots=True)
 class _Found:
     """A closure by its key in the memo: the means of all its nodes but the start, what these and the start may use, what
-    stands for all starts that are alike for that, and the ARNs of all whom the closure is about.
+    stands for all starts that are alike for that, and the ARNs of all whom the closure is about. `governing`: one of these nodes
+    is of an account that may act for its organization.
     """
 
     key: object
     others: Actions
+    governing: bool
     usable: _Usable
     told: object
     about: frozenset[str]
@@ -94,7 +98,7 @@ def sign_of(search: Search) -> Sign | None:
     if kin is None:
         return None
     means = means_of(search, (env,), node)
-    if _usable(search, means) is None:
+    if _usable(search, means, governing=_governs(search, start.account)) is None:
         return None
     action = search.action.lower() if is_picky(env) else None
     entered = frozenset(edges_of(search, node, env).items())
@@ -120,7 +124,8 @@ def _fits(search: Search, sign: Sign, closure: Closure, found: _Found | _Led) ->
     if isinstance(found, _Led):
         arn = search.start.arn or ""
         return found.asked == asked_by(search.env, arn) and _is_led(search, arn, closure)
-    usable = _usable(search, sign.means | found.others)
+    governing = found.governing or _governs(search, search.start.account)
+    usable = _usable(search, sign.means | found.others, governing=governing)
     return usable == found.usable and _told(search, sign, found.usable) == found.told
 
 
@@ -138,12 +143,14 @@ def _changeless(closure: Closure, sign: Sign, key: object) -> _Found | None:
     search = closure.search
     if any(c not in BASE for c in closure.changes):
         return None
-    others = frozenset[str]().union(*(means_of(search, (search.env,), n) for n in _acting(closure)))
-    usable = _usable(search, sign.means | others)
+    acting = list(_acting(closure))
+    others = frozenset[str]().union(*(means_of(search, (search.env,), n) for n in acting))
+    governing = any(_governs(search, a) for a in {n.caller.account for n in acting})
+    usable = _usable(search, sign.means | others, governing=governing or _governs(search, search.start.account))
     told = None if usable is None else _told(search, sign, usable)
     if usable is None or told is None:
         return None
-    return _Found(key, others, usable, told, frozenset(_about(closure)))
+    return _Found(key, others, governing, usable, told, frozenset(_about(closure)))
 
 
 def _led(closure: Closure, start: str, key: object) -> _Led | None:
@@ -185,14 +192,28 @@ def _acting(closure: Closure) -> Iterator[Node]:
             yield node
 
 
-def _usable(search: Search, means: Actions) -> _Usable | None:
-    """What those may use who have these means between them; None if they may change something, or who they are counts."""
-    return once(search.env.memo, (id(search.catalogue), "usable", means), _made_usable, search, means)[0]
+def _governs(search: Search, account: str | None) -> bool:
+    """False only if the account neither manages its organization nor is a delegated administrator in it."""
+    found = place(search.env, account) if account else None
+    if found is None or search.ask.missing == "strict":
+        return search.ask.missing == "strict"
+    return account == found[0].management_account or account in {a for a, _ in found[0].delegated}
 
 
-def _made_usable(search: Search, means: Actions) -> tuple[_Usable | None, object]:
+def _usable(search: Search, means: Actions, *, governing: bool) -> _Usable | None:
+    """What those may use who have these means between them; None if they may change something, or who they are counts.
+
+    `governing`: one of them is of an account that may act for its organization.
+    """
+    key = (id(search.catalogue), "usable", means, governing)
+    return once(search.env.memo, key, _made_usable, search, means, governing)[0]
+
+
+def _made_usable(search: Search, means: Actions, governing: bool) -> tuple[_Usable | None, object]:
     found = within_means(search, NODES, means)
     changing = within_means(search, None, means, leave=LATE) or within_means(search, ("sets-tags",), means)
+    if not governing:
+        changing = [t for t in changing if not all(map(_for_organizations, t.variants))]
     variants = [(t, v) for t in found for v in t.variants if means.issuperset(v.actions)]
     if changing or any(not OWN_NAMES.isdisjoint(names_in(t, v)) for t, v in variants):
         return None, search.catalogue
@@ -200,6 +221,11 @@ def _made_usable(search: Search, means: Actions) -> tuple[_Usable | None, object
     besides = frozenset[str]().union(*opened, *(tagging_new(search, v.calls) for _, v in variants))
     actions = frozenset[str]().union(*(v.actions for _, v in variants))
     return _Usable(tuple(t.id for t in found), actions, besides), search.catalogue
+
+
+def _for_organizations(variant: Variant) -> bool:
+    """Whether only an account that acts for its organization can use the variant."""
+    return any(c.fact == "caller-in" and c.get("where") != "a member account" for c in variant.preconditions)
 
 
 def _told(search: Search, sign: Sign, usable: _Usable) -> object | None:

@@ -12,7 +12,7 @@ from iamsim.graph.policies import every_policy
 from iamsim.ir.bounds import may
 from iamsim.ir.evaluate import evaluate
 from iamsim.ir.lower import RESOURCE
-from iamsim.ir.term import FALSE, TRUE, Like, Term, all_of, any_of, not_
+from iamsim.ir.term import FALSE, TRUE, Like, Term, all_of, any_of, not_, strip
 from iamsim.judge.check import settle
 from iamsim.model.pattern import tokenize
 from iamsim.model.policy import Effect
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from iamsim.env.types import Environment
     from iamsim.graph.world import Node, Search
+    from iamsim.judge.check import Check
     from iamsim.model.policy import Condition, Statement
 
 _NEW = "$new"
@@ -51,6 +52,14 @@ def solved_names(
     tried = tuple(plain)
 
     def made() -> tuple[str, ...]:
+        allowed, _ = _allowed(search, calls)
+        if allowed is FALSE:
+            return ()
+        # whoever may create on the same condition may do so under the same names
+        about = ("names-for", strip(allowed), head, tried, frozenset(taken), search.ask.missing, search.ask.ever)
+        return once(search.kept if search.ask.given else search.env.memo, about, found)
+
+    def found() -> tuple[str, ...]:
         usable = _Lazy(a for a in tried if may_be(search, calls, a))
         out: list[str] = []
         for demand in (TRUE, *once(search.env.memo, ("names-demanded", head), _demands, search.env, head)):
@@ -92,9 +101,7 @@ def may_be(search: Search, calls: Calls, arn: str) -> bool:
 
 def solved(search: Search, calls: Calls, head: str, demand: Term, taken: Collection[str] = ()) -> tuple[str, ...]:
     """One ARN that begins with `head` and meets the demand, on which all of the calls may be allowed; none if there is none."""
-    numbered = enumerate(calls, start=1)
-    checks = [check_in(search, env, node, Wanted(a, _NEW, (), f"{n}|")) for n, (a, env, node) in numbered]
-    allowed = may(all_of(c.authorization.allowed for c in checks))
+    allowed, checks = _allowed(search, calls)
     term = all_of((allowed, demand, named(head + "?*"), not_(named(head + "*/")), not_(named(head + "*:*"))))
     for _ in range(_TRIES):
         found = settle(term, tuple(c.facts for c in checks), search.ask.limits) if term is not FALSE else None
@@ -106,6 +113,13 @@ def solved(search: Search, calls: Calls, head: str, demand: Term, taken: Collect
             return (arn,)
         term = all_of((term, not_(named(f"*/{name}"))))
     return ()
+
+
+def _allowed(search: Search, calls: Calls) -> tuple[Term, list[Check]]:
+    """That all of the calls may be allowed on what is created, whatever its name, with their checks."""
+    numbered = enumerate(calls, start=1)
+    checks = [check_in(search, env, node, Wanted(a, _NEW, (), f"{n}|")) for n, (a, env, node) in numbered]
+    return may(all_of(c.authorization.allowed for c in checks)), checks
 
 
 def may_exist(head: str, arn: str) -> bool:
