@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import random
-import resource
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.loading import peak
 from benchmarks.rows import Row, present, snapshot, table
 from iamsim import Verdict, all_escalations, can, escalations, load
 
@@ -164,9 +164,9 @@ def whole_graph(orgs: Path, size: str, workers: int = 1) -> Graph:
     paths = snapshot(orgs, size)
     if workers == 1:
         _open(paths)
-        env, loaded, start = _OPENED[0], _peak(), time.perf_counter()
+        env, loaded, start = _OPENED[0], peak(), time.perf_counter()
         made = _close((sorted(env.principals), time.time() + PATIENCE.get(size, PATIENCE["M"])))[0]
-        return Graph(made, len(env.principals), time.perf_counter() - start, loaded, _peak())
+        return Graph(made, len(env.principals), time.perf_counter() - start, loaded, peak())
     context = get_context("spawn")
     together = context.Barrier(workers)
     with ProcessPoolExecutor(workers, context, initializer=_open, initargs=(paths, together)) as pool:
@@ -180,8 +180,8 @@ def whole_graph(orgs: Path, size: str, workers: int = 1) -> Graph:
         sum(made for made, *_ in found),
         sum(map(len, accounts)),
         seconds,
-        sum(loads.values()) + _peak(),
-        sum(peaks.values()) + _peak(),
+        sum(loads.values()) + peak(),
+        sum(peaks.values()) + peak(),
     )
 
 
@@ -214,7 +214,7 @@ def _account(arn: str) -> str:
 def _idle(seconds: float) -> tuple[int, float]:
     """In a worker: its number and its peak of memory, after some seconds in which the others start."""
     time.sleep(seconds)
-    return os.getpid(), _peak()
+    return os.getpid(), peak()
 
 
 def _close(unit: tuple[list[str], float]) -> tuple[int, int, float]:
@@ -234,20 +234,7 @@ def _close(unit: tuple[list[str], float]) -> tuple[int, int, float]:
         caller, action, _ = about.runs[0]
         closed(Search(about.ask, action, caller, catalogue), sure=True)
         made += 1
-    return made, os.getpid(), _peak()
-
-
-def _peak() -> float:
-    """The peak of memory of this process, in MiB: of the program that runs in it now, where the system tells that apart."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # ru_maxrss begins with the peak of the process that started this one
-        found = [
-            line.split()[1] for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM:")
-        ]
-        if found:
-            return int(found[0]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux counts in KiB
+    return made, os.getpid(), peak()
 
 
 def graph_rows(orgs: Path, size: str, workers: int) -> list[Row]:
@@ -273,11 +260,11 @@ def graph_rows(orgs: Path, size: str, workers: int) -> list[Row]:
     )  # fmt: skip
     if size not in PEAK_MIB:
         return [seconds]
-    peak = Row(
+    most = Row(
         name=f"peak memory of that, {size}{by}", value=found.peak_mib, floor=PEAK_MIB[size], unit="MiB", bound=1.0,
         remark=f"{found.loaded_mib:.0f} MiB after loading", failed=short,
     )  # fmt: skip
-    return [seconds, peak]
+    return [seconds, most]
 
 
 def truth_of(orgs: Path, size: str) -> Truth:

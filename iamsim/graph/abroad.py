@@ -8,7 +8,7 @@ from iamsim.aws.resource_policies import has_resource_policy
 from iamsim.env.memo import once
 from iamsim.env.resource_policy import policy_holder
 from iamsim.graph.apart import is_about, speaking
-from iamsim.model.arn import parse_arn
+from iamsim.model.arn import is_account_id, parse_arn
 from iamsim.model.policy import Effect, Malformed
 
 if TYPE_CHECKING:
@@ -90,11 +90,7 @@ def _accounts(who: PrincipalMatch) -> set[str] | None:
             continue
         arn = parse_arn(entry.value)
         account = entry.value if arn is None else arn.account
-        if not (len(account) == _ID and account.isdigit()):
+        if not is_account_id(account):
             return None
         out.add(account)
     return out
-
-
-_ID = 12
-"""The digits of an account's id."""

@@ -13,7 +13,7 @@ from iamsim.graph.candidates import FRESH, plain_of
 from iamsim.graph.policies import every_policy
 from iamsim.ir.lower import action_term, resource_term
 from iamsim.ir.term import FALSE
-from iamsim.model.arn import parse_arn
+from iamsim.model.arn import is_account_id, parse_arn
 from iamsim.model.pattern import match, tokenize
 from iamsim.model.policy import Effect, Malformed, PolicyKind
 
@@ -258,7 +258,7 @@ def _named(who: PrincipalMatch) -> list[str] | None:
         arn = parse_arn(entry.value)
         if entry.value == "*" or _is_other(entry):
             continue
-        if entry.type != "AWS" or (arn is None and not (len(entry.value) == _ID and entry.value.isdigit())):
+        if entry.type != "AWS" or (arn is None and not is_account_id(entry.value)):
             return None
         if arn is None or arn.resource == "root":
             continue
@@ -271,10 +271,6 @@ def _named(who: PrincipalMatch) -> list[str] | None:
 def _is_other(entry: PrincipalEntry | Malformed) -> bool:
     """Whether an entry names no user or role."""
     return not isinstance(entry, Malformed) and entry.type in ("Service", "Federated")
-
-
-_ID = 12
-"""The digits of an account's id."""
 
 
 _NAMES = ("ArnLike", "ArnEquals", "StringLike", "StringEquals")

@@ -19,7 +19,7 @@ from iamsim.graph.given import given_for, when_for
 from iamsim.graph.goals import MAX_TARGETS, Reached, asked_of, goal_along, goals, joint_goal, request_of
 from iamsim.graph.granted import Bounds
 from iamsim.graph.hops import read_of
-from iamsim.graph.instead import after_each_set
+from iamsim.graph.instead import after_each_set, after_one_instead
 from iamsim.graph.kept import keep_closure
 from iamsim.graph.last import last_steps
 from iamsim.graph.likewise import keep, like, sign_of
@@ -159,15 +159,19 @@ def _shortest(
     """
     depth = depths(closure)
     best: Led | None = None
-    bounds = Bounds()
-    for goal in goals(closure, targets, refuted, depth, bounds, fits):
-        late = max((depth.get(c, 0) for c in goal.needs), default=0)
-        if not goal.sure or (bounds.steps is not None and late >= bounds.steps):
-            continue
-        found = _led(closure, goal, depth, bounds.steps)
-        if found is not None:
-            best, bounds.far = found
-            bounds.steps = len(best.way.steps)
+    bounds, asked = Bounds(), False
+    for served in (True, False):
+        for goal in goals(closure, targets, refuted if served else [], depth, bounds, fits, served=served):
+            asked = True
+            late = max((depth.get(c, 0) for c in goal.needs), default=0)
+            if not goal.sure or (bounds.steps is not None and late >= bounds.steps):
+                continue
+            found = _led(closure, goal, depth, bounds.steps)
+            if found is not None:
+                best, bounds.far = found
+                bounds.steps = len(best.way.steps)
+        if best is not None or not asked:
+            break  # else those are asked as well who are no nearer than one that can have it in no order
     return best
 
 
@@ -176,12 +180,23 @@ def _led(closure: Closure, goal: Reached, depth: Mapping[Fact, int], most: int |
     detours; None if none is known.
     """
     for each in _each(closure, goal, depth):
-        for fired in _derivations(closure, each):
-            if most is not None and len(fired) >= most:
-                return None
-            way = directly(closure, each, fired)
-            if way is not None:
-                return Led(way, each, tuple(s.fired for s in way.steps)), len(fired)
+        if (found := _first_of(closure, each, most)) is not None:
+            for other in after_one_instead(closure, each, found[0].fired, depth):
+                found = _first_of(closure, other, len(found[0].way.steps)) or found
+            return found
+        if most is not None:
+            break
+    return None
+
+
+def _first_of(closure: Closure, goal: Reached, most: int | None) -> tuple[Led, int] | None:
+    """The first way to the goal after its changes that holds, of fewer steps than `most`, and how many it has with its detours."""
+    for fired in _derivations(closure, goal):
+        if most is not None and len(fired) >= most:
+            return None
+        way = directly(closure, goal, fired)
+        if way is not None:
+            return Led(way, goal, tuple(s.fired for s in way.steps)), len(fired)
     return None
 
 

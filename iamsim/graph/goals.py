@@ -112,8 +112,12 @@ def goals(
     depth: Mapping[Fact, int],
     bounds: Bounds | None = None,
     fits: Callable[[str, Node], bool] = lambda *_: True,
+    *,
+    served: bool = True,
 ) -> Iterator[Reached]:
-    """Nodes that fit and may be allowed the request, nearer ones first, as far as the bounds allow."""
+    """Nodes that fit and may be allowed the request, nearer ones first, as far as the bounds allow; with `served` without those of
+    an account of which a nearer one may do everything, and may be allowed it.
+    """
     search = closure.search
     hopeless = _hopeless(closure, targets, refuted, depth)
     shown = sum(_is_shown(closure, f) for f in refuted)
@@ -127,7 +131,7 @@ def goals(
         if (
             node.caller.kind in OF_ACCOUNTS
             and name != START
-            and hopeless.includes(node.caller.account, subject(node.caller), depth.get(name, 0))
+            and hopeless.includes(node.caller.account, subject(node.caller), depth.get(name, 0) if served else -1)
         ):
             continue
         if name == OUTSIDER or not within_reach(node, search.action) or not fits(name, node):

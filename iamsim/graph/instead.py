@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind
 from iamsim.graph.goals import Reached, goal_of
+from iamsim.graph.order import replaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from iamsim.graph.moves import Firing
     from iamsim.graph.state import Closure, Fact
     from iamsim.graph.world import Node
     from iamsim.judge.candidates import Target
@@ -36,6 +38,19 @@ def after_each_set(closure: Closure, node: Node, target: Target, depth: Mapping[
             seen.add(goal.needs)
             yield goal
         todo += [without | {c} for c in sorted(goal.needs) if c.kind is not Kind.CREATED]
+
+
+def after_one_instead(
+    closure: Closure, goal: Reached, fired: tuple[Firing, ...], depth: Mapping[Fact, int]
+) -> Iterator[Reached]:
+    """The request after a change that is made on the way anyway and replaced by another one, in place of that one."""
+    made = {g for f in fired for g in f.gains if isinstance(g, Change)}
+    for last in sorted(goal.needs & made):
+        for kept in sorted(c for c in made if replaces(c, last) and c != last):
+            rest = frozenset(c for c in closure.changes if replaces(c, kept) and c != kept)
+            other = goal_of(_without(closure, rest), goal.node, goal.target, [], depth)
+            if other is not None and other.sure:
+                yield other
 
 
 def _without(closure: Closure, changes: frozenset[Change]) -> Closure:

@@ -19,7 +19,7 @@ from iamsim.graph.combined import shareable_of
 from iamsim.graph.dominated import asked_by, not_dominated
 from iamsim.graph.edges import edges_of
 from iamsim.graph.gains import asked_about
-from iamsim.graph.means import LATE, NODES, means_of, techniques_of, within_means
+from iamsim.graph.means import LATE, NODES, means_of, of_organizations, techniques_of, within_means
 from iamsim.graph.names import names_in
 from iamsim.graph.newtags import tagging_new
 from iamsim.graph.opened import uses_of
@@ -31,7 +31,6 @@ from iamsim.graph.world import Node, Ruling
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from iamsim.aws.escalations import Variant
     from iamsim.graph.absorbed import Absorbed
     from iamsim.graph.world import Search
 
@@ -213,7 +212,7 @@ def _made_usable(search: Search, means: Actions, governing: bool) -> tuple[_Usab
     found = within_means(search, NODES, means)
     changing = within_means(search, None, means, leave=LATE) or within_means(search, ("sets-tags",), means)
     if not governing:
-        changing = [t for t in changing if not all(map(_for_organizations, t.variants))]
+        changing = [t for t in changing if not all(map(of_organizations, t.variants))]
     variants = [(t, v) for t in found for v in t.variants if means.issuperset(v.actions)]
     if changing or any(not OWN_NAMES.isdisjoint(names_in(t, v)) for t, v in variants):
         return None, search.catalogue
@@ -221,11 +220,6 @@ def _made_usable(search: Search, means: Actions, governing: bool) -> tuple[_Usab
     besides = frozenset[str]().union(*opened, *(tagging_new(search, v.calls) for _, v in variants))
     actions = frozenset[str]().union(*(v.actions for _, v in variants))
     return _Usable(tuple(t.id for t in found), actions, besides), search.catalogue
-
-
-def _for_organizations(variant: Variant) -> bool:
-    """Whether only an account that acts for its organization can use the variant."""
-    return any(c.fact == "caller-in" and c.get("where") != "a member account" for c in variant.preconditions)
 
 
 def _told(search: Search, sign: Sign, usable: _Usable) -> object | None:

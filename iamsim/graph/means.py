@@ -162,6 +162,11 @@ def _within_means(
     return [t for t in every if any(v.calls and means.issuperset(v.actions) for v in t.variants)], search.catalogue
 
 
+def of_organizations(variant: Variant) -> bool:
+    """Whether only an account that acts for its organization can use the variant."""
+    return any(c.fact == "caller-in" and c.get("where") != "a member account" for c in variant.preconditions)
+
+
 def across_accounts(variant: Variant) -> set[str]:
     """The preconditions of the variant that are about roles of all accounts."""
     return {c.fact for c in variant.preconditions if c.fact in ACROSS}

@@ -24,7 +24,7 @@ from iamsim.graph.reach import fires_within_reach, within_reach
 from iamsim.graph.search import doors
 from iamsim.graph.sources import filled
 from iamsim.graph.state import OUTSIDER, START, later
-from iamsim.graph.takeover import beside, governing
+from iamsim.graph.takeover import beside, governing, rewriting
 from iamsim.graph.trusts import roles_for
 from iamsim.graph.world import Node, caller_in, worlds
 from iamsim.ir.bounds import may
@@ -169,7 +169,7 @@ def _takeovers(closure: Closure, node: Node, targets: tuple[Target, ...], budget
     env = _world(closure, node)
     able = may_do(search, env, node)
     for target in targets[:_TARGETS]:
-        for technique in techniques_of(search, TAKEOVERS):
+        for technique in rewriting(search, target):
             name = technique.outcome.get("resource")
             arn = governing(search, target, name.removeprefix("$owned-"))
             for number, variant in enumerate(technique.variants if arn else ()):

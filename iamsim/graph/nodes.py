@@ -13,7 +13,7 @@ from iamsim.env.types import MissingPolicy
 from iamsim.errors import QueryError
 from iamsim.graph.outside import SOME, outside_roles
 from iamsim.judge.callers import read_callers
-from iamsim.model.arn import parse_arn
+from iamsim.model.arn import is_account_id, parse_arn
 from iamsim.model.caller import CallerKind
 from iamsim.model.policy import Effect, Malformed
 
@@ -128,7 +128,7 @@ def _in_conditions(env: Environment) -> set[str]:
         for c in s.conditions
         if c.key.lower() == "aws:principalaccount"
         for value in c.values
-        if len(value) == 12 and value.isdigit()
+        if is_account_id(value)
     }
 
 

@@ -108,12 +108,12 @@ def _made(
             if isinstance(gain, Node):
                 nodes.append(gain.name)
             elif gain in used or gain in _besides((fired,)):
-                state = frozenset(c for c in state if not _replaces(gain, c)) | {gain}
+                state = frozenset(c for c in state if not replaces(gain, c)) | {gain}
                 by[gain] = fired
     return _with_undoing(closure, state, costly, by, nodes, allowed)
 
 
-def _replaces(later: Change, earlier: Change) -> bool:
+def replaces(later: Change, earlier: Change) -> bool:
     """Whether nothing is left of the earlier change: another boundary, version, or value of the tag."""
     if (later.kind, later.who) != (earlier.kind, earlier.who):
         return False

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from iamsim.diagnostics import Origin
 from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy, Principal, PrincipalKind
-from iamsim.model.arn import parse_arn
+from iamsim.model.arn import is_account_id, parse_arn
 from iamsim.model.policy import Effect, Malformed
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _named(policy: Policy) -> Iterable[str]:
         for entry in statement.principal.entries:
             if isinstance(entry, Malformed) or entry.type != "AWS":
                 continue
-            if len(entry.value) == 12 and entry.value.isdigit():
+            if is_account_id(entry.value):
                 yield f"arn:aws:iam::{entry.value}:role/{SOME}"
                 continue
             arn = parse_arn(entry.value)

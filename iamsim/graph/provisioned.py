@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from iamsim.env.facts import place
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 _ROLE = "AWSReservedSSO_"
 _ORDINARY, _SUFFIX = "iamsim", "00000000deadbeef"
-_REGIONS = ("", "eu-west-1/")
+_REGIONS, _REGION = ("", "eu-west-1/"), re.compile(r"[a-z0-9-]+/")
 """The path of such roles ends with the region of Identity Center, but for us-east-1."""
 
 
@@ -78,7 +79,9 @@ def names_asked_for(env: Environment, node: Node, account: str) -> Iterator[str]
     for text in sorted(texts):
         name = text.partition(_ROLE)[2].rpartition("_")[0].replace("*", "x").replace("?", "x") or _ORDINARY
         shape = tokenize(text, variables=False)
-        made = (_arn(node, account, name, region) for region in _REGIONS)
+        region = text.rpartition(_ROLE)[0].rpartition(PERMISSION_SETS)[2]
+        regions = dict.fromkeys((*_REGIONS, *((region,) if _REGION.fullmatch(region) else ())))
+        made = (_arn(node, account, name, r) for r in regions)
         yield from (arn for arn in made if match(shape, arn))
 
 

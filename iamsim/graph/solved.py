@@ -14,6 +14,7 @@ from iamsim.ir.evaluate import evaluate
 from iamsim.ir.lower import RESOURCE
 from iamsim.ir.term import FALSE, TRUE, Like, Term, all_of, any_of, not_, strip
 from iamsim.judge.check import settle
+from iamsim.model.caller import kin_of
 from iamsim.model.pattern import tokenize
 from iamsim.model.policy import Effect
 from iamsim.smt.types import Sat
@@ -50,16 +51,11 @@ def solved_names(
     plain ones meets it; their names are none of `taken` (in lower case).
     """
     tried = tuple(plain)
+    allowed, checks = _allowed(search, calls)
+    if allowed is FALSE or not calls:
+        return ()
 
     def made() -> tuple[str, ...]:
-        allowed, _ = _allowed(search, calls)
-        if allowed is FALSE:
-            return ()
-        # whoever may create on the same condition may do so under the same names
-        about = ("names-for", strip(allowed), head, tried, frozenset(taken), search.ask.missing, search.ask.ever)
-        return once(search.kept if search.ask.given else search.env.memo, about, found)
-
-    def found() -> tuple[str, ...]:
         usable = _Lazy(a for a in tried if may_be(search, calls, a))
         out: list[str] = []
         for demand in (TRUE, *once(search.env.memo, ("names-demanded", head), _demands, search.env, head)):
@@ -69,15 +65,10 @@ def solved_names(
                 break  # no name at all will do
         return tuple(out)
 
-    if not calls:
-        return ()
-    asks = any(n.caller is search.start and not n.made for _, _, n in calls)
-    env = calls[0][1]
-    if any(e is not env for _, e, _ in calls):
-        return made()
-    by = tuple((a, n.caller, n.made) for a, _, n in calls)
-    key = ("solved-names", by, head, tried, search.ask.missing, search.ask.ever)
-    return once(search.kept if asks else env.memo, key, made)
+    # whoever may create on the same condition may do so under the same names
+    by = tuple(kin_of(c.facts.caller) for c in checks)
+    key = ("solved-names", strip(allowed), by, head, tried, frozenset(taken), search.ask.missing, search.ask.ever)
+    return once(search.kept if search.ask.given else search.env.memo, key, made)
 
 
 class _Lazy:

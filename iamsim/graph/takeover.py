@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.aws.resource_policies import has_resource_policy
 from iamsim.env.changes import WITHOUT, Change, Kind
+from iamsim.env.memo import once
 from iamsim.env.resource_policy import owner_of, policy_holder, restricts, whole_of
 from iamsim.graph.abroad import granted_abroad, unspoken
 from iamsim.graph.candidates import texts_of
@@ -37,7 +38,7 @@ _SIGNED = (CallerKind.USER, CallerKind.ROLE_SESSION, CallerKind.ROOT)
 def takeovers(closure: Closure, target: Target) -> Iterator[Firing]:
     """The techniques by which some node may rewrite, delete or extend the policy that governs the target."""
     search = closure.search
-    for technique in techniques_of(search, TAKEOVERS):
+    for technique in rewriting(search, target):
         name = technique.outcome.get("resource")
         arn = governing(search, target, name.removeprefix("$owned-"))
         if arn is None or not has_resource_policy(arn, search.action):
@@ -240,15 +241,34 @@ def beside(search: Search, variant: Variant, name: str, arn: str) -> dict[str, s
 _ANY = "$any-"
 
 
+def rewriting(search: Search, target: Target) -> list[Technique]:
+    """The techniques that rewrite, delete or extend policies of resources of the target's service."""
+    by_service = once(search.env.memo, (id(search.catalogue), "rewriting"), _by_service, search)[0]
+    arn = _arn_of(target)
+    return by_service.get(arn.split(":")[2], []) if arn is not None and arn.count(":") > 1 else []
+
+
+def _by_service(search: Search) -> tuple[dict[str, list[Technique]], object]:
+    out: dict[str, list[Technique]] = {}
+    for technique in techniques_of(search, TAKEOVERS):
+        template = search.catalogue.resource_types.get(technique.outcome.get("resource").removeprefix("$owned-"))
+        if template is not None:
+            out.setdefault(template.split(":")[2], []).append(technique)
+    return out, search.catalogue
+
+
+def _arn_of(target: Target) -> str | None:
+    """The ARN of the target, or of the resource whose policy governs what it stands for."""
+    return target.resource or (target.holder.arn if target.holder is not None else None)
+
+
 def governing(search: Search, target: Target, kind: str) -> str | None:
     """The ARN of the resource of type `kind` whose policy governs the target, or None."""
     template = search.catalogue.resource_types.get(kind)
     if template is None:
         return None
     pattern = tokenize(filled(template, "*", target.owner or "*"), variables=False)
-    arn = target.resource
-    if arn is None:
-        arn = target.holder.arn if target.holder is not None else None
+    arn = _arn_of(target)
     if arn is None or arn == "*":
         return None
     holder = policy_holder(search.env, arn)

@@ -11,7 +11,7 @@ from iamsim.env.types import MissingPolicy, PrincipalKind
 from iamsim.graph.outside import outside_roles, role_at
 from iamsim.ir.lower import action_term, resource_term
 from iamsim.ir.term import FALSE
-from iamsim.model.arn import parse_arn
+from iamsim.model.arn import is_account_id, parse_arn
 from iamsim.model.caller import CallerKind
 from iamsim.model.policy import Effect, Malformed, PolicyKind
 
@@ -103,7 +103,7 @@ def _only_accounts(statement: Statement) -> bool:
 def _is_account(entry: PrincipalEntry) -> bool:
     arn = parse_arn(entry.value)
     root = arn is not None and arn.service == "iam" and arn.resource == "root"
-    return entry.type == "AWS" and (root or (len(entry.value) == 12 and entry.value.isdigit()))
+    return entry.type == "AWS" and (root or is_account_id(entry.value))
 
 
 def _keys(caller: Caller) -> list[str]:

@@ -19,7 +19,7 @@ from iamsim.errors import QueryError
 from iamsim.ir.lower import action_term
 from iamsim.ir.term import FALSE
 from iamsim.judge.tokens import read_token
-from iamsim.model.arn import parse_arn
+from iamsim.model.arn import is_account_id, parse_arn
 from iamsim.model.caller import Caller, CallerKind, Credentials
 from iamsim.model.pattern import match, tokenize
 from iamsim.model.policy import Effect, Malformed
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from iamsim.env.types import Environment, Principal
     from iamsim.model.policy import Policy
 
-_ACCOUNT = re.compile(r"[0-9]{12}")
 _SESSION = re.compile(r"[\w+=,.@-]+", re.ASCII)
 _ATTRIBUTES = (
     "credentials", "mfa", "parent", "session", "source-identity", "instance", "transitive", "assumed-root",
@@ -72,7 +71,7 @@ def _arn(env: Environment, text: str) -> tuple[Caller, ...]:
     if arn is None:
         raise QueryError(f"`{text}` is no ARN", "an ARN has six fields: arn:aws:iam::ACCOUNT:user/NAME")
     wild = "*" in text or "?" in text
-    if arn.service in ("iam", "sts") and not wild and not _ACCOUNT.fullmatch(arn.account):
+    if arn.service in ("iam", "sts") and not wild and not is_account_id(arn.account):
         raise QueryError(f"`{text}` names no account", "an account id has 12 digits")
     if arn.service == "sts":
         return (_session(env, text),)

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 
+def is_account_id(text: str) -> bool:
+    """Whether a text is the id of an account. Source: AWS Account Management Guide, "View AWS account identifiers"."""
+    return len(text) == 12 and text.isascii() and text.isdigit()
+
+
 @dataclass(frozen=True, slots=True)
 class Arn:
     """An Amazon Resource Name. `resource` keeps its colons and slashes.

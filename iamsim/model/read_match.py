@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from iamsim.findings import diagnostic, printable
+from iamsim.model.arn import is_account_id
 from iamsim.model.pattern import Literal, Pattern, Variable, tokenize
 from iamsim.model.policy import Malformed, Match, PrincipalEntry, PrincipalMatch
 from iamsim.model.read_condition import odd_characters
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from iamsim.diagnostics import Diagnostic, Origin
 
 _SPACE = re.compile(r"\s")
-_ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 _UNIQUE_ID = re.compile(r"(AIDA|AROA)[A-Z0-9]*(:.+)?", re.ASCII)
 _PRINCIPAL_ARN = re.compile(
     r"arn:[\w-]+:(?:iam::(?:\d{12}|cloudfront):(?:root|user/.+|role/.+)|sts::\d{12}:(?:assumed-role/[^/]+/.+|federated-user/.+))",
@@ -90,7 +90,7 @@ def principal_entry(type: str, text: str) -> PrincipalEntry | Malformed:  # noqa
         return Malformed(f"principal `{shown}` has a policy variable")
     if "*" in text or "?" in text:
         return Malformed(f"principal `{shown}` has a wildcard")
-    if type == "AWS" and not (_ACCOUNT.fullmatch(text) or _PRINCIPAL_ARN.fullmatch(text) or _UNIQUE_ID.fullmatch(text)):
+    if type == "AWS" and not (is_account_id(text) or _PRINCIPAL_ARN.fullmatch(text) or _UNIQUE_ID.fullmatch(text)):
         return Malformed(f"`{shown}` cannot be a principal")
     return PrincipalEntry(type, text)
 

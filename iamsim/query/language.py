@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from iamsim.errors import QueryError
 from iamsim.ir.term import TRUE, Term, all_of, not_
+from iamsim.model.arn import is_account_id
 from iamsim.model.grammar import Leaf, Node, SyntaxProblem, nearest, parse, position, snippet
 from iamsim.query.condition import Refused, read_condition, text_of
 from iamsim.query.names import CALLER_FORM, NAMED, RESOURCE_FORM, check_names, expand, read_let
@@ -288,7 +289,7 @@ def _caller(node: Node) -> str:
     hint = "write an ARN, `user/NAME`, `role/NAME`, `service NAME`, `oidc://…`, `anonymous` or `anyone`"
     if re.fullmatch(r"[\w+=.@-]+", text):
         hint = f"did you mean `user/{text}` or `role/{text}`?"
-    if re.fullmatch(r"[0-9]{12}", text):
+    if is_account_id(text):
         hint = f"did you mean `account {text}`?"
     raise Refused(f"`{text}` names no caller", child.line, child.column, found=child.text, help=hint)
 

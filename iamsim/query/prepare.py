@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from iamsim.judge.answer import Question
 from iamsim.judge.callers import read_callers
 from iamsim.judge.candidates import targets
 from iamsim.judge.judge import Ask, Extra
+from iamsim.model.arn import is_account_id
 from iamsim.model.policy import PolicyKind
 from iamsim.model.read_policy import read_policy
 from iamsim.query.actions import possible_actions, suiting_actions
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from iamsim.model.caller import Caller
     from iamsim.model.policy import Policy
 
-_ACCOUNT = re.compile(r"[0-9]{12}")
 
 Given = Mapping[str, str | Sequence[str] | None]
 VIA = ("direct", "roles", "escalation")
@@ -105,7 +104,7 @@ def asked_of(env: Environment, principal: str, action: str, resource: str, optio
     given = given_of(options.context)
     _question(principal, action, resource, options, given)
     owner = options.resource_account
-    if owner is not None and not _ACCOUNT.fullmatch(owner):
+    if owner is not None and not is_account_id(owner):
         raise QueryError(f"`{printable(owner)}` is no account id", "an account id has 12 digits")
     return Ask(
         env=env,
