@@ -10,7 +10,7 @@ from iamsim.env.applicable import task_policy_at
 from iamsim.env.hits import slice_policy
 from iamsim.env.memo import once
 from iamsim.env.types import MissingPolicy
-from iamsim.graph.permitted import actions_of, not_refused, one, permitted
+from iamsim.graph.permitted import actions_of, matching, not_refused, one, permitted
 from iamsim.graph.service_roles import ACROSS, across
 from iamsim.ir.lower import resource_term
 from iamsim.ir.term import FALSE, TRUE
@@ -42,12 +42,14 @@ def techniques_of(search: Search, types: tuple[str, ...] | None, *, leave: tuple
     found: tuple[list[Technique], object] | None = search.env.memo.get(key)
     if found is None:
         every = (*search.catalogue.techniques.values(), *search.catalogue.primitives.values())
+        wanted = types is not None and set(types) <= set(ENDS)
+        ends = {t.id for t in ending(search)}
         fitting = [
             t
             for t in every
             if not t.composed_of
             and t.id != "sts-assume-role"
-            and ((types is not None and set(types) <= set(ENDS)) or not _ends(search, t))
+            and (wanted or (t.id not in ends and t.outcome.type not in ENDS))
             and (t.outcome.type in types if types is not None else t.outcome.type not in leave)
         ]
         # what the id belongs to is kept, so that it stays its own
@@ -67,15 +69,9 @@ def ending(search: Search) -> list[Technique]:
 
 def _ending(search: Search) -> tuple[list[Technique], object]:
     every = (*search.catalogue.techniques.values(), *search.catalogue.primitives.values())
-    return [t for t in every if t.outcome.type not in ENDS and _ends(search, t)], search.catalogue
-
-
-def _ends(search: Search, technique: Technique) -> bool:
-    if technique.outcome.reach != "only":
-        return technique.outcome.type in ENDS
     called = actions_of(search.env, search.catalogue)
-    spoken = [tokenize(a.lower(), variables=False) for a in technique.outcome.only]
-    return not any(match(p, c) for p in spoken for c in called)
+    only = [t for t in every if t.outcome.type not in ENDS and t.outcome.reach == "only"]
+    return [t for t in only if not any(matching(a.lower(), called) for a in t.outcome.only)], search.catalogue
 
 
 def may_do(search: Search, env: Environment, node: Node) -> frozenset[str]:

@@ -16,6 +16,7 @@ from iamsim.model.pattern import Pattern, Variable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from iamsim.aws.actions import ActionInfo
     from iamsim.aws.escalations import Call
     from iamsim.env.facts import Facts
     from iamsim.env.types import Environment
@@ -118,15 +119,19 @@ def _same(var: str, other: str) -> Term:
 def tagging(template: str) -> tuple[str, ...]:
     """The actions that tag a resource of the type with this template of ARNs, in lower case."""
     service = template.split(":")[2] if template.count(":") > 1 else ""
-    return tuple(_tagging(expand(f"{service}:*"), template)) if service else ()
+    return tuple(_tagging(service, template)) if service else ()
 
 
-def _tagging(actions: Iterable[str], template: str) -> Iterable[str]:
+def _tagging(service: str, template: str) -> Iterable[str]:
     arn, pattern = (re.sub(r"\$\{[^}]*\}", x, template) for x in "x*")
-    for action in actions:
-        removes = any(word in action.lower() for word in ("untag", "delete", "remove"))
-        info = action_info(action) if "Tagging" in access_level(action) and not removes else None
-        if info is None:
-            continue
-        if any(pattern in use.arn_patterns for use in info.resource_types) or fits(action, arn):
-            yield action.lower()
+    for info in _adding_tags(service):
+        if any(pattern in use.arn_patterns for use in info.resource_types) or fits(info.name, arn):
+            yield info.name.lower()
+
+
+@lru_cache(maxsize=256)
+def _adding_tags(service: str) -> tuple[ActionInfo, ...]:
+    """The actions of the service that set tags; those that remove them have the same access level."""
+    names = (a for a in expand(f"{service}:*") if "Tagging" in access_level(a))
+    adding = (a for a in names if not any(word in a.lower() for word in ("untag", "delete", "remove")))
+    return tuple(info for info in map(action_info, adding) if info is not None)

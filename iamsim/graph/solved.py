@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 from iamsim.env.memo import once
@@ -12,15 +13,15 @@ from iamsim.graph.policies import every_policy
 from iamsim.ir.bounds import may
 from iamsim.ir.evaluate import evaluate
 from iamsim.ir.lower import RESOURCE
-from iamsim.ir.term import FALSE, TRUE, Like, Term, all_of, any_of, not_, strip
+from iamsim.ir.term import FALSE, TRUE, And, Like, Or, Term, all_of, any_of, not_, strip
 from iamsim.judge.check import settle
 from iamsim.model.caller import kin_of
-from iamsim.model.pattern import tokenize
+from iamsim.model.pattern import Literal, match, tokenize
 from iamsim.model.policy import Effect
 from iamsim.smt.types import Sat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable
 
     from iamsim.env.types import Environment
     from iamsim.graph.world import Node, Search
@@ -55,33 +56,24 @@ def solved_names(
     if allowed is FALSE or not calls:
         return ()
 
+    gone = frozenset(taken)
+
     def made() -> tuple[str, ...]:
-        usable = _Lazy(a for a in tried if may_be(search, calls, a))
+        usable = cache(lambda a: may_be(search, calls, a))
         out: list[str] = []
         for demand in (TRUE, *once(search.env.memo, ("names-demanded", head), _demands, search.env, head)):
-            if not any(meets(demand, a) for a in (*out, *usable)):
+            names = _only(demand)
+            met = any(meets(demand, a) for a in out) or any(meets(demand, a) and usable(a) for a in tried)
+            if not met and (names is None or not names <= gone):
                 out += solved(search, calls, head, demand, taken)
-            if not out and not any(True for _ in usable):
+            if not out and not any(map(usable, tried)):
                 break  # no name at all will do
         return tuple(out)
 
     # whoever may create on the same condition may do so under the same names
     by = tuple(kin_of(c.facts.caller) for c in checks)
-    key = ("solved-names", strip(allowed), by, head, tried, frozenset(taken), search.ask.missing, search.ask.ever)
+    key = ("solved-names", strip(allowed), by, head, tried, gone, search.ask.missing, search.ask.ever)
     return once(search.kept if search.ask.given else search.env.memo, key, made)
-
-
-class _Lazy:
-    """What an iterator gives, kept, so that it can be gone through again and no further than need be."""
-
-    def __init__(self, source: Iterator[str]) -> None:
-        self._source, self._kept = source, list[str]()
-
-    def __iter__(self) -> Iterator[str]:
-        yield from self._kept
-        for value in self._source:
-            self._kept.append(value)
-            yield value
 
 
 def may_be(search: Search, calls: Calls, arn: str) -> bool:
@@ -129,6 +121,19 @@ def meets(demand: Term, arn: str) -> bool:
     return evaluate(demand, {_ARN: (arn,)}) is True
 
 
+def _only(demand: Term) -> frozenset[str] | None:
+    """The names (in lower case) one of which whoever meets the demand has, where it tells them."""
+    match demand:
+        case Like(pattern=pattern) if isinstance(pattern.parts[-1], Literal) and "/" in pattern.parts[-1].text:
+            return frozenset({pattern.parts[-1].text.rpartition("/")[2].lower()})
+        case And(args):
+            return next((names for a in args if (names := _only(a)) is not None), None)
+        case Or(args):
+            every = [_only(a) for a in args]
+            return frozenset[str]().union(*(n for n in every if n is not None)) if None not in every else None
+    return None
+
+
 def _demands(env: Environment, head: str) -> tuple[Term, ...]:
     """What statements ask of the name of a user or role, each with all that is refused, and alone."""
     users = head.endswith(":user/")
@@ -136,7 +141,7 @@ def _demands(env: Environment, head: str) -> tuple[Term, ...]:
     refused: dict[Term, None] = {}
     for policy in every_policy(env):
         for s in () if isinstance(policy, MissingPolicy) else policy.statements:
-            said = _of_statement(s, users=users)
+            said = _of_statement(s, head, users=users)
             if said is not TRUE:
                 (refused if s.effect is Effect.DENY else allows)[said] = None
     spared = all_of(not_(d) for d in refused)
@@ -144,8 +149,10 @@ def _demands(env: Environment, head: str) -> tuple[Term, ...]:
     return tuple(t for t in dict.fromkeys(every) if t not in (TRUE, FALSE))[:_MOST]
 
 
-def _of_statement(statement: Statement, *, users: bool) -> Term:
-    return all_of(_of_condition(c, _FORMS[c.key.lower()]) for c in statement.conditions if _speaks(c, users=users))
+def _of_statement(statement: Statement, head: str, *, users: bool) -> Term:
+    return all_of(
+        _of_condition(c, _FORMS[c.key.lower()], head) for c in statement.conditions if _speaks(c, users=users)
+    )
 
 
 _FORMS: dict[str, Callable[[str], str]] = {"aws:principalarn": lambda v: v, "aws:username": lambda v: f"*/{v}"}
@@ -157,8 +164,22 @@ def _speaks(condition: Condition, *, users: bool) -> bool:
     return compared and (key == "aws:principalarn" or (key == "aws:username" and users))
 
 
-def _of_condition(condition: Condition, form: Callable[[str], str]) -> Term:
-    values = any_of(named(form(v)) for v in condition.values if "${" not in v)
+def _of_condition(condition: Condition, form: Callable[[str], str], head: str) -> Term:
+    values = any_of(named(form(v)) for v in condition.values if "${" not in v and _fits(head, form(v)))
     if any("${" in v for v in condition.values):
         return TRUE
     return not_(values) if "Not" in condition.operator else values
+
+
+def _fits(head: str, text: str) -> bool:
+    """False only if no ARN that begins with `head`, and has no colon behind it, matches a text with wildcards."""
+    first, fields = head.split(":"), text.split(":")
+    if len(fields) < len(first):
+        return True  # some wildcard stands for a colon
+    own, last = first[-1], re.split(r"[*?]", fields[-1])[0]
+    same = own.startswith(last) if "*" in fields[-1] or "?" in fields[-1] else False
+    return (
+        len(fields) == len(first)
+        and (last.startswith(own) or same)
+        and all(match(tokenize(f, variables=False), h) for f, h in zip(fields[:-1], first[:-1], strict=True))
+    )

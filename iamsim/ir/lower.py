@@ -39,6 +39,8 @@ def action_term(match: Match, action: str | None) -> Term:
             parts.append(Like(ACTION, p, fold_case=True))
         elif _action_matches(p, action):
             return FALSE if match.negated else TRUE
+    if not parts:
+        return TRUE if match.negated else FALSE
     found = any_of(parts)
     return not_(found) if match.negated else found
 
