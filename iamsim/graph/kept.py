@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from iamsim.graph.absorbed import Absorbed
     from iamsim.graph.state import Closure
 
-_KEPT = 700_000
+_KEPT = 500_000
 """How much the closures that are kept may hold together, the last ones asked for, in facts that are copied from what follows from
 an administrator: those of a large organization have tens of thousands each.
 """

@@ -15,7 +15,6 @@ from iamsim.graph.service_roles import ACROSS, across
 from iamsim.ir.lower import resource_term
 from iamsim.ir.term import FALSE, TRUE
 from iamsim.model.caller import Caller, CallerKind
-from iamsim.model.pattern import match, tokenize
 from iamsim.model.policy import Effect
 
 if TYPE_CHECKING:
