@@ -15,7 +15,7 @@ from iamsim.graph.means import plausible
 from iamsim.graph.moves import BESIDES, Firing, fewest_of
 from iamsim.graph.names import each_binding, to_bind, unnamed, values
 from iamsim.graph.outcomes import AGAIN, RECREATES, fact_of, gained, named_node
-from iamsim.graph.twins import Common, fitting, twins_among
+from iamsim.graph.twins import Common, may_be_about, twins_among, unfit
 from iamsim.graph.wants import fully_made, wants
 from iamsim.graph.world import UNCHANGED, Node, own_creation
 
@@ -69,11 +69,11 @@ def may_give(closure: Closure, technique: Technique, number: int, nodes: tuple[N
     if nodes is None:
         return True
     for node in nodes:
-        fit, rest = fitting(search, node, technique, number)
-        if any(not _becomes_nobody_new(closure, technique, v) for v in fit):
+        if may_be_about(search, node, technique, number, lambda v: not _becomes_nobody_new(closure, technique, v)):
             return True
         if closure.known.who and any(
-            closure.relevant(v) and not _becomes_nobody_new(closure, technique, v) for v in rest
+            closure.relevant(v) and not _becomes_nobody_new(closure, technique, v)
+            for v in unfit(search, node, technique, number)
         ):
             return True
     return False

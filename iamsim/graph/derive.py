@@ -161,7 +161,7 @@ def _above(how: How, base: Absorbed) -> dict[Fact, int] | None:
     while todo:
         for fact in todo:
             for other in made.resting.get(fact, ()):
-                found = _depth(out, how[other])
+                found = _depth(out, list(map(_premises, how[other])))
                 if found < out.get(other, _FAR):
                     out[other] = found
                     todo.append(other)
@@ -182,9 +182,10 @@ def _beneath(base: Absorbed) -> _Beneath:
     found, every, loose = depths(base.source), BASE - {base.start}, []
     resting: dict[Fact, list[Fact]] = {}
     for fact, fired in base.how.items():
-        for premise in {p for f in fired for p in _premises(f)} - every:
+        each = [_premises(f) for f in fired]
+        for premise in set().union(*each) - every:
             resting.setdefault(premise, []).append(fact)
-        if any(every.issuperset(_premises(f)) for f in fired):
+        if any(map(every.issuperset, each)):
             loose.append(fact)
     return _Beneath({fact: found[fact] for fact in base.how if fact in found}, resting, loose)
 
@@ -192,11 +193,12 @@ def _beneath(base: Absorbed) -> _Beneath:
 _FAR = 1 << 30
 
 
-def _depth(out: dict[Fact, int], fired: tuple[Firing, ...]) -> int:
+def _depth(out: dict[Fact, int], each: list[tuple[Fact, ...]]) -> int:
+    """The depth of what follows from any of these premises."""
     least = _FAR
-    for f in fired:
+    for premises in each:
         found = 0
-        for premise in _premises(f):
+        for premise in premises:
             found = max(found, out.get(premise, _FAR))
         least = min(least, 1 + found)
     return least
@@ -205,11 +207,12 @@ def _depth(out: dict[Fact, int], fired: tuple[Firing, ...]) -> int:
 def _deepen(out: dict[Fact, int], how: How) -> list[Fact]:
     """Puts the depths of the facts of `how` into `out` as far as they are less than those there, and returns these facts."""
     changed: list[Fact] = []
+    resting = [(fact, list(map(_premises, fired))) for fact, fired in how.items()]
     more = True
     while more:
         before = len(changed)
-        for fact, fired in how.items():
-            found = _depth(out, fired)
+        for fact, each in resting:
+            found = _depth(out, each)
             if found < out.get(fact, _FAR):
                 out[fact] = found
                 changed.append(fact)
@@ -218,7 +221,7 @@ def _deepen(out: dict[Fact, int], how: How) -> list[Fact]:
 
 
 def _premises(fired: Firing) -> tuple[Fact, ...]:
-    return (*fired.callers, *fired.needs)
+    return (*fired.callers, *fired.needs) if fired.others else (fired.node, *fired.needs)
 
 
 def _facts(chosen: tuple[Firing, ...]) -> set[Fact]:

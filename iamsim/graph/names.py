@@ -142,9 +142,8 @@ def values(
             where = stands.split(":")[4] if stands is not None else "*"
             return (f"arn:{node.caller.partition}:sso:::account/{where}",)
         case "$target-role" if "$administration-role" in bound:
-            return (
-                r.arn for r in roles_for(env, caller_of(env, env.principals[bound["$administration-role"]]), "closed")
-            )
+            acting = bound["$administration-role"]
+            return once(env.memo, ("assumed-by", acting), _assumed_by, env, acting)
         case "$any-role" | "$target-role" | "$helper-role" | "$administration-role":
             return _roles(search, env, node, variant, name)
         case "$provisioned-role":
@@ -195,6 +194,11 @@ def spared(search: Search, node: Node, name: str = "$target-role") -> str:
 
 
 _CREATING = frozenset({"iam:createrole", "iam:createuser"})
+
+
+def _assumed_by(env: Environment, role: str) -> tuple[str, ...]:
+    """The roles of loaded accounts whose trust policies may let a role in."""
+    return tuple(r.arn for r in roles_for(env, caller_of(env, env.principals[role]), "closed"))
 
 
 def _groups(env: Environment, own: str) -> tuple[str, ...]:

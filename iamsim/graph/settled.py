@@ -54,14 +54,13 @@ def _unsettled(closure: Closure) -> list[str]:
         names = (*names, *sorted(renewed - {*names}))
         if stands_alone(closure):
             names = [n for n in names if n == START or n != base.whole]
-    out = []
-    for name in names:
-        groups = of.get(name, ())
-        if base is not None and name in base.group.names:
-            groups = (base.group, *groups)
-        if closure.follows(name) and (name in renewed or not any(since.settles(g, name) for g in groups)):
-            out.append(name)
-    return out
+    return [n for n in names if closure.follows(n) and (n in renewed or not _is_settled(since, base, of, n))]
+
+
+def _is_settled(since: _Since, base: Absorbed | None, of: dict[str, list[Group]], name: str) -> bool:
+    if base is not None and name in base.group.names and since.settles(base.group, name):
+        return True
+    return name in of and any(since.settles(g, name) for g in of[name])
 
 
 def stands_alone(closure: Closure) -> bool:
@@ -92,6 +91,7 @@ class _Since:
     floor: frozenset[Change]
     sorts: tuple[set[Change], Mapping[str, set[Change]]] | None = None
     found: dict[tuple[int, str | None], set[str]] = field(default_factory=dict)
+    around: dict[tuple[int, str], set[str] | None] = field(default_factory=dict)
 
     def nothing(self, group: Group) -> bool:
         """Whether no change to what somebody may do was found since, those to the start itself aside."""
@@ -99,11 +99,18 @@ class _Since:
 
     def settles(self, group: Group, name: str) -> bool:
         """Whether none of them is about the node."""
-        closure, caller = self.closure, self.closure.nodes[name].caller
-        if self._about(group, None) or (closure.extra and closure.frees(closure.nodes[name])):
+        closure, node = self.closure, self.closure.nodes[name]
+        near = self._near(group, node.caller.account or "")
+        if near is None or (closure.extra and closure.frees(node)):
             return False
-        near = self._about(group, caller.account or "")
-        return not near or near.isdisjoint(subjects_of(closure.search.env, caller.arn or ""))
+        return not near or near.isdisjoint(subjects_of(closure.search.env, node.caller.arn or ""))
+
+    def _near(self, group: Group, account: str) -> set[str] | None:
+        """What the changes in an account are about that were found since; None if some bear on every account."""
+        key = (id(group), account)
+        if key not in self.around:
+            self.around[key] = None if self._about(group, None) else self._about(group, account)
+        return self.around[key]
 
     def _about(self, group: Group, account: str | None) -> set[str]:
         """What the changes in an account are about that were found since, with None those that bear on every account."""

@@ -27,7 +27,7 @@ from iamsim.model.arn import parse_arn
 from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from iamsim.aws.escalations import Call, Technique, Variant
     from iamsim.env.types import Environment
@@ -137,30 +137,46 @@ def twins_among(
     return once(search.env.memo, key, _twins, search, by, variant, name)[0]
 
 
-def fitting(search: Search, node: Node, technique: Technique, number: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What the one name of a variant can stand for, the node itself not left out: those that may meet the preconditions as
-    everything was loaded, and the rest.
+def may_be_about(search: Search, node: Node, technique: Technique, number: int, value: Callable[[str], bool]) -> bool:
+    """Whether some role, or user, that the one name of a variant can stand for, the node itself not left out, has `value` and may
+    meet the preconditions as everything was loaded.
     """
+    every, fits = _fitting_of(search, node, technique, number)
+    return any(value(v) and once(fits, v, _fits, search, node, technique, number, v) for v in every)
+
+
+def unfit(search: Search, node: Node, technique: Technique, number: int) -> Iterator[str]:
+    """What the one name of a variant can stand for that does not meet the preconditions as everything was loaded."""
+    every, fits = _fitting_of(search, node, technique, number)
+    return (v for v in every if not once(fits, v, _fits, search, node, technique, number, v))
+
+
+def _fitting_of(
+    search: Search, node: Node, technique: Technique, number: int
+) -> tuple[tuple[str, ...], dict[str, bool]]:
     caller, ask = node.caller, search.ask
     around = (caller.kind, caller.account, caller.partition, ask.missing, ask.ever, search.ruling)
     key = ("fitting", technique.id, number, id(search.catalogue), around)
-    return once(search.env.memo, key, _fitting, search, technique, number, node)[0]
+    return once(search.env.memo, key, _none_fitting, search, technique, number, node)[:2]
 
 
-def _fitting(
+def _none_fitting(
     search: Search, technique: Technique, number: int, node: Node
-) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], object]:
-    variant, env, name = technique.variants[number], search.env, to_bind(search, technique, number)[0]
-    anyone = unnamed(node)
-    every = dict.fromkeys(values(search, env, anyone, variant, name, {}))
-    held = {v: held_before(search, env, anyone, variant, {name: v}) is not None for v in every}
-    return (tuple(v for v in every if held[v]), tuple(v for v in every if not held[v])), search.catalogue
+) -> tuple[tuple[str, ...], dict[str, bool], object]:
+    variant, name = technique.variants[number], to_bind(search, technique, number)[0]
+    every = dict.fromkeys(values(search, search.env, unnamed(node), variant, name, {}))
+    return tuple(every), {}, search.catalogue
+
+
+def _fits(search: Search, node: Node, technique: Technique, number: int, value: str) -> bool:
+    name = to_bind(search, technique, number)[0]
+    return held_before(search, search.env, unnamed(node), technique.variants[number], {name: value}) is not None
 
 
 def fits_some(search: Search, node: Node, technique: Technique, number: int) -> bool:
     """False only if as loaded no role, or user, that the variant may be about meets its preconditions."""
     names = to_bind(search, technique, number)
-    return len(names) != 1 or names[0] not in TARGETS or bool(fitting(search, node, technique, number)[0])
+    return len(names) != 1 or names[0] not in TARGETS or may_be_about(search, node, technique, number, lambda _: True)
 
 
 def told_among_new(search: Search, node: Node, variant: Variant, name: str, arn: str) -> object:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from iamsim.ir.term import Term, Var
     from iamsim.smt.skeleton import Problem
     from iamsim.smt.types import Limits, Outcome
+    from iamsim.theory.combine import Told
     from iamsim.theory.hint import Hint
 
 DEPTH = 150
@@ -36,7 +37,9 @@ Disjunction = tuple[tuple[int | Node, ...], int]
 
 @dataclass(slots=True)
 class _Search:
-    """What all branches share. `told` holds answers per variable, `says` what a literal says of single variables."""
+    """What all branches share. `told` holds answers per variable and literals, `alone` those per variable and terms, `says` what a
+    literal says of single variables.
+    """
 
     problem: Problem
     hints: Callable[[Var], Hint]
@@ -46,6 +49,7 @@ class _Search:
     doubts: int = 0
     stopped: str = ""
     told: dict[tuple[Var, tuple[int, ...]], tuple[str, ...] | Conflict | Undecided] = field(default_factory=dict)
+    alone: Told = field(default_factory=dict)
     says: dict[int, tuple[tuple[Var, Term, bool], ...]] = field(default_factory=dict)
 
 
@@ -256,7 +260,7 @@ def _model(search: _Search, branch: _Branch) -> Mapping[Var, tuple[str, ...]] | 
         return branch.values
     asked = [search.problem.literal(n) for n in literals]
     tries = COMBINATIONS if search.doubts < DOUBTS else 4
-    found = solve_literals(asked, search.hints, search.limits.states, tries=tries)
+    found = solve_literals(asked, search.hints, search.limits.states, tries=tries, told=search.alone)
     search.doubts += isinstance(found, Undecided)
     if isinstance(found, Conflict):
         return _union(branch.literals[literals[i]] for i in found.indices)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from iamsim.ir.term import Atom, Term, Var
 
     Literal = tuple[Atom | Each | Some, bool]
+    Group = tuple[tuple[Term, bool], ...]
+    Told = dict[tuple[Var, Group], tuple[str, ...] | Conflict | Undecided]
     Hints = Callable[[Var], Hint]
     Values = dict[Var, tuple[str, ...]]
 
@@ -36,20 +38,27 @@ FRESH = ("111122223333", "q7", "example")
 
 
 def solve_literals(
-    literals: Sequence[Literal], hints: Hints, budget: int = 20000, *, tries: int = COMBINATIONS
+    literals: Sequence[Literal],
+    hints: Hints,
+    budget: int = 20000,
+    *,
+    tries: int = COMBINATIONS,
+    told: Told | None = None,
 ) -> Values | Conflict | Undecided:
     """Texts for the variables that must be present, such that `literals` hold, or the indices of a conflict.
 
-    All other variables are absent. `budget` bounds the work per variable, `tries` the values for policy variables.
+    All other variables are absent. `budget` bounds the work per variable, `tries` the values for policy variables. `told` keeps
+    what single variables came to, for calls with the same hints and budget.
     """
+    told = {} if told is None else told
     facts = [Fact(term, sign, frozenset((i,))) for i, (term, sign) in enumerate(literals)]
     linked = any(isinstance(term, Within) or references(term) for term, _ in literals)
     if linked:
         facts = inferred(facts)
-    found = _each_variable(facts, hints, budget)
+    found = _each_variable(facts, hints, budget, told)
     if not linked or not isinstance(found, dict) or _hold(literals, found):
         return found
-    return _instantiated(literals, facts, found, hints, budget, tries=tries)
+    return _instantiated(literals, facts, found, hints, budget, tries, told)
 
 
 def implied(term: Term, sign: bool) -> tuple[tuple[Var, Term, bool], ...]:
@@ -70,7 +79,7 @@ def _hold(literals: Sequence[Literal], found: Values) -> bool:
     return all(evaluate(term, found) is sign for term, sign in literals)
 
 
-def _each_variable(facts: Sequence[Fact], hints: Hints, budget: int) -> Values | Conflict | Undecided:
+def _each_variable(facts: Sequence[Fact], hints: Hints, budget: int, told: Told) -> Values | Conflict | Undecided:
     """The answer where each variable is decided alone, and then the links between dates."""
     groups: dict[Var, list[tuple[Term, bool, frozenset[int]]]] = {}
     for fact in facts:
@@ -84,7 +93,10 @@ def _each_variable(facts: Sequence[Fact], hints: Hints, budget: int) -> Values |
     out: Values = {}
     doubt: Undecided | None = None
     for var, group in groups.items():
-        found = solve_variable(var, [(term, sign) for term, sign, _ in group], hints(var), budget)
+        key = (var, tuple((term, sign) for term, sign, _ in group))
+        found = told.get(key)
+        if found is None:
+            found = told[key] = solve_variable(var, key[1], hints(var), budget)
         match found:
             case Conflict(indices):
                 return Conflict(tuple(sorted(frozenset().union(*(group[i][2] for i in indices)))))
@@ -142,7 +154,7 @@ def _date(texts: tuple[str, ...] | None) -> Fraction | None:
 
 
 def _instantiated(
-    literals: Sequence[Literal], facts: Sequence[Fact], found: Values, hints: Hints, budget: int, *, tries: int
+    literals: Sequence[Literal], facts: Sequence[Fact], found: Values, hints: Hints, budget: int, tries: int, told: Told
 ) -> Values | Undecided:
     """Texts for which `literals` hold, with values tried for the policy variables that are still open."""
     refs = tuple(dict.fromkeys(v.key for f in facts for v in references(f.term)))
@@ -156,7 +168,7 @@ def _instantiated(
                 Fact(present(ref) if text is None else like(ref, plain(text)), text is not None, frozenset())
                 for ref, text in zip(chosen, choice, strict=True)
             ]
-            again = _each_variable(inferred([*facts, *tried]), hints, budget)
+            again = _each_variable(inferred([*facts, *tried]), hints, budget, told)
             if isinstance(again, dict) and _hold(literals, again):
                 return again
     return Undecided(f"policy variable `${{{refs[0]}}}`")
