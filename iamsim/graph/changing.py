@@ -15,7 +15,7 @@ from iamsim.graph.organized import worth_delegating, worth_provisioning
 from iamsim.graph.outcomes import AGAIN, RECREATES, bare
 from iamsim.graph.ruled import ruled, signature
 from iamsim.graph.state import SIGNED, Closure, loaded
-from iamsim.graph.wants import creatable, wants
+from iamsim.graph.wants import creatable, wanted_anywhere, wants
 from iamsim.graph.world import Node, reads_paths, relevant, subjects_of, worlds
 from iamsim.model.caller import CallerKind
 
@@ -126,7 +126,7 @@ def _worth(
         case "delegates-administration":
             return worth_delegating(closure, node)
         case _ if any(map(across_accounts, technique.variants)):
-            return frozenset().union(*(wants(closure, a)[what] for a in closure.known.of_account))
+            return frozenset().union(*wanted_anywhere(closure, what))
         case _:
             return wanted[what]
 

@@ -24,7 +24,7 @@ from iamsim.graph.reach import fires_within_reach
 from iamsim.graph.ruled import not_held, ruled, ruler_of, signature
 from iamsim.graph.settled import is_untouched, stands_alone, unsettled
 from iamsim.graph.state import SIGNED, Closure, loaded
-from iamsim.graph.wants import creatable, wants
+from iamsim.graph.wants import creatable, wanted_anywhere
 from iamsim.graph.world import Node, relevant, worlds
 from iamsim.ir.bounds import may
 from iamsim.ir.term import FALSE
@@ -58,12 +58,14 @@ def combined(closure: Closure) -> Iterator[Firing]:
     for node in map(closure.nodes.__getitem__, unsettled(closure)):
         left.setdefault(node.caller.account, []).append(node)
     for account in left if not stands_alone(closure) else [a for a in left if _may_join(closure, left[a])]:
-        every = ((n, closure.nodes[n]) for n in of_account.get(account, ()) if closure.follows(n))
-        nodes = [node for _, node in every if node.caller.kind in SIGNED and loaded(closure, node)]
         # both only grow
-        key, mine = ("combined", account), (len(nodes), len(closure.changes))
-        if len(nodes) > 1 and closure.done.get(key) != mine:
-            closure.done[key] = mine
+        key, mine = ("combined", account), (len(of_account.get(account, ())), len(closure.changes))
+        if closure.done.get(key) == mine:
+            continue
+        closure.done[key] = mine
+        every = (closure.nodes[n] for n in of_account.get(account, ()) if closure.follows(n))
+        nodes = [n for n in every if n.caller.kind in SIGNED and loaded(closure, n)]
+        if len(nodes) > 1:
             yield from _of_account(closure, account, nodes)
 
 
@@ -314,7 +316,7 @@ def _worth(closure: Closure, technique: Technique, nodes: list[Node]) -> bool:
     if kind == "creates-principal":
         return any(creatable(closure, n, technique) for n in nodes)
     subject = SUBJECT.get(kind)
-    return subject is None or any(wants(closure, a)[WANTED.get(kind, subject)] for a in closure.known.of_account)
+    return subject is None or any(wanted_anywhere(closure, WANTED.get(kind, subject)))
 
 
 _FULL = ("session", "console", "api-any")

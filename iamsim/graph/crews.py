@@ -16,7 +16,7 @@ from iamsim.graph.moves import BESIDES, Firing, fewest_of
 from iamsim.graph.names import each_binding, to_bind, unnamed, values
 from iamsim.graph.outcomes import AGAIN, RECREATES, fact_of, gained, named_node
 from iamsim.graph.twins import Common, may_be_about, twins_among, unfit
-from iamsim.graph.wants import fully_made, wants
+from iamsim.graph.wants import fully_made, wanted_anywhere
 from iamsim.graph.world import UNCHANGED, Node, own_creation
 
 if TYPE_CHECKING:
@@ -337,7 +337,7 @@ def _lacking(closure: Closure, technique: Technique, gains: tuple[Gain, ...]) ->
     if technique.outcome.type not in SUBJECT or technique.outcome.type == "recreates-elsewhere":
         return not (len(gains) == 1 and isinstance(gains[0], Node) and _held(closure, gains[0]))
     what = WANTED.get(technique.outcome.type, SUBJECT[technique.outcome.type])
-    return any(getattr(g, "who", None) in wants(closure, a)[what] for g in gains for a in closure.known.of_account)
+    return any(getattr(g, "who", None) in some for some in wanted_anywhere(closure, what) for g in gains)
 
 
 def _becomes_nobody_new(closure: Closure, technique: Technique, arn: str) -> bool:

@@ -46,6 +46,15 @@ def wants(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
     return known[1]  # type: ignore[index,no-any-return]
 
 
+def wanted_anywhere(closure: Closure, what: str) -> tuple[frozenset[str], ...]:
+    """What of each account of which somebody is held may usefully be changed, as one field of outcomes names it."""
+    key, seen = ("wanted anywhere", what), (len(closure.how), len(closure.nodes), closure.late)
+    known = closure.done.get(key)
+    if known is None or known[0] != seen:  # type: ignore[index]
+        known = closure.done[key] = (seen, tuple(wants(closure, a)[what] for a in closure.known.of_account))
+    return known[1]  # type: ignore[index,no-any-return]
+
+
 def _wanted(closure: Closure, account: str | None) -> dict[str, frozenset[str]]:
     """What of an account may usefully be changed, by the field of the outcomes that name it."""
     env, known = closure.search.env, closure.known
