@@ -19,6 +19,7 @@ from iamsim.graph.means import TAKEOVERS, may_do, may_do_of, means_of, plausible
 from iamsim.graph.names import to_bind
 from iamsim.graph.newtags import tagging_created, tagging_new
 from iamsim.graph.outcomes import RECREATES
+from iamsim.graph.permitted import one
 from iamsim.graph.policies import every_policy
 from iamsim.graph.reach import fires_within_reach
 from iamsim.graph.ruled import not_held, ruled, ruler_of, signature
@@ -206,8 +207,16 @@ def _with_means(closure: Closure, shareable: _Shareable, nodes: list[Node]) -> l
 
 
 def _unruled(search: Search, every: list[Technique], node: Node, *, ruled: bool) -> frozenset[str]:
-    """The techniques for whose calls the node may be needed."""
-    return frozenset(t.id for t in (not_dominated(search.env, every, node.caller.arn or "") if ruled else every))
+    """The techniques, of a list that is kept with the environment, for whose calls the node may be needed."""
+    key = (id(every), "unruled", node.caller.arn if ruled else None)
+    return once(search.env.memo, key, _unruled_ids, search, every, node, ruled)[0]
+
+
+def _unruled_ids(
+    search: Search, every: list[Technique], node: Node, ruled: bool
+) -> tuple[frozenset[str], list[Technique]]:
+    some = not_dominated(search.env, every, node.caller.arn or "") if ruled else every
+    return one(frozenset(t.id for t in some)), every  # kept, so that its id stays its own
 
 
 def _tagging(search: Search, variant: Variant) -> frozenset[str]:

@@ -54,13 +54,16 @@ def _unsettled(closure: Closure) -> list[str]:
         names = (*names, *sorted(renewed - {*names}))
         if stands_alone(closure):
             names = [n for n in names if n == START or n != base.whole]
-    return [n for n in names if closure.follows(n) and (n in renewed or not _is_settled(since, base, of, n))]
-
-
-def _is_settled(since: _Since, base: Absorbed | None, of: dict[str, list[Group]], name: str) -> bool:
-    if base is not None and name in base.group.names and since.settles(base.group, name):
-        return True
-    return name in of and any(since.settles(g, name) for g in of[name])
+    out, settled = [], base.group.names if base is not None else frozenset[str]()
+    for name in names:
+        if name not in renewed and (
+            (base is not None and name in settled and since.settles(base.group, name))
+            or (name in of and any(since.settles(g, name) for g in of[name]))
+        ):
+            continue
+        if closure.follows(name):
+            out.append(name)
+    return out
 
 
 def stands_alone(closure: Closure) -> bool:
@@ -92,6 +95,7 @@ class _Since:
     sorts: tuple[set[Change], Mapping[str, set[Change]]] | None = None
     found: dict[tuple[int, str | None], set[str]] = field(default_factory=dict)
     around: dict[tuple[int, str], set[str] | None] = field(default_factory=dict)
+    """What the changes in an account are about that were found since a group; None if some bear on every account."""
 
     def nothing(self, group: Group) -> bool:
         """Whether no change to what somebody may do was found since, those to the start itself aside."""
@@ -100,17 +104,13 @@ class _Since:
     def settles(self, group: Group, name: str) -> bool:
         """Whether none of them is about the node."""
         closure, node = self.closure, self.closure.nodes[name]
-        near = self._near(group, node.caller.account or "")
+        key = (id(group), node.caller.account or "")
+        if key not in self.around:
+            self.around[key] = None if self._about(group, None) else self._about(group, key[1])
+        near = self.around[key]
         if near is None or (closure.extra and closure.frees(node)):
             return False
         return not near or near.isdisjoint(subjects_of(closure.search.env, node.caller.arn or ""))
-
-    def _near(self, group: Group, account: str) -> set[str] | None:
-        """What the changes in an account are about that were found since; None if some bear on every account."""
-        key = (id(group), account)
-        if key not in self.around:
-            self.around[key] = None if self._about(group, None) else self._about(group, account)
-        return self.around[key]
 
     def _about(self, group: Group, account: str | None) -> set[str]:
         """What the changes in an account are about that were found since, with None those that bear on every account."""
