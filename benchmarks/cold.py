@@ -43,11 +43,11 @@ def question(orgs: Path, size: str, *, strict: bool = True) -> tuple[str, ...]:
 
 def run(arguments: Sequence[str], *options: str, cache: str = "off") -> tuple[float, subprocess.CompletedProcess[str]]:
     """The seconds that the interpreter took for `arguments`, and what it gave."""
-    # both sides run from compiled modules, as an installed program does
-    env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     command = [sys.executable, *options, *arguments]
     start = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**env, "IAMSIM_CACHE": cache})
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "IAMSIM_CACHE": cache}
+    )
     return time.perf_counter() - start, done
 
 
