@@ -289,7 +289,7 @@ def lighten(closure: Closure) -> None:
         closure.done.pop(name, None)
 
 
-_MARKS = ("signature", "given", "itself", "offered", "changes", "once", "admitted", "tags", "tag of new")
+_MARKS = ("signature", "all made", "given", "itself", "offered", "changes", "once", "admitted", "tags", "tag of new")
 
 
 def _kept(closure: Closure) -> dict[object, object]:

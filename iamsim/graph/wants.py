@@ -151,13 +151,19 @@ def creatable(closure: Closure, node: Node, technique: Technique) -> bool:
     """Whether a name for which the technique could create a principal does not have a free one yet."""
     if bare(technique) and not (open_to_all(closure.search.env) or texts_of(closure.search.env, (_GRANTEE,))):
         return False
+    key = ("all made", node.name, technique.id, closure.extra)  # the names stay the same, and what is made only grows
+    if key in closure.done:
+        return False
     made = fully_made(closure)
     names = iter(_new_names(closure.search, node, technique))
     if closure.free(node.caller.arn or "") or ruled(closure, node):
         # an ordinary new principal could do no more than the node itself, but for what a role's sessions can carry
         apart = told_by_session(closure.search.env)
         names = (n for n in names if not n.endswith("/" + FRESH) or n in closure.extra or (apart and ":role/" in n))
-    return any(n not in made for n in names)
+    free = any(n not in made for n in names)
+    if not free:
+        closure.done[key] = True
+    return free
 
 
 def _new_names(search: Search, node: Node, technique: Technique) -> Iterator[str]:
