@@ -153,6 +153,12 @@ def _question(
         raise QueryError(
             f"`{options.missing}` is no way to read missing facts", "--missing takes assume, strict or closed"
         )
+    if (options.assume or options.rule_out) and options.via != "escalation":
+        said = "--assume" if options.assume else "--rule-out"
+        raise QueryError(
+            f"`{said}` tells what techniques may count on, and `--via {options.via}` follows none",
+            "leave out --via, or say --via escalation",
+        )
     return Question(
         principal=principal,
         action=action,

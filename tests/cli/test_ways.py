@@ -124,6 +124,16 @@ def test_facts_are_assumed_or_ruled_out(cli):
     assert "is both assumed and ruled out" in err
 
 
+@pytest.mark.parametrize("via", ["direct", "roles"])
+@pytest.mark.parametrize("option", ["--assume", "--rule-out"])
+def test_facts_are_of_no_use_where_no_technique_is_followed(cli, via, option):
+    words = ("can", "user/frank", "iam:CreateUser", "*", "-s", ACME)
+    status, out, err = cli(*words, option, "resource-exists", "--via", via)
+    assert (status, out) == (2, "")
+    assert f"`{option}` tells what techniques may count on, and `--via {via}` follows none" in err
+    assert "help: leave out --via" in err
+
+
 def test_techniques_of_the_user(cli, tmp_path):
     words = ("paths", "user/frank", "role/DevInstance", "-s", ACME, "-q", "--format", "json")
     assert "own-job-queue" not in cli(*words)[1]

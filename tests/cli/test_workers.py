@@ -83,7 +83,12 @@ def broken(job, tmp_path):
     argv = [sys.executable, str(script), "who-can", *BUCKET, "-s", ACME, "-q", "--jobs", "2", "--no-cache"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     more = {"cwd": ROOT, "env": environ(TMPDIR=str(temp)), "start_new_session": True, "text": True}
-    return subprocess.Popen(argv, **pipes, **more), temp
+    # tests that run in the background of a shell ignore interrupts, and so would what they start
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(argv, **pipes, **more), temp
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -96,7 +101,7 @@ def test_no_worker_and_no_file_outlives_the_command(how, tmp_path):
             os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         else:
             process.send_signal(how)
-        _, err = process.communicate(timeout=60)
+        err = _said_at_the_end(process)[1]
     assert _when(lambda: not any(_alive(pid) for pid in workers))
     assert not list(temp.iterdir())
     assert process.returncode == (130 if how is signal.SIGINT else -how)
@@ -106,10 +111,18 @@ def test_no_worker_and_no_file_outlives_the_command(how, tmp_path):
 def test_a_lost_worker_is_said_and_leaves_no_file(tmp_path):
     started, temp = broken("dying", tmp_path)
     with started as process:
-        out, err = process.communicate(timeout=60)
+        out, err = _said_at_the_end(process)
     assert (process.returncode, out) == (70, "")
     assert err.startswith("error: a worker was lost")
     assert not list(temp.iterdir())
+
+
+def _said_at_the_end(process):
+    try:
+        return process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)  # else the test would wait for it without end
+        raise
 
 
 def _when(condition):
