@@ -1092,9 +1092,15 @@ def _policy_side(problem: dict[str, Any], world: World) -> Sides:
         return _silent("missing:owner") if problem.get("owner") is None and world.resource != "*" else Sides()
     sides = _document(document, world, kind)
     owner_root = world.kind == "root" and problem.get("owner") == world.account
-    if owner_root and world.action.lower() in {"s3:getbucketpolicy", "s3:putbucketpolicy", "s3:deletebucketpolicy"}:
+    if owner_root and world.action.lower() in _REPAIRING:
         return replace(sides, deny=F)
     return sides
+
+
+_REPAIRING = {
+    *("s3:getbucketpolicy", "s3:putbucketpolicy", "s3:deletebucketpolicy"),
+    *("sqs:setqueueattributes", "sqs:getqueueattributes", "sqs:addpermission", "sqs:removepermission"),
+}
 
 
 # --- rules of single services (5.6) -------------------------------------------------------------------------------

@@ -99,9 +99,9 @@ SERVICE: dict[str, KeyTuple] = {
     "kms:EncryptionContextKeys": ("S[]", "request", "free"),
     "kms:GrantIsForAWSResource": ("B", "request", "free"),
     "s3:ResourceAccount": ("S", "resource", "derived"),
-    "s3:DataAccessPointAccount": ("S", "request", "given"),
-    "s3:DataAccessPointArn": ("A", "request", "given"),
-    "s3:AccessPointNetworkOrigin": ("S", "request", "given"),
+    "s3:DataAccessPointAccount": ("S", "access-point", "given"),
+    "s3:DataAccessPointArn": ("A", "access-point", "given"),
+    "s3:AccessPointNetworkOrigin": ("S", "access-point", "given"),
     "lambda:FunctionUrlAuthType": ("S", "request", "given"),
     "lambda:InvokedViaFunctionUrl": ("B", "request", "given"),
 }

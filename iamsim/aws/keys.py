@@ -63,6 +63,7 @@ PRESENCE = {
     "service-source": "an AWS service calls directly for a resource of a customer and sends it",
     "service-source-organization": "as `service-source`, the source being in an organization",
     "request": "the request has the parameter",
+    "access-point": "the request goes through an access point, whose policy has a say as well",
     "action": "may be in requests of the actions that list it",
     "never": "not in requests of this action",
     "unknown": "not known",

@@ -253,6 +253,16 @@ S3_POLICY_ACTIONS = frozenset({"s3:getbucketpolicy", "s3:putbucketpolicy", "s3:d
 Source: Amazon S3 User Guide, "Bucket policies".
 """
 
+OWNER_ROOT_ACTIONS = S3_POLICY_ACTIONS | {
+    "sqs:setqueueattributes", "sqs:getqueueattributes", "sqs:addpermission", "sqs:removepermission",
+}  # fmt: skip
+"""For these the owner account's root user passes every Deny of the policy of the bucket or queue.
+
+Source: AWS Account Management Reference Guide, "Root user best practices", tasks that require root user credentials: a policy of
+SQS that denies all principals is edited or deleted; IAM User Guide, "Perform a privileged task on an AWS Organizations member
+account", with the policy SQSUnlockQueuePolicy.
+"""
+
 ORGANIZATION_WIDE = ("sts:assumeroot", "sso:", "sso-directory:", "identitystore:")
 """Actions on resources of the whole organization, which the management account or a delegated administrator calls: identity
 policies of the caller alone decide, whichever account the ARN names.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from iamsim.aws.limits import Scope
 from iamsim.aws.resource_policies import has_resource_policy
-from iamsim.aws.services import ORGANIZATION_WIDE, S3_POLICY_ACTIONS, TRUST_ACTIONS, Effect, call_row, note_of
+from iamsim.aws.services import ORGANIZATION_WIDE, OWNER_ROOT_ACTIONS, TRUST_ACTIONS, Effect, call_row, note_of
 from iamsim.diagnostics import Origin
 from iamsim.env.ceilings import endpoint_sides, rcp_sides, scp_sides
 from iamsim.env.context import lookup_of
@@ -352,9 +352,9 @@ def _with_unread(resource: ResourceSide | None, kind: str, reason: str) -> Resou
 
 
 def _owner_root(facts: Facts, resource: ResourceSide | None) -> ResourceSide | None:
-    """The owner account's root user can always repair a bucket policy."""
+    """The owner account's root user can always repair the policy of a bucket or a queue."""
     caller = facts.caller
-    if resource is None or facts.action not in S3_POLICY_ACTIONS:
+    if resource is None or facts.action not in OWNER_ROOT_ACTIONS:
         return resource
     if caller.kind is not CallerKind.ROOT or caller.account != facts.owner:
         return resource

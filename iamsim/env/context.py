@@ -208,6 +208,8 @@ def _request_binding(facts: Facts, var: str, row: KeyRow) -> Binding:
         return _network_binding(facts, var, row)
     if row.present == "forwarded":
         return _forwarded_binding(facts, var)
+    if row.present == "access-point" and facts.ever:
+        return Ambivalent(ABSENT, Alias(facts.hop + var), "missing:access point policy")
     if var == "aws:viaawsservice":
         if kind is CallerKind.SERVICE or not facts.ever:
             return Known(("false",))
@@ -219,20 +221,19 @@ def _request_binding(facts: Facts, var: str, row: KeyRow) -> Binding:
 
 def _forwarded_binding(facts: Facts, var: str) -> Binding:
     """Keys of forward access sessions: known to be unset for certain, possible only with a service in between (X42)."""
-    if facts.caller.kind is CallerKind.SERVICE or not facts.ever:
+    forwarded = facts.given.get("aws:viaawsservice")
+    if facts.caller.kind is CallerKind.SERVICE or not facts.ever or forwarded == ("false",):
         return ABSENT
-    if var == "kms:viaservice" or facts.given.get("aws:viaawsservice") == ("true",):
+    if forwarded == ("true",):
         return Alias(facts.hop + var)
     return Ambivalent(ABSENT, Alias(facts.hop + var), "X42")
 
 
 def _source_binding(facts: Facts, var: str) -> Binding:
-    if facts.ever:
-        return Alias(facts.hop + var)
     account = facts.given.get("aws:sourceaccount")
     if var in ("aws:sourceorgid", "aws:sourceorgpaths") and account:
         return organization_binding(facts, account[0], var)
-    return Unknowable("X26")
+    return Alias(facts.hop + var) if facts.ever else Unknowable("X26")
 
 
 def _network_binding(facts: Facts, var: str, row: KeyRow) -> Binding:

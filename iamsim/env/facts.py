@@ -60,7 +60,12 @@ class Facts:
 
 def place(env: Environment, account: str) -> tuple[Organization, tuple[OrgNode, ...]] | None:
     """The organization of `account` and the nodes from its root to the account, or None if no loaded one has it."""
-    return once(env.memo, "places", _places, env).get(account)
+    return places(env).get(account)
+
+
+def places(env: Environment) -> Mapping[str, tuple[Organization, tuple[OrgNode, ...]]]:
+    """The `place` of every account that a loaded organization has."""
+    return once(env.memo, "places", _places, env)
 
 
 def _places(env: Environment) -> Mapping[str, tuple[Organization, tuple[OrgNode, ...]]]:

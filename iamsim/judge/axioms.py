@@ -29,7 +29,7 @@ from iamsim.ir.term import (
     some,
     variables,
 )
-from iamsim.judge.organization_keys import base_name, elsewhere
+from iamsim.judge.organization_keys import base_name, elsewhere, of_source
 from iamsim.judge.tokens import claim_terms
 from iamsim.model.caller import CallerKind, Credentials
 from iamsim.model.pattern import AnyChar, Literal, Pattern, Star, Variable, plain, tokenize
@@ -113,7 +113,8 @@ def axioms(facts: Facts, read: frozenset[str]) -> list[Term]:
         added = [t for v in fresh for t in _of_key(facts, v[len(hop) :])]
         parts += added
         todo = {v for t in added for v in variables(t) if _own(v, hop)} - seen
-    return list(dict.fromkeys([*parts, *_session_name(facts, read), *at_home(facts, read), *elsewhere(facts, read)]))
+    parts += [*_session_name(facts, read), *at_home(facts, read), *elsewhere(facts, read), *of_source(facts, read)]
+    return list(dict.fromkeys(parts))
 
 
 def _session_name(facts: Facts, read: frozenset[str]) -> list[Term]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from iamsim.ir.term import Like, Present, each, not_
+from iamsim.env.facts import org_path, places
+from iamsim.ir.term import Like, Present, all_of, each, implies, not_
 from iamsim.model.pattern import plain, tokenize
 
 if TYPE_CHECKING:
@@ -35,3 +36,21 @@ def elsewhere(facts: Facts, read: frozenset[str]) -> list[Term]:
 
 
 _ORGANIZATION = ("aws:orgid", "aws:orgpaths")
+
+
+def of_source(facts: Facts, read: frozenset[str]) -> list[Term]:
+    """Where an account is that a service names as its source, if a loaded tree lists it.
+
+    Source: IAM User Guide, "AWS global condition context keys", aws:SourceAccount, aws:SourceOrgID and aws:SourceOrgPaths.
+    """
+    account = facts.hop + "aws:sourceaccount"
+    parts: list[Term] = []
+    for var in (facts.hop + "aws:sourceorgid", facts.hop + "aws:sourceorgpaths"):
+        if var not in read or account not in read:
+            continue
+        for name, (organization, nodes) in sorted(places(facts.env).items()):
+            there = org_path(organization, nodes) if var.endswith("paths") else organization.id
+            parts.append(
+                implies(Like(account, plain(name)), all_of((Present(var), each(var, Like(var, plain(there))))))
+            )
+    return parts
