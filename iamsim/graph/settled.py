@@ -20,7 +20,7 @@ from iamsim.graph.world import is_again, subjects_of
 from iamsim.model.caller import CallerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from iamsim.env.changes import Change
     from iamsim.graph.absorbed import Absorbed
@@ -56,12 +56,10 @@ def _unsettled(closure: Closure) -> list[str]:
             names = [n for n in names if n == START or n != base.whole]
     out, settled = [], base.group.names if base is not None else frozenset[str]()
     for name in names:
-        if name not in renewed and (
-            (base is not None and name in settled and since.settles(base.group, name))
-            or (name in of and any(since.settles(g, name) for g in of[name]))
-        ):
-            continue
-        if closure.follows(name):
+        groups = of.get(name, ())
+        if base is not None and name in settled:
+            groups = (base.group, *groups)
+        if closure.follows(name) and (name in renewed or not (groups and since.settle(groups, name))):
             out.append(name)
     return out
 
@@ -101,16 +99,20 @@ class _Since:
         """Whether no change to what somebody may do was found since, those to the start itself aside."""
         return not self._about(group, None) and not any(self._about(group, a) for a in self._sorted()[1])
 
-    def settles(self, group: Group, name: str) -> bool:
-        """Whether none of them is about the node."""
-        closure, node = self.closure, self.closure.nodes[name]
-        key = (id(group), node.caller.account or "")
-        if key not in self.around:
-            self.around[key] = None if self._about(group, None) else self._about(group, key[1])
-        near = self.around[key]
-        if near is None or (closure.extra and closure.frees(node)):
-            return False
-        return not near or near.isdisjoint(subjects_of(closure.search.env, node.caller.arn or ""))
+    def settle(self, groups: Sequence[Group], name: str) -> bool:
+        """Whether after one of the groups was worked out none of them is about the node."""
+        closure, node, around = self.closure, self.closure.nodes[name], self.around
+        account = node.caller.account or ""
+        for group in groups:
+            key = (id(group), account)
+            if key not in around:
+                around[key] = None if self._about(group, None) else self._about(group, account)
+            near = around[key]
+            if near is None or (closure.extra and closure.frees(node)):
+                continue
+            if not near or near.isdisjoint(subjects_of(closure.search.env, node.caller.arn or "")):
+                return True
+        return False
 
     def _about(self, group: Group, account: str | None) -> set[str]:
         """What the changes in an account are about that were found since, with None those that bear on every account."""

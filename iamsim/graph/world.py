@@ -343,6 +343,8 @@ def made_of(node: Node) -> Change | None:
 
 def is_again(node: Node) -> bool:
     """True iff the principal of the node was deleted and created again."""
+    if "," not in node.name:
+        return False
     made = made_of(node)
     return made is not None and again(made)
 
