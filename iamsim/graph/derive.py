@@ -160,7 +160,9 @@ def _above(how: How, base: Absorbed) -> dict[Fact, int] | None:
             todo.append(fact)
     while todo:
         for fact in todo:
-            for other in made.resting.get(fact, ()):
+            if fact not in made.depths:
+                continue  # nothing of the base rests on what it does not have
+            for other in once(base.source.done, ("resting", base.start), _resting, base).get(fact, ()):
                 found = _depth(out, list(map(_premises, how[other])))
                 if found < out.get(other, _FAR):
                     out[other] = found
@@ -171,23 +173,25 @@ def _above(how: How, base: Absorbed) -> dict[Fact, int] | None:
 
 @dataclass(frozen=True, slots=True)
 class _Beneath:
-    """The depths of what is absorbed, from its start, the facts that rest on each, and those that rest on nothing found."""
+    """The depths of what is absorbed, from its start, and the facts that rest on nothing found."""
 
     depths: dict[Fact, int]
-    resting: dict[Fact, list[Fact]]
     loose: list[Fact]
 
 
 def _beneath(base: Absorbed) -> _Beneath:
-    found, every, loose = depths(base.source), BASE - {base.start}, []
-    resting: dict[Fact, list[Fact]] = {}
+    found, every = depths(base.source), BASE - {base.start}
+    loose = [fact for fact, fired in base.how.items() if any(every.issuperset(_premises(f)) for f in fired)]
+    return _Beneath({fact: found[fact] for fact in base.how if fact in found}, loose)
+
+
+def _resting(base: Absorbed) -> dict[Fact, list[Fact]]:
+    """The facts of what is absorbed that rest on each fact."""
+    out: dict[Fact, list[Fact]] = {}
     for fact, fired in base.how.items():
-        each = [_premises(f) for f in fired]
-        for premise in set().union(*each) - every:
-            resting.setdefault(premise, []).append(fact)
-        if any(map(every.issuperset, each)):
-            loose.append(fact)
-    return _Beneath({fact: found[fact] for fact in base.how if fact in found}, resting, loose)
+        for premise in {p for f in fired for p in _premises(f)}:
+            out.setdefault(premise, []).append(fact)
+    return out
 
 
 _FAR = 1 << 30
