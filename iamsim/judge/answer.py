@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -114,14 +114,16 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What backs a verdict: the witness and path of a YES, the core of a NO, the residual of either."""
+    """What backs a verdict: the witness and path of a YES, the core of a NO, the residual of either; the techniques of the path, or
+    what works them out when somebody looks at them.
+    """
 
     decision: Decision
     witness: Witness | None = None
     path: tuple[Hop, ...] = ()
     core: Core | None = None
     residual: Term | None = None
-    techniques: tuple[str, ...] = ()
+    techniques: tuple[str, ...] | Callable[[], tuple[str, ...]] = ()
 
 
 class Answer:
@@ -198,6 +200,7 @@ class Answer:
         return self.evidence.residual
 
     def __reduce__(self) -> tuple[Any, ...]:
+        _ = self.techniques  # what works them out stays here
         said = (self.question, self.verdict, self.reasons, self.assumptions, self.notes, self.warnings, self.data_date)
         return _again, (*said, self.evidence)
 
@@ -211,7 +214,11 @@ class Answer:
     @property
     def techniques(self) -> tuple[str, ...]:
         """The techniques by which the path works: those of its steps, those that do as well, and those composed of them."""
-        return self.evidence.techniques
+        found = self.evidence.techniques
+        if callable(found):
+            found = found()
+            self._evidence = replace(self.evidence, techniques=found)
+        return found
 
     def rows(self) -> list[dict[str, Any]]:
         """The hops and the final request as one dict each: caller, action, resource, context."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from iamsim.env.changes import Change, Kind
@@ -16,6 +16,8 @@ from iamsim.judge.witness import witness_of
 from iamsim.query.techniques import catalogue_of, read_ruling
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from iamsim.aws.escalations import Technique
     from iamsim.graph.ever import Step, Way
     from iamsim.graph.moves import Firing
@@ -69,12 +71,15 @@ def evidence_of(closure: Closure, way: Way) -> Evidence:
     """The way as hops with witnesses, each confirmed by the independent evaluator."""
     hops = tuple(hop_of(closure, step) for step in way.steps)
     last = witness_of(way.last.check, way.assignment)
+    fired = tuple(s.fired for s in way.steps)
+    # an answer keeps no closure
+    search, nodes = replace(closure.search, kept={}), {f.node: closure.nodes[f.node] for f in fired}
     return Evidence(
         decision=Decision.ALLOWED,
         witness=last,
         path=hops,
         residual=strip(way.last.term),
-        techniques=techniques_of_way(closure, tuple(s.fired for s in way.steps)),
+        techniques=lambda: techniques_of_way(search, nodes, fired),
     )
 
 
@@ -111,15 +116,19 @@ def _title(closure: Closure, fired: Firing) -> str:
 def named(closure: Closure, fired: Firing) -> str:
     """The id of the technique of a firing: where it is a single call that prepares the ground, of the technique it is part of."""
     primitive = closure.search.catalogue.primitives.get(fired.technique)
-    return next(iter(_with_calls(closure, primitive, fired.variant)), fired.technique) if primitive else fired.technique
+    return (
+        next(iter(_with_calls(closure.search, primitive, fired.variant)), fired.technique)
+        if primitive
+        else fired.technique
+    )
 
 
-def _with_calls(closure: Closure, primitive: Technique, variant: int) -> list[str]:
+def _with_calls(search: Search, primitive: Technique, variant: int) -> list[str]:
     """The techniques that make the same calls for the same kind of outcome."""
     calls = {c.action for c in primitive.variants[variant].calls}
     return [
         t.id
-        for t in closure.search.catalogue.techniques.values()
+        for t in search.catalogue.techniques.values()
         if t.outcome.type == primitive.outcome.type and any({c.action for c in v.calls} == calls for v in t.variants)
     ]
 
@@ -167,15 +176,17 @@ _SAID = {
 }
 
 
-def techniques_of_way(closure: Closure, fired: tuple[Firing, ...]) -> tuple[str, ...]:
-    """The techniques of the firings, those that would give the same from the same principal, and those composed of them."""
+def techniques_of_way(search: Search, nodes: Mapping[str, Node], fired: tuple[Firing, ...]) -> tuple[str, ...]:
+    """The techniques of the firings by these nodes, those that would give the same from the same principal, and those composed of
+    them.
+    """
     out = {f.technique for f in fired}
     for f in fired:
-        out.update(o.technique for o in alternatives(closure, f))
-        primitive = closure.search.catalogue.primitives.get(f.technique)
+        out.update(o.technique for o in alternatives(search, nodes[f.node], f))
+        primitive = search.catalogue.primitives.get(f.technique)
         if primitive is not None:
-            out.update(_with_calls(closure, primitive, f.variant))
-    for technique in closure.search.catalogue.techniques.values():
+            out.update(_with_calls(search, primitive, f.variant))
+    for technique in search.catalogue.techniques.values():
         if technique.composed_of and all(part in out or _same(part, out) for part in technique.composed_of):
             out.add(technique.id)
     return tuple(sorted(out))
@@ -185,7 +196,7 @@ def _same(part: str, out: set[str]) -> bool:
     return part == "sts-assume-role" and bool(out & set(ASSUMES))
 
 
-def alternatives(closure: Closure, fired: Firing) -> list[Firing]:
+def alternatives(search: Search, node: Node, fired: Firing) -> list[Firing]:
     """All uses of techniques by the same node that give the same."""
     from iamsim.graph.closure import leading_to
     from iamsim.graph.means import NODES
@@ -193,12 +204,10 @@ def alternatives(closure: Closure, fired: Firing) -> list[Firing]:
 
     if fired.technique in ASSUMES:
         return []
-    search = closure.search
     catalogue = search.catalogue
     own = catalogue.techniques.get(fired.technique) or catalogue.primitives.get(fired.technique)
     if own is None or own.outcome.type not in NODES:
         return []
-    node = closure.nodes[fired.node]
     names = {g.name for g in fired.gains if isinstance(g, Node)}
     who = frozenset(f.caller.arn or "" for f in fired.gains if isinstance(f, Node))
     same = [t for t in leading_to(search, node, fired.needs, who) if t.outcome.type == own.outcome.type]
