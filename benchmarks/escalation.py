@@ -44,6 +44,9 @@ EVERYBODY = "SM"
 WORKERS = (1, 2)
 """How many processes make the whole graph; of XL only the most."""
 
+SPEEDUP = 1.6
+"""How many times as fast two workers are to make the whole graph of L."""
+
 HELD = "resource-exists"
 """The fact that something runs with a role, which no input tells; ways that need it go beyond what was planted."""
 
@@ -255,7 +258,8 @@ def graph_rows(orgs: Path, size: str, workers: int) -> list[Row]:
     remark = f"{found.made:,} of {found.principals:,} principals" + (", then cut short" if short else "")
     by = "" if workers == 1 else f", {workers} workers"
     seconds = Row(
-        name=f"whole escalation graph, {size}{by}", value=found.seconds, floor=GRAPH_SECONDS[size], unit="s", bound=1.0,
+        name=f"whole escalation graph, {size}{by}", value=found.seconds, floor=GRAPH_SECONDS[size], unit="s",
+        bound=1.0 if workers > 1 else None,  # what is wanted is wanted of two cores
         remark=remark, failed=short,
     )  # fmt: skip
     if size not in PEAK_MIB:
@@ -325,7 +329,12 @@ def rows(orgs: Path) -> list[Row]:
     for size in present(orgs, *QUESTION_MS):
         out += question_rows(orgs, size)
     for size in present(orgs, *GRAPH_SECONDS):
-        out += [row for n in WORKERS if n > 1 or size != "XL" for row in graph_rows(orgs, size, n)]
+        each = [graph_rows(orgs, size, n) for n in WORKERS if n > 1 or size != "XL"]
+        out += [row for rows in each for row in rows]
+        if size == "L":
+            one, two = (rows[0].value for rows in each)
+            name = "2 workers against 1, whole escalation graph, L"
+            out.append(Row(name=name, value=one, floor=two, unit="s", bound=SPEEDUP, at_least=True))
     return out
 
 
