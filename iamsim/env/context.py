@@ -250,10 +250,12 @@ def _network_binding(facts: Facts, var: str, row: KeyRow) -> Binding:
             return Known((endpoint.account,))
         if var in ("aws:vpceorgid", "aws:vpceorgpaths") and endpoint.account:
             return organization_binding(facts, endpoint.account, var)
-    if row.present == "public-endpoint" and vpce:
+    if row.present == "public-endpoint" and (vpce or facts.inside):
         return ABSENT
     if row.present != "public-endpoint" and facts.given.get("aws:sourceip"):
         return ABSENT
+    if facts.inside and not facts.ever and var in ("aws:sourcevpce", "aws:sourcevpc"):
+        return Unknowable(f"missing:{row.name}")
     return free(facts, var)
 
 

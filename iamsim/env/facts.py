@@ -31,7 +31,7 @@ class Facts:
     for a symbolic resource which several checks share.
     `hop` is put before the names of free variables (`"1|"`). `carried` binds keys that an earlier hop fixed, `carried_tags`
     the principal tags, `carried_transitive` tells which of them are transitive. `on_path`: the session was created by an
-    earlier hop, which passed no session policy.
+    earlier hop, which passed no session policy. `inside`: the request passes a VPC endpoint whose policy came with the question.
     """
 
     env: Environment
@@ -51,6 +51,7 @@ class Facts:
     carried_tags: Callable[[str], Binding] | None = None
     carried_transitive: Callable[[str], Term] | None = None
     on_path: bool = False
+    inside: bool = False
 
     @property
     def resource_name(self) -> str:

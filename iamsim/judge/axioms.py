@@ -227,6 +227,8 @@ def _network(facts: Facts) -> list[Term]:
         forwarded = _maybe_forwarded(facts)
         parts.append(not_(all_of((ip, vpce))))
         parts.append(any_of((ip, vpce, forwarded)))
+    if facts.inside and "aws:sourcevpce" not in facts.given:
+        parts.append(Like(h + "aws:sourcevpce", tokenize("?*")))
     inside = [v for v in ("aws:sourcevpc", "aws:vpcsourceip") if v not in facts.given]
     if "aws:sourcevpce" not in facts.given:
         parts += [iff(Present(h + v), vpce) for v in inside]

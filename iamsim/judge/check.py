@@ -15,6 +15,7 @@ from iamsim.ir.reduce import reduce
 from iamsim.ir.term import FALSE, TRUE, Const, Like, Opaque, Term, all_of, iff, implies, not_, subterms, variables
 from iamsim.judge.axioms import axioms, constants, hint_of
 from iamsim.judge.callers import localized
+from iamsim.model.caller import CallerKind
 from iamsim.model.pattern import AnyChar, Literal, Star, join
 from iamsim.smt.types import Limits, Sat, Unknown
 
@@ -90,6 +91,8 @@ def check_of(facts: Facts, documents: Documents = NO_DOCUMENTS) -> Check:
     caller = localized(facts.caller, facts.owner, facts.caller.partition)
     if caller is not facts.caller:
         facts = replace(facts, caller=caller)
+    if documents.endpoints and caller.kind is not CallerKind.SERVICE:
+        facts = replace(facts, inside=True)
     layers, assumptions = layers_of(facts, documents)
     found = decide(layers)
     if facts.env.doubt:
