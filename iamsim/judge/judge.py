@@ -83,12 +83,20 @@ def facts_of(ask: Ask, caller: Caller, action: str, target: Target) -> Facts:
         caller=caller,
         action=action.lower(),
         resource=target.resource,
-        owner=target.owner,
+        owner=target.owner or _maker(caller, action, target),
         holder=target.holder,
         given=ask.given,
         ever=ask.ever,
         missing=ask.missing,
     )
+
+
+def _maker(caller: Caller, action: str, target: Target) -> str | None:
+    """The account of the caller where it will own what it makes: a bucket that no input lists.
+
+    Source: Amazon S3 API Reference, "CreateBucket".
+    """
+    return caller.account if action.lower() == "s3:createbucket" and ":s3:::" in (target.resource or "") else None
 
 
 def operation_of(ask: Ask, facts: Facts, domain: Term = TRUE) -> Found:
