@@ -16,7 +16,7 @@ from iamsim.ir.lower import RESOURCE
 from iamsim.ir.term import FALSE, TRUE, And, Like, Or, Term, all_of, any_of, not_, strip
 from iamsim.judge.check import settle
 from iamsim.model.caller import kin_of
-from iamsim.model.pattern import Literal, match, tokenize
+from iamsim.model.pattern import Literal, Pattern, match, tokenize
 from iamsim.model.policy import Effect
 from iamsim.smt.types import Sat
 
@@ -124,8 +124,8 @@ def meets(demand: Term, arn: str) -> bool:
 def _only(demand: Term) -> frozenset[str] | None:
     """The names (in lower case) one of which whoever meets the demand has, where it tells them."""
     match demand:
-        case Like(pattern=pattern) if isinstance(pattern.parts[-1], Literal) and "/" in pattern.parts[-1].text:
-            return frozenset({pattern.parts[-1].text.rpartition("/")[2].lower()})
+        case Like(pattern=Pattern(parts=(*_, Literal(text)))) if "/" in text:
+            return frozenset({text.rpartition("/")[2].lower()})
         case And(args):
             return next((names for a in args if (names := _only(a)) is not None), None)
         case Or(args):

@@ -53,3 +53,4 @@ def test_the_names_of_a_demand_are_told_only_where_every_part_tells_them() -> No
     assert _only(any_of((named("*/a"), named("*/b")))) == {"a", "b"}
     assert _only(any_of((named("*/a"), named("*/b*")))) is None
     assert _only(not_(named("*/a"))) is None
+    assert _only(named("")) is None
